@@ -1,0 +1,71 @@
+"""Files that appear whole or not at all, and hashes of files.
+
+Owns: atomic replacement with one clear error for whatever the disk refuses.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any
+
+from edgeprof.errors import OutputError
+
+
+@contextmanager
+def atomic_write(path: Path, *, binary: bool = False) -> Iterator[IO[Any]]:
+    """Open a file to write that takes its final name only when all has been written.
+
+    Yields:
+        A text stream (UTF-8), or a binary one.
+
+    Raises:
+        OutputError: read-only folder, full disk and the like; nothing stays behind.
+    """
+    temporary: str | None = None
+    try:
+        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        with os.fdopen(
+            descriptor, "wb" if binary else "w", encoding=None if binary else "utf-8"
+        ) as f:
+            yield f
+            f.flush()
+            os.fsync(f.fileno())
+        # mkstemp makes private files; a result is as readable as the user's umask has it.
+        umask = os.umask(0)
+        os.umask(umask)
+        Path(temporary).chmod(0o666 & ~umask)
+        Path(temporary).replace(path)
+        temporary = None
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
+    finally:
+        if temporary is not None:
+            with suppress(OSError):
+                Path(temporary).unlink()
+
+
+def make_folder(path: Path) -> Path:
+    """Make a folder and its parents where they are missing.
+
+    Raises:
+        OutputError: if that cannot be done.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be made: {error.strerror or error}") from error
+    return path
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file as 64 hexadecimal digits."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        for block in iter(lambda: stream.read(1 << 20), b""):
+            digest.update(block)
+    return digest.hexdigest()

@@ -1,0 +1,16 @@
+"""How long work tells how far it is: the seam between the library and whoever shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import TypeAlias
+
+Progress: TypeAlias = Callable[[str, int], AbstractContextManager[Callable[..., object]]]
+"""Called with a label and a number of steps; gives what is called after steps (default 1)."""
+
+
+@contextmanager
+def no_progress(label: str, total: int) -> Iterator[Callable[..., object]]:  # noqa: ARG001
+    """Show nothing."""
+    yield lambda steps=1: None  # noqa: ARG005

@@ -1,0 +1,82 @@
+"""What is installed is complete, and so are the sdist and the wheel built from it."""
+
+import importlib.metadata
+import os
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parent.parent
+IN_EVERY_WHEEL = ("edgeprof/py.typed", "edgeprof/bin/edgeprof-harness", "edgeprof/cli/__init__.py")
+IN_EVERY_SDIST = (
+    "CMakeLists.txt",
+    "LICENSE",
+    "README.md",
+    "csrc/measure.cpp",
+    "edgeprof/py.typed",
+    "firmware_scripts/setup_board.sh",
+    "pyproject.toml",
+    "tests/test_packaging.py",
+)
+
+
+def find_extension(names):
+    return [name for name in names if name.startswith("edgeprof/_core.") and name.endswith(".so")]
+
+
+def test_the_installed_package_is_complete():
+    files = importlib.metadata.files("edgeprof")
+    names = {str(file) for file in files}
+    assert set(IN_EVERY_WHEEL) <= names
+    assert len(find_extension(names)) == 1
+    assert any(name.endswith("LICENSE") for name in names)
+    harness = next(file for file in files if file.name == "edgeprof-harness").locate()
+    assert os.access(harness, os.X_OK)
+
+
+def test_the_base_install_is_light():
+    requirements = importlib.metadata.requires("edgeprof")
+    base = {line.split(">")[0] for line in requirements if "extra ==" not in line}
+    assert base == {"numpy", "click"}
+
+
+def test_the_version_of_the_package_and_of_its_core_are_one():
+    import edgeprof._core
+
+    assert edgeprof._core.version() == importlib.metadata.version("edgeprof")
+
+
+def test_importing_edgeprof_loads_nothing_heavy():
+    code = (
+        "import edgeprof, sys; print([m for m in ('numpy', 'sklearn', 'onnx') if m in sys.modules])"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.strip() == "[]"
+
+
+@pytest.mark.slow
+def test_the_sdist_is_complete_and_builds_a_complete_wheel(tmp_path):
+    if not (SOURCE / "pyproject.toml").is_file():
+        pytest.skip("no source tree beside the tests")
+    pip = [sys.executable, "-m", "pip"]
+    subprocess.run([*pip, "install", "-q", "build", "--target", tmp_path / "tools"], check=True)
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "tools")}
+    build = [sys.executable, "-m", "build", "--outdir", tmp_path, SOURCE]
+    subprocess.run(build, check=True, env=environment, capture_output=True)
+    (sdist,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    assert set(IN_EVERY_SDIST) <= names
+    assert not any(name.startswith((".git/", "build/", ".venv/")) for name in names)
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+    assert set(IN_EVERY_WHEEL) <= names
+    assert len(find_extension(names)) == 1
+    assert not any(name.startswith("tests/") for name in names)
