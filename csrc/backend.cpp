@@ -1,0 +1,99 @@
+#include "backend.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <cstdlib>
+
+#include "error.h"
+
+namespace edgeprof {
+
+namespace {
+
+// What tests ask of the null runtime: option "act" is one of the names below.
+enum class Act { kNothing, kFail, kHang, kAbort, kIllegalInstruction };
+
+Act read_act(const json::Value& options) {
+    const json::Value* given = options.find("act");
+    if (given == nullptr) return Act::kNothing;
+    const std::string name = given->as_string() != nullptr ? *given->as_string() : "";
+    if (name == "fail") return Act::kFail;
+    if (name == "hang") return Act::kHang;
+    if (name == "abort") return Act::kAbort;
+    if (name == "illegal_instruction") return Act::kIllegalInstruction;
+    throw Error(ErrorKind::kInvalidJob,
+                "runtime option 'act': expected fail, hang, abort or illegal_instruction");
+}
+
+// Misbehaves, as runtimes on boards do.
+class MisbehavingModel final : public LoadedModel {
+  public:
+    explicit MisbehavingModel(Act act) : act_(act) {}
+    bool invoke() noexcept override {
+        if (act_ == Act::kIllegalInstruction) raise(SIGILL);
+        if (act_ == Act::kAbort) abort();
+        while (act_ == Act::kHang) pause();
+        return false;
+    }
+    std::string failure() const override { return "asked to fail"; }
+    const std::vector<TensorFacts>& inputs() const override { return none_; }
+    const std::vector<TensorFacts>& outputs() const override { return none_; }
+    std::string options_json() const override { return "{}"; }
+
+  private:
+    Act act_;
+    std::vector<TensorFacts> none_;
+};
+
+class NullModel final : public LoadedModel {
+  public:
+    bool invoke() noexcept override { return true; }
+    std::string failure() const override { return ""; }
+    const std::vector<TensorFacts>& inputs() const override { return none_; }
+    const std::vector<TensorFacts>& outputs() const override { return none_; }
+    std::string options_json() const override { return "{}"; }
+
+  private:
+    std::vector<TensorFacts> none_;
+};
+
+class NullRuntime final : public Runtime {
+  public:
+    const RuntimeFacts& facts() const override { return facts_; }
+    std::unique_ptr<LoadedModel> load(const LoadSettings& settings) override {
+        const Act act = read_act(settings.options);
+        if (act != Act::kNothing) return std::make_unique<MisbehavingModel>(act);
+        return std::make_unique<NullModel>();
+    }
+
+  private:
+    RuntimeFacts facts_{"null", "", ""};
+};
+
+}  // namespace
+
+std::vector<OperatorTime> Runtime::profile(const LoadSettings&, std::size_t) {
+    throw Error(ErrorKind::kUnsupportedModel,
+                facts().name + " offers no profile by operator; leave --per-op out");
+}
+
+std::vector<std::uint8_t> LoadedModel::output_bytes(std::size_t) const {
+    throw Error(ErrorKind::kUnsupportedModel, "this runtime does not give the outputs of a model");
+}
+
+std::unique_ptr<Runtime> open_null_runtime() { return std::make_unique<NullRuntime>(); }
+
+std::unique_ptr<Runtime> open_runtime(const std::string& name, const std::string& library_path) {
+    if (name == "null") return open_null_runtime();
+    if (library_path.empty()) {
+        throw Error(ErrorKind::kInvalidJob, "runtime '" + name + "' needs the path of its library");
+    }
+    if (name == "onnxruntime") return open_onnxruntime(library_path);
+    if (name == "litert") return open_litert(library_path);
+    if (name == "tflite_c") return open_tflite_c(library_path);
+    throw Error(ErrorKind::kInvalidJob,
+                "unknown runtime '" + name + "'; known: litert, null, onnxruntime, tflite_c");
+}
+
+}  // namespace edgeprof

@@ -1,0 +1,88 @@
+// The seam to inference runtimes: open a library, load a model, invoke it.
+//
+// A runtime is opened at run time (dlopen), never linked and never closed: its threads and
+// static destructors would outlive the mapping. One file per runtime implements the two classes;
+// backend.cpp lists them.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "json.h"
+
+namespace edgeprof {
+
+struct TensorFacts {
+    std::string name;
+    std::string type;  // numpy's names: float32, int64 ...
+    std::vector<std::int64_t> shape;
+};
+
+// What a model is loaded with. No defaults: each of them changes what is measured.
+struct LoadSettings {
+    std::string model_path;
+    int threads;
+    std::uint64_t seed;                                       // of the inputs' values
+    std::map<std::string, std::vector<std::int64_t>> shapes;  // input name -> shape
+    json::Value options;  // the runtime's own, as the job gave them; unknown ones are refused
+};
+
+// A model ready to run, with inputs bound and outputs allocated.
+class LoadedModel {
+  public:
+    virtual ~LoadedModel() = default;
+
+    // Runs one inference to its end (device work included). Stands in the timed region: does not
+    // throw, and returns false when the runtime reports an error, which failure() then tells.
+    virtual bool invoke() noexcept = 0;
+    virtual std::string failure() const = 0;
+
+    virtual const std::vector<TensorFacts>& inputs() const = 0;
+    virtual const std::vector<TensorFacts>& outputs() const = 0;
+
+    // The elements of an output of the last inference, as they lie in memory: for comparing
+    // machines and runtimes. Throws Error(kUnsupportedModel) where a runtime does not give them.
+    virtual std::vector<std::uint8_t> output_bytes(std::size_t index) const;
+
+    // The options in force, defaults included, as a JSON object.
+    virtual std::string options_json() const = 0;
+};
+
+struct RuntimeFacts {
+    std::string name;          // as jobs name it: onnxruntime, litert, tflite_c, null
+    std::string version;       // what the library says of itself; empty when it cannot
+    std::string library_path;  // resolved; empty for the null runtime
+};
+
+// Mean time of one operator of the model per inference, as the runtime itself reports it.
+struct OperatorTime {
+    std::string name;
+    std::string type;
+    std::int64_t mean_ns;
+};
+
+class Runtime {
+  public:
+    virtual ~Runtime() = default;
+    virtual const RuntimeFacts& facts() const = 0;
+    // Throws Error: kInvalidModel, kUnsupportedModel, kInvalidJob (options).
+    virtual std::unique_ptr<LoadedModel> load(const LoadSettings& settings) = 0;
+    // Loads the model a second time with the runtime's profiler on and runs it n times, in the
+    // order of execution. Throws Error(kUnsupportedModel) where the runtime has no profiler.
+    virtual std::vector<OperatorTime> profile(const LoadSettings& settings, std::size_t n_runs);
+};
+
+// Opens the runtime of that name from that library. Throws Error(kRuntimeUnavailable).
+std::unique_ptr<Runtime> open_runtime(const std::string& name, const std::string& library_path);
+
+// One per runtime; library_path as for dlopen.
+std::unique_ptr<Runtime> open_onnxruntime(const std::string& library_path);
+std::unique_ptr<Runtime> open_litert(const std::string& library_path);
+std::unique_ptr<Runtime> open_tflite_c(const std::string& library_path);
+// Does nothing as fast as it can: its latency is the harness's own cost.
+std::unique_ptr<Runtime> open_null_runtime();
+
+}  // namespace edgeprof

@@ -1,0 +1,53 @@
+// The extension module edgeprof._core: a table of contents, no arithmetic.
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "bind_predictor.h"
+#include "job.h"
+#include "machine_state.h"
+#include "record.h"
+#include "statistics.h"
+#include "version.h"
+
+namespace py = pybind11;
+
+namespace {
+
+// A job line in, a record line out, in this process.
+std::string run_job_line(const std::string& line) {
+    // The lock is let go: other Python threads must not stop the measurement, nor it them.
+    const py::gil_scoped_release unlocked;
+    edgeprof::Job job;
+    try {
+        job = edgeprof::parse_job(line);
+    } catch (const edgeprof::Error& error) {
+        return edgeprof::failure_record(job, error, {});
+    }
+    return edgeprof::run_job(job, [](edgeprof::Phase, const edgeprof::RuntimeFacts&) {});
+}
+
+std::optional<std::pair<double, double>> median_interval(std::vector<double> values) {
+    std::sort(values.begin(), values.end());
+    const auto interval = edgeprof::median_interval(values, 1.0);
+    if (!interval) return std::nullopt;
+    return std::make_pair(interval->low, interval->high);
+}
+
+}  // namespace
+
+PYBIND11_MODULE(_core, module) {
+    module.doc() = "The C++ core of edgeprof: timing harness and predictor reader.";
+    module.def("machine_state_json", &edgeprof::machine_state_json, py::arg("root"),
+               "Facts about the machine below a root folder, as one JSON object.");
+    module.def("median_interval", &median_interval, py::arg("values"),
+               "Distribution-free 95 % interval of the median; None below 6 values.");
+    module.def("run_job", &run_job_line, py::arg("line"),
+               "Run a job line in this process; returns its record line.");
+    edgeprof::bind_predictor(module);
+    module.def("version", &edgeprof::version, "Version of the C++ core.");
+}

@@ -1,0 +1,94 @@
+#include "counters_report.h"
+
+#include <algorithm>
+#include <array>
+
+#include "clock.h"
+#include "counters.h"
+#include "json.h"
+#include "registers.h"
+
+namespace edgeprof {
+
+namespace {
+
+constexpr std::size_t kRepeats = 31;
+
+void write_readings(json::Writer& writer, std::array<std::uint64_t, kRepeats>& readings) {
+    std::sort(readings.begin(), readings.end());
+    writer.member("min", readings.front())
+        .member("median", readings[kRepeats / 2])
+        .member("max", readings.back());
+}
+
+// Ticks of the clock around the loop.
+std::array<std::uint64_t, kRepeats> read_clock(ClockKind kind, std::uint64_t loop_iterations) {
+    return with_clock(kind, [loop_iterations](auto clock) {
+        std::array<std::uint64_t, kRepeats> readings;
+        for (std::uint64_t& reading : readings) {
+            const std::uint64_t begin = clock.begin();
+            registers::counted_loop(loop_iterations);
+            reading = clock.end() - begin;
+        }
+        return readings;
+    });
+}
+
+}  // namespace
+
+std::string counters_report(std::uint64_t loop_iterations) {
+    const Clock clock = Clock::best();
+    CounterGroup counters(false);
+    json::Writer writer;
+    writer.begin_object()
+        .member("loop", loop_iterations)
+        .member("instructions_per_iteration", 2)
+        .member("repeats", kRepeats);
+    writer.key("counters").begin_array();
+    for (const ClockKind kind : {clock.kind(), ClockKind::kMonotonicRaw}) {
+        const Clock calibrated = Clock::named(name_of(kind));
+        auto readings = read_clock(kind, loop_iterations);
+        writer.begin_object()
+            .member("name", name_of(kind))
+            .member("access", "timer")
+            .member("frequency_hz", calibrated.frequency_hz())
+            .member("resolution_ns", calibrated.resolution_ns())
+            .member("read_cost_ns", calibrated.read_cost_ns())
+            .member("empty", calibrated.scale().cost_ns / calibrated.scale().ns_per_tick);
+        write_readings(writer, readings);
+        writer.end_object();
+        if (clock.kind() == ClockKind::kMonotonicRaw) break;
+    }
+    std::array<CounterValues, kRepeats> counts;
+    for (CounterValues& count : counts) {
+        CounterValues before, after;
+        counters.read(before);
+        registers::counted_loop(loop_iterations);
+        counters.read(after);
+        for (std::size_t c = 0; c < counters.size(); ++c) count[c] = after[c] - before[c];
+    }
+    const std::vector<CounterFacts> facts = counters.facts();
+    for (std::size_t c = 0; c < facts.size(); ++c) {
+        std::array<std::uint64_t, kRepeats> readings;
+        for (std::size_t i = 0; i < kRepeats; ++i) readings[i] = counts[i][c];
+        writer.begin_object()
+            .member("name", facts[c].name)
+            .member("access", name_of(facts[c].access))
+            .member("running_share", facts[c].running_share)
+            .member("read_cost_ns", counters.read_cost_ns())
+            .member("empty", facts[c].empty);
+        write_readings(writer, readings);
+        writer.end_object();
+    }
+    writer.end_array().key("absent_counters").begin_array();
+    for (const AbsentCounter& counter : counters.absent()) {
+        writer.begin_object()
+            .member("name", counter.name)
+            .member("reason", counter.reason)
+            .end_object();
+    }
+    writer.end_array().end_object();
+    return writer.text();
+}
+
+}  // namespace edgeprof

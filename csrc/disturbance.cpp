@@ -1,0 +1,86 @@
+#include "disturbance.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+
+#ifdef __linux__
+#include <sched.h>
+#endif
+
+namespace edgeprof {
+
+namespace {
+
+constexpr std::int64_t kMaterialShare = 500;  // one part in so many
+
+// Second number of a schedstat file: nanoseconds runnable but waiting (kernel documentation,
+// scheduler/sched-stats). -1 where the kernel was built without it.
+std::int64_t read_run_delay_ns(const char* path) noexcept {
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return -1;
+    char text[96];
+    const ssize_t n = read(fd, text, sizeof text - 1);
+    close(fd);
+    if (n <= 0) return -1;
+    text[n] = '\0';
+    char* end = nullptr;
+    std::strtoll(text, &end, 10);
+    return end == text ? -1 : std::strtoll(end, nullptr, 10);
+}
+
+std::int64_t read_waited_ns(bool of_all_threads) noexcept {
+    if (!of_all_threads) return read_run_delay_ns("/proc/thread-self/schedstat");
+    DIR* tasks = opendir("/proc/self/task");
+    if (tasks == nullptr) return -1;
+    std::int64_t sum_ns = 0;
+    while (const dirent* task = readdir(tasks)) {
+        if (task->d_name[0] == '.') continue;
+        char path[64];
+        std::snprintf(path, sizeof path, "/proc/self/task/%.20s/schedstat", task->d_name);
+        const std::int64_t delay_ns = read_run_delay_ns(path);
+        if (delay_ns > 0) sum_ns += delay_ns;
+    }
+    closedir(tasks);
+    return sum_ns;
+}
+
+}  // namespace
+
+Evidence EvidenceReader::read() noexcept {
+    rusage usage = {};
+#ifdef RUSAGE_THREAD
+    getrusage(of_all_threads_ ? RUSAGE_SELF : RUSAGE_THREAD, &usage);
+#else
+    getrusage(RUSAGE_SELF, &usage);
+#endif
+    int cpu = 0;
+#ifdef __linux__
+    cpu = sched_getcpu();
+#endif
+    if (is_first_ || usage.ru_nivcsw != last_switches_) {
+        is_first_ = false;
+        last_switches_ = usage.ru_nivcsw;
+        last_waited_ns_ = read_waited_ns(of_all_threads_);
+    }
+    return {usage.ru_nivcsw, usage.ru_minflt, usage.ru_majflt, last_waited_ns_, cpu};
+}
+
+std::uint16_t disturbance_between(const Evidence& before, const Evidence& after,
+                                  std::int64_t elapsed_ns) noexcept {
+    unsigned mask = 0;
+    if (after.involuntary_switches != before.involuntary_switches) {
+        const bool is_told = before.waited_ns >= 0 && after.waited_ns >= 0;
+        const std::int64_t lost_ns = after.waited_ns - before.waited_ns;
+        if (!is_told || lost_ns > elapsed_ns / kMaterialShare) mask |= kPreempted;
+    }
+    if (after.cpu != before.cpu) mask |= kMigrated;
+    if (after.major_faults != before.major_faults) mask |= kPageFault;
+    return static_cast<std::uint16_t>(mask);
+}
+
+}  // namespace edgeprof

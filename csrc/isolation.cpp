@@ -1,0 +1,211 @@
+#include "isolation.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+
+#ifdef __linux__
+#include <sys/prctl.h>
+#endif
+
+#include "clock.h"
+#include "error.h"
+#include "record.h"
+
+namespace edgeprof {
+
+namespace {
+
+// What the child tells through the pipe: a tag, then text, then the line end.
+constexpr char kPhaseTag = 'P';   // P<phase><runtime>\t<its version, maybe empty>\t<library>
+constexpr char kRecordTag = 'R';  // R<record>
+
+// The measurement ends by itself at max_secs; a child that has not by then is stuck.
+// Generous, since on a starved machine even ending takes its time.
+constexpr double kGrace_secs = 5.0;
+
+void write_line(int descriptor, char tag, const std::string& text) {
+    const std::string line = tag + text + "\n";
+    for (std::size_t written = 0; written < line.size();) {
+        const ssize_t n = write(descriptor, line.data() + written, line.size() - written);
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) _exit(EXIT_FAILURE);  // the parent is gone
+        written += static_cast<std::size_t>(n);
+    }
+}
+
+// The child: whatever a runtime prints goes to `output`, never between the records.
+[[noreturn]] void be_child(const Job& job, int pipe_end, int output) {
+#ifdef __linux__
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+#endif
+    dup2(output, STDOUT_FILENO);
+    dup2(output, STDERR_FILENO);
+    const std::string record = run_job(job, [&](Phase phase, const RuntimeFacts& runtime) {
+        write_line(pipe_end, kPhaseTag,
+                   std::to_string(static_cast<int>(phase)) + runtime.name + "\t" + runtime.version +
+                       "\t" + runtime.library_path);
+    });
+    write_line(pipe_end, kRecordTag, record);
+    _exit(EXIT_SUCCESS);  // no destructors: a runtime's may hang, and the record is out
+}
+
+// What the parent knows of a child.
+struct Watch {
+    Phase phase = Phase::kOpening;
+    RuntimeFacts runtime;  // of the model at hand
+    std::string record;
+    bool is_timed_out = false;
+};
+
+double limit_secs(const Job& job, Phase phase) {
+    return phase == Phase::kMeasuring ? job.max_secs() + kGrace_secs : job.max_load_secs;
+}
+
+void take_line(Watch& watch, const std::string& line) {
+    if (line.empty()) return;
+    if (line[0] == kRecordTag) {
+        watch.record = line.substr(1);
+    } else if (line[0] == kPhaseTag && line.size() >= 3) {
+        watch.phase = static_cast<Phase>(line[1] - '0');
+        const std::size_t first = line.find('\t');
+        const std::size_t second = line.find('\t', first + 1);
+        watch.runtime = {line.substr(2, first - 2), line.substr(first + 1, second - first - 1),
+                         line.substr(second + 1)};
+    }
+}
+
+// Sleeps until the child has closed the pipe or is out of time.
+Watch watch_child(const Job& job, int pipe_end) {
+    Watch watch;
+    std::string pending;
+    std::int64_t phase_start_ns = monotonic_raw_ns();
+    for (;;) {
+        const double elapsed_secs = static_cast<double>(monotonic_raw_ns() - phase_start_ns) / 1e9;
+        const double left_secs = limit_secs(job, watch.phase) - elapsed_secs;
+        if (left_secs <= 0.0) {
+            watch.is_timed_out = true;
+            return watch;
+        }
+        pollfd poll_entry{pipe_end, POLLIN, 0};
+        const int n_ready = poll(&poll_entry, 1, static_cast<int>(left_secs * 1e3) + 1);
+        if (n_ready <= 0) continue;  // out of time, or a signal: the loop looks at the clock
+        char buffer[1 << 16];
+        const ssize_t n = read(pipe_end, buffer, sizeof buffer);
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) return watch;
+        pending.append(buffer, static_cast<std::size_t>(n));
+        for (std::size_t end; (end = pending.find('\n')) != std::string::npos;) {
+            const Phase before = watch.phase;
+            take_line(watch, pending.substr(0, end));
+            pending.erase(0, end + 1);
+            if (watch.phase != before) phase_start_ns = monotonic_raw_ns();
+        }
+    }
+}
+
+// The end of what the runtime printed.
+std::string tail_of(std::FILE* file) {
+    constexpr long kMaxBytes = 2000;
+    std::fseek(file, 0, SEEK_END);
+    const long size = std::ftell(file);
+    std::fseek(file, std::max(0L, size - kMaxBytes), SEEK_SET);
+    char buffer[kMaxBytes];
+    return std::string(buffer, std::fread(buffer, 1, sizeof buffer, file));
+}
+
+std::string seconds_text(double secs) {
+    char buffer[32];
+    std::snprintf(buffer, sizeof buffer, "%g s", secs);
+    return buffer;
+}
+
+// "/usr/lib/libonnxruntime.so.1.21.0 (onnxruntime 1.21.0)"
+std::string describe(const RuntimeFacts& runtime) {
+    std::string text = runtime.library_path.empty() ? runtime.name : runtime.library_path;
+    if (!runtime.version.empty()) text += " (" + runtime.name + " " + runtime.version + ")";
+    return text;
+}
+
+std::string timeout_record(const Job& job, const Watch& watch, const ErrorEvidence& evidence) {
+    const bool is_measuring = watch.phase == Phase::kMeasuring;
+    return failure_record(
+        job,
+        Error(ErrorKind::kHarnessTimeout,
+              job.model_paths() + ": " + describe(watch.runtime) + " did not come back while " +
+                  name_of(watch.phase) + ", stopped after " +
+                  seconds_text(limit_secs(job, watch.phase)) + "; raise " +
+                  (is_measuring ? "max_secs" : "max_load_secs") + " if it only needs longer"),
+        evidence);
+}
+
+std::string crash_record(const Job& job, const Watch& watch, int status, ErrorEvidence evidence) {
+    std::string how = "ended with exit status " + std::to_string(WEXITSTATUS(status));
+    std::string remedy;
+    if (WIFSIGNALED(status)) {
+        const int signal_number = WTERMSIG(status);
+        how = std::string("died of signal ") + std::to_string(signal_number) + " (" +
+              strsignal(signal_number) + ")";
+        evidence.emplace_back("signal", std::to_string(signal_number));
+        if (signal_number == SIGILL) {
+            remedy = "; this build of the library needs a newer processor: use another release";
+        } else if (signal_number == SIGKILL) {
+            remedy = "; out of memory, probably";
+        }
+    }
+    return failure_record(
+        job,
+        Error(ErrorKind::kHarnessCrashed, job.model_paths() + ": " + describe(watch.runtime) + " " +
+                                              how + " while " + name_of(watch.phase) + remedy),
+        evidence);
+}
+
+}  // namespace
+
+std::string run_isolated(const Job& job) {
+    int ends[2];
+    const std::unique_ptr<std::FILE, int (*)(std::FILE*)> output(std::tmpfile(), std::fclose);
+    if (!output || pipe(ends) != 0) {
+        return failure_record(job,
+                              Error(ErrorKind::kHarnessCrashed,
+                                    std::string("no pipe or temporary file: ") + strerror(errno)),
+                              {});
+    }
+    fcntl(ends[0], F_SETFD, FD_CLOEXEC);
+    fcntl(ends[1], F_SETFD, FD_CLOEXEC);
+    const pid_t child = fork();
+    if (child < 0) {
+        close(ends[0]);
+        close(ends[1]);
+        return failure_record(
+            job, Error(ErrorKind::kHarnessCrashed, std::string("no process: ") + strerror(errno)),
+            {});
+    }
+    if (child == 0) be_child(job, ends[1], fileno(output.get()));
+    close(ends[1]);
+    const Watch watch = watch_child(job, ends[0]);
+    close(ends[0]);
+    if (watch.is_timed_out) kill(child, SIGKILL);
+    int status = 0;
+    while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
+    }
+    if (!watch.record.empty()) return watch.record;
+    const ErrorEvidence evidence{{"runtime", watch.runtime.name},
+                                 {"runtime_version", watch.runtime.version},
+                                 {"library_path", watch.runtime.library_path},
+                                 {"phase", name_of(watch.phase)},
+                                 {"output", one_line(tail_of(output.get()))}};
+    return watch.is_timed_out ? timeout_record(job, watch, evidence)
+                              : crash_record(job, watch, status, evidence);
+}
+
+}  // namespace edgeprof

@@ -1,0 +1,51 @@
+// A job: what to measure and how, as one JSON line; and what comes of it, a record.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "backend.h"
+#include "measure.h"
+
+namespace edgeprof {
+
+enum class CounterMode { kAuto, kOff };
+
+// One model to measure.
+struct Subjob {
+    std::string runtime;
+    std::string library;  // path of the runtime's library
+    LoadSettings load;
+    MeasureSettings measure;
+    CounterMode counters;      // kAuto: where reading them costs next to nothing
+    std::size_t per_op_runs;   // inferences profiled by operator after the timing; 0: none
+    bool has_timestamps;       // the record tells when each inference began
+    std::string outputs_file;  // for the outputs of the last inference; empty: not wanted
+};
+
+struct Job {
+    std::string job_id;
+    std::string clock;  // auto, or a name of ClockKind
+    double max_load_secs;
+    bool is_group;                // the job line said "interleave"; its record has a "group"
+    std::vector<Subjob> subjobs;  // at least one; several are measured interleaved
+
+    double max_secs() const;          // of all
+    std::string model_paths() const;  // for messages
+};
+
+// Reads a job line. The defaults of all settings stand in job.cpp and nowhere else.
+// Throws Error(kInvalidJob), naming the field.
+Job parse_job(const std::string& line);
+
+// Where a job stands, for whoever watches over it: a crash is then told with its circumstances.
+enum class Phase { kOpening, kLoading, kMeasuring, kProfiling, kReporting };
+const char* name_of(Phase phase) noexcept;
+using PhaseListener = std::function<void(Phase, const RuntimeFacts&)>;  // of the subjob at hand
+
+// Does the job in this process and returns its record, one JSON line without the line end.
+// Failures become failure records: nothing is thrown.
+std::string run_job(const Job& job, const PhaseListener& on_phase);
+
+}  // namespace edgeprof

@@ -1,0 +1,403 @@
+#include "record.h"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cmath>
+#include <fstream>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <tuple>
+
+#include "conditions.h"
+#include "disturbance.h"
+#include "json.h"
+#include "sha256.h"
+#include "version.h"
+
+namespace edgeprof {
+
+namespace {
+
+// High-water mark of the resident set, from the kernel's own account: a polling thread would
+// disturb the measurement. 0 where the system does not tell.
+std::int64_t peak_rss_bytes() {
+    std::ifstream status("/proc/self/status");
+    std::string line;
+    while (std::getline(status, line)) {
+        if (line.rfind("VmHWM:", 0) == 0) return std::stoll(line.substr(6)) * 1024;
+    }
+    return 0;
+}
+
+constexpr double kDriftWarning = 0.03;
+
+double tenths(double value) { return std::round(value * 10.0) / 10.0; }
+double hundredths(double value) { return std::round(value * 100.0) / 100.0; }
+
+void write_head(json::Writer& writer, const Job& job) {
+    writer.member("record_version", kRecordVersion)
+        .member("job_id", job.job_id)
+        .member("edgeprof_version", version());
+}
+
+void write_model(json::Writer& writer, const std::string& path) {
+    writer.key("model").begin_object().member("path", path);
+    struct stat facts = {};
+    if (!path.empty() && stat(path.c_str(), &facts) == 0 && S_ISREG(facts.st_mode)) {
+        writer.member("sha256", sha256_of_file(path))
+            .member("model_bytes", static_cast<std::int64_t>(facts.st_size));
+    }
+    writer.end_object();
+}
+
+void write_tensors(json::Writer& writer, const char* name, const std::vector<TensorFacts>& all) {
+    writer.key(name).begin_array();
+    for (const TensorFacts& tensor : all) {
+        writer.begin_object()
+            .member("name", tensor.name)
+            .member("type", tensor.type)
+            .member("shape", tensor.shape)
+            .end_object();
+    }
+    writer.end_array();
+}
+
+void write_runtime(json::Writer& writer, const RuntimeFacts& runtime, const LoadedModel& model) {
+    writer.key("runtime").begin_object().member("name", runtime.name);
+    if (!runtime.version.empty()) writer.member("version", runtime.version);
+    if (!runtime.library_path.empty()) {
+        writer.member("library_path", runtime.library_path)
+            .member("library_sha256", library_sha256(runtime.library_path));
+    }
+    writer.key("options").raw(model.options_json());
+    write_tensors(writer, "inputs", model.inputs());
+    write_tensors(writer, "outputs", model.outputs());
+    writer.end_object();
+}
+
+void write_settings(json::Writer& writer, const Subjob& subjob) {
+    writer.key("settings")
+        .begin_object()
+        .member("threads", subjob.load.threads)
+        .member("cpus", subjob.measure.cpus)
+        .member("seed", subjob.load.seed)
+        .member("ci_rel", subjob.measure.ci_rel)
+        .member("min_secs", subjob.measure.min_secs)
+        .member("max_secs", subjob.measure.max_secs)
+        .member("min_samples", subjob.measure.min_samples)
+        .member("max_samples", subjob.measure.max_samples)
+        .end_object();
+}
+
+void write_clock(json::Writer& writer, const Clock& clock) {
+    writer.key("clock")
+        .begin_object()
+        .member("kind", name_of(clock.kind()))
+        .member("frequency_hz", std::round(clock.frequency_hz()))
+        .member("resolution_ns", tenths(clock.resolution_ns()))
+        .member("read_cost_ns", tenths(clock.read_cost_ns()))
+        .member("subtracted_ns", tenths(clock.scale().cost_ns))
+        .end_object();
+}
+
+void write_summary(json::Writer& writer, const Samples& samples, const Summary& summary) {
+    writer.key("summary")
+        .begin_object()
+        .member("n_samples", summary.n_samples)
+        .member("n_undisturbed", summary.n_undisturbed)
+        .member("basis", name_of(summary.basis))
+        .member("latency_median_ns", std::llround(summary.latency_median_ns))
+        .member("ci_low_ns", std::llround(summary.ci.low))
+        .member("ci_high_ns", std::llround(summary.ci.high))
+        .member("ci_level", hundredths(summary.ci_level))
+        .member("latency_min_ns", std::llround(summary.latency_min_ns))
+        .member("latency_mean_ns", std::llround(summary.latency_mean_ns))
+        .member("latency_p95_ns", std::llround(summary.latency_p95_ns))
+        .member("serial_inflation", hundredths(summary.serial_inflation));
+    writer.key("disturbed").begin_object();
+    for (const DisturbanceName& disturbance : kDisturbanceNames) {
+        std::size_t n = 0;
+        for (const std::uint16_t mask : samples.disturbed) n += (mask & disturbance.bit) != 0;
+        if (n > 0) writer.member(disturbance.name, n);
+    }
+    writer.end_object().end_object();
+}
+
+void write_counters(json::Writer& writer, const RecordParts& parts) {
+    writer.key("counters").begin_array();
+    // Open but too dear to read beside so short an inference: then there are no counts.
+    const bool is_counted = !parts.outcome.samples.counts.empty();
+    if (is_counted) {
+        for (const CounterFacts& counter : parts.counters->facts()) {
+            writer.begin_object()
+                .member("name", counter.name)
+                .member("access", name_of(counter.access))
+                .member("scope", counter.sums_threads ? "sum_of_threads" : "calling_thread")
+                .member("subtracted", counter.empty)
+                .member("running_share", std::round(counter.running_share * 1e4) / 1e4)
+                .member("read_cost_ns", tenths(parts.counters->read_cost_ns()))
+                .end_object();
+        }
+    }
+    writer.end_array().key("absent_counters").begin_array();
+    if (parts.counters != nullptr) {
+        for (const AbsentCounter& counter : parts.counters->absent()) {
+            writer.begin_object()
+                .member("name", counter.name)
+                .member("reason", counter.reason)
+                .end_object();
+        }
+        if (!is_counted) {
+            for (const CounterFacts& counter : parts.counters->facts()) {
+                writer.begin_object()
+                    .member("name", counter.name)
+                    .member("reason", "reading it costs too much beside so short an inference")
+                    .end_object();
+            }
+        }
+    }
+    writer.end_array();
+}
+
+void write_samples(json::Writer& writer, const RecordParts& parts) {
+    const Samples& samples = parts.outcome.samples;
+    writer.key("samples")
+        .begin_object()
+        .member("latency_ns", samples.latency_ns)
+        .member("disturbed", samples.disturbed);
+    if (summarize(samples).basis == Basis::kLessWaiting) {
+        writer.member("waited_ns", samples.waited_ns);
+    }
+    if (parts.subjob.has_timestamps) writer.member("start_ns", samples.start_ns);
+    if (!samples.counts.empty()) {
+        const std::vector<CounterFacts> facts = parts.counters->facts();
+        for (std::size_t c = 0; c < samples.counts.size(); ++c) {
+            writer.member(facts[c].name, samples.counts[c]);
+        }
+    }
+    writer.end_object();
+}
+
+// One column per fact; a fact that a reading lacks is null in its place.
+template <class Read>
+void write_column(json::Writer& writer, const char* name,
+                  const std::vector<BlockConditions>& blocks, Read&& read) {
+    bool is_there = false;
+    for (const BlockConditions& block : blocks) is_there = is_there || read(block).has_value();
+    if (!is_there) return;
+    writer.key(name).begin_array();
+    for (const BlockConditions& block : blocks) {
+        if (const std::optional<std::int64_t> value = read(block)) {
+            writer.value(*value);
+        } else {
+            writer.raw("null");
+        }
+    }
+    writer.end_array();
+}
+
+void write_blocks(json::Writer& writer, const std::vector<BlockConditions>& blocks) {
+    using Integer = std::optional<std::int64_t>;
+    writer.key("blocks").begin_object();
+    write_column(writer, "end_sample", blocks, [](const BlockConditions& block) -> Integer {
+        return static_cast<std::int64_t>(block.end_sample);
+    });
+    write_column(writer, "canary_ns", blocks,
+                 [](const BlockConditions& block) -> Integer { return block.canary_ns; });
+    write_column(writer, "soc_temp_mdegc", blocks,
+                 [](const BlockConditions& block) { return block.temp_mdegc; });
+    const std::size_t n_domains = blocks.empty() ? 0 : blocks[0].freq_khz.size();
+    for (std::size_t domain = 0; domain < n_domains; ++domain) {
+        write_column(writer, ("cpu_freq_khz_" + std::to_string(domain)).c_str(), blocks,
+                     [domain](const BlockConditions& block) { return block.freq_khz[domain]; });
+    }
+    writer.end_object();
+    if (const std::optional<double> drift = canary_drift(blocks)) {
+        writer.member("canary_drift_rel", std::round(*drift * 1e4) / 1e4);
+    }
+}
+
+// Power of each rail while the model ran: read between blocks, so about 20 times a second.
+void write_energy(json::Writer& writer, const RecordParts& parts) {
+    const std::vector<EnergyRail> rails = find_energy_rails("/");
+    if (rails.empty()) return;
+    const std::vector<BlockConditions>& blocks = parts.outcome.blocks;
+    const double median_s = summarize(parts.outcome.samples).latency_median_ns / 1e9;
+    writer.key("energy").begin_array();
+    for (std::size_t rail = 0; rail < rails.size(); ++rail) {
+        double sum_uw = 0.0;
+        std::size_t n = 0;
+        for (std::size_t i = 1; i < blocks.size(); ++i) {
+            if (rail >= blocks[i].power_uw.size() || !blocks[i].power_uw[rail]) continue;
+            sum_uw += static_cast<double>(*blocks[i].power_uw[rail]);
+            ++n;
+        }
+        if (n == 0) continue;
+        const double mean_uw = sum_uw / static_cast<double>(n);
+        writer.begin_object()
+            .member("chip", rails[rail].chip)
+            .member("rail", rails[rail].label)
+            .member("n_readings", n)
+            .member("readings_per_s", tenths(static_cast<double>(n) * 1e9 /
+                                             static_cast<double>(std::max<std::int64_t>(
+                                                 parts.outcome.sampling_wall_ns, 1))))
+            .member("power_mean_uw", std::llround(mean_uw))
+            .member("energy_per_inference_uj", std::llround(mean_uw * median_s))
+            .end_object();
+    }
+    writer.end_array();
+}
+
+void write_operators(json::Writer& writer, const RecordParts& parts) {
+    if (parts.subjob.per_op_runs == 0) return;
+    writer.key("per_op")
+        .begin_object()
+        .member("n_runs", parts.subjob.per_op_runs)
+        .key("operators")
+        .begin_array();
+    for (const OperatorTime& op : parts.operators) {
+        writer.begin_object()
+            .member("name", op.name)
+            .member("type", op.type)
+            .member("mean_ns", op.mean_ns)
+            .end_object();
+    }
+    writer.end_array().end_object();
+}
+
+std::vector<std::string> warnings_of(const MeasureSettings& settings, const Outcome& outcome,
+                                     const Summary& summary) {
+    std::vector<std::string> warnings;
+    if (outcome.warmup.end == WarmupEnd::kTimeLimit) {
+        warnings.push_back("warm-up reached its time limit before the latency was steady");
+    }
+    if (summary.basis == Basis::kLessWaiting) {
+        warnings.push_back(
+            "nearly every sample was preempted: the summary is over all, less the time they waited "
+            "for the core; calm the machine for a better number");
+    } else if (summary.basis == Basis::kAll) {
+        warnings.push_back("nearly every sample was disturbed; the summary is over all of them");
+    } else if (summary.n_undisturbed * 2 < summary.n_samples) {
+        warnings.push_back("more than half of the samples were disturbed");
+    }
+    if (summary.ci_level < kConfidence) {
+        warnings.push_back("too few independent samples for a 95 % interval; raise --max-secs");
+    } else if (outcome.stop_reason == StopReason::kPlateau) {
+        warnings.push_back(
+            "more samples do not narrow the interval: the noise does not average out");
+    } else if (summary.ci_half_width_rel() > settings.ci_rel) {
+        json::Writer percent;
+        percent.value(hundredths(summary.ci_half_width_rel() * 100.0));
+        warnings.push_back("stopped with an interval of +-" + percent.text() +
+                           " %, wider than asked for; raise --max-secs");
+    }
+    const std::optional<double> drift = canary_drift(outcome.blocks);
+    if (drift && std::abs(*drift) > kDriftWarning) {
+        json::Writer percent;
+        percent.value(tenths(*drift * 100.0));
+        warnings.push_back("the machine drifted by " + percent.text() +
+                           " % while measuring (canary); repeat when it is calm");
+    }
+    return warnings;
+}
+
+// Everything that one model's record holds.
+void write_parts(json::Writer& writer, const Clock& clock, const RecordParts& parts) {
+    const Outcome& outcome = parts.outcome;
+    const Summary summary = summarize(outcome.samples);
+    write_model(writer, parts.subjob.load.model_path);
+    write_runtime(writer, parts.runtime, parts.model);
+    write_settings(writer, parts.subjob);
+    write_clock(writer, clock);
+    write_counters(writer, parts);
+    writer.member("load_ns", parts.load_ns)
+        .member("first_inference_ns", outcome.first_inference_ns)
+        .key("warmup")
+        .begin_object()
+        .member("n", outcome.warmup.n)
+        .member("wall_ns", outcome.warmup.wall_ns)
+        .member("timed_ns", outcome.warmup.timed_ns)
+        .member("reason", name_of(outcome.warmup.end))
+        .end_object()
+        .member("sampling_wall_ns", outcome.sampling_wall_ns);
+    write_samples(writer, parts);
+    write_blocks(writer, outcome.blocks);
+    write_energy(writer, parts);
+    write_operators(writer, parts);
+    write_summary(writer, outcome.samples, summary);
+    writer.member("stop_reason", name_of(outcome.stop_reason))
+        .member("warnings", warnings_of(parts.subjob.measure, outcome, summary));
+    if (const std::int64_t peak = peak_rss_bytes()) writer.member("peak_rss_bytes", peak);
+}
+
+}  // namespace
+
+std::string success_record(const Job& job, const Clock& clock,
+                           const std::vector<RecordParts>& parts, const std::string& machine_json) {
+    json::Writer writer;
+    writer.begin_object();
+    write_head(writer, job);
+    if (!job.is_group) {
+        write_parts(writer, clock, parts.front());
+        writer.key("machine").raw(machine_json);
+    } else {
+        writer.key("group").begin_array();
+        for (const RecordParts& part : parts) {
+            writer.begin_object();
+            write_head(writer, job);
+            write_parts(writer, clock, part);
+            writer.key("machine").raw(machine_json).end_object();
+        }
+        writer.end_array();
+    }
+    writer.end_object();
+    return writer.text();
+}
+
+std::string failure_record(const Job& job, const Error& error, const ErrorEvidence& evidence) {
+    json::Writer writer;
+    writer.begin_object();
+    write_head(writer, job);
+    writer.key("model").begin_object().member("path", job.model_paths()).end_object();
+    writer.key("error")
+        .begin_object()
+        .member("kind", name_of(error.kind()))
+        .member("message", one_line(error.what()))
+        .member("transient", is_transient(error.kind()));
+    for (const auto& [name, value] : evidence) {
+        if (!value.empty()) writer.member(name, value);
+    }
+    writer.end_object().end_object();
+    return writer.text();
+}
+
+std::string library_sha256(const std::string& path) {
+    // By inode, not by name: jobs may name the library through a link.
+    using Key = std::tuple<dev_t, ino_t, std::int64_t, std::int64_t>;
+    static std::mutex mutex;  // the extension module may run jobs on several threads
+    static std::map<Key, std::string> known;
+    const std::lock_guard<std::mutex> lock(mutex);
+    struct stat facts = {};
+    if (stat(path.c_str(), &facts) != 0) return "";
+    const Key key(facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime);
+    const auto found = known.find(key);
+    if (found != known.end()) return found->second;
+    return known.emplace(key, sha256_of_file(path)).first->second;
+}
+
+std::string one_line(const std::string& text) {
+    constexpr std::size_t kMaxBytes = 600;
+    std::string line;
+    for (const char c : text) {
+        const bool is_space = static_cast<unsigned char>(c) <= 0x20;
+        if (is_space && (line.empty() || line.back() == ' ')) continue;
+        line.push_back(is_space ? ' ' : c);
+    }
+    while (!line.empty() && line.back() == ' ') line.pop_back();
+    if (line.size() > kMaxBytes) line = line.substr(0, kMaxBytes) + " ...";
+    return line;
+}
+
+}  // namespace edgeprof

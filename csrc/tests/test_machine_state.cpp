@@ -1,0 +1,246 @@
+// Machine state of boards, from trees written after their documentation (tests/boards/*/ORIGIN.md).
+#include <doctest/doctest.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <string>
+
+#include "core_names.h"
+#include "machine_state.h"
+#include "machine_watch.h"
+#include "system_files.h"
+
+using namespace edgeprof;
+
+namespace {
+
+std::string board(const std::string& name) {
+    return std::string(EDGEPROF_TEST_BOARDS) + "/" + name;
+}
+
+bool contains(const std::string& text, const std::string& piece) {
+    return text.find(piece) != std::string::npos;
+}
+
+// A root folder of this test's own, removed at the end.
+class TemporaryRoot {
+  public:
+    TemporaryRoot() { REQUIRE(mkdtemp(name_) != nullptr); }
+    ~TemporaryRoot() { CHECK(std::system(("rm -rf " + std::string(name_)).c_str()) == 0); }
+    TemporaryRoot(const TemporaryRoot&) = delete;
+    TemporaryRoot& operator=(const TemporaryRoot&) = delete;
+
+    void write(const std::string& path, const std::string& text) const {
+        const std::string full = std::string(name_) + "/" + path;
+        for (auto at = full.find('/', 1); at != std::string::npos; at = full.find('/', at + 1)) {
+            mkdir(full.substr(0, at).c_str(), 0700);
+        }
+        std::FILE* file = std::fopen(full.c_str(), "wb");
+        REQUIRE(file != nullptr);
+        REQUIRE(std::fwrite(text.data(), 1, text.size(), file) == text.size());
+        std::fclose(file);
+    }
+    std::string path() const { return name_; }
+
+  private:
+    char name_[64] = "/tmp/edgeprof-test-XXXXXX";
+};
+
+}  // namespace
+
+TEST_CASE("a CPU list is read in both forms of sysfs, and a malformed one is nothing") {
+    CHECK(parse_cpu_list("0-3,7") == std::vector<int>{0, 1, 2, 3, 7});
+    CHECK(parse_cpu_list("4 5\n") == std::vector<int>{4, 5});
+    CHECK(parse_cpu_list("") == std::vector<int>{});
+    CHECK_FALSE(parse_cpu_list("3-1"));
+    CHECK_FALSE(parse_cpu_list("-1"));
+    CHECK_FALSE(parse_cpu_list("0-99999999"));
+    CHECK_FALSE(parse_cpu_list("(null)"));
+}
+
+TEST_CASE("MIDR_EL1 of a Raspberry Pi 4 is a Cortex-A72 r0p3") {
+    const CoreId id = decode_midr(0x410fd083);
+    CHECK(id == CoreId{0x41, 0, 0xd08, 3});
+    CHECK(std::string(core_name(id.implementer, id.part)) == "Cortex-A72");
+    CHECK(core_name(0x41, 0xfff) == nullptr);
+}
+
+TEST_CASE("an empty root gives a state without a single fact") {
+    const TemporaryRoot root;
+    CHECK(machine_state_json(root.path()) == "{\"state_version\":1}");
+    CHECK(machine_state_json("/nowhere/at/all") == "{\"state_version\":1}");
+}
+
+TEST_CASE("malformed files are absent facts, not wrong ones") {
+    const TemporaryRoot root;
+    root.write("proc/loadavg", "1.2.3 -4 x\n");
+    root.write("proc/uptime", "");
+    root.write("proc/sys/kernel/perf_event_paranoid", "three\n");
+    root.write("proc/cpuinfo", "processor\t: 0\nCPU part\t: banana\n\n\n::::\n");
+    root.write("proc/swaps", "Filename Type Size Used Priority\n/dev/x\n");
+    root.write("proc/self/cgroup", "0::/a/b\n");
+    root.write("sys/fs/cgroup/a/cpu.max", "max 100000\n");
+    root.write("etc/nv_tegra_release", "\n");
+    root.write("var/lib/nvpmodel/status", "pmode:\n");
+    root.write("etc/nvpmodel.conf", "< POWER_MODEL ID= NAME= >\n< POWER_MODEL >\n");
+    root.write("sys/devices/system/cpu/cpufreq/policy0/related_cpus", "9-0\n");
+    root.write("sys/devices/system/cpu/cpufreq/policy0/scaling_cur_freq", "<unknown>\n");
+    CHECK(machine_state_json(root.path()) ==
+          "{\"state_version\":1,\"online_cpus\":[0],\"core_types\":[{\"cpus\":[0]}],"
+          "\"clusters\":[{\"name\":\"policy0\"}]}");
+}
+
+TEST_CASE("text of any origin becomes plain JSON text") {
+    const TemporaryRoot root;
+    root.write("proc/device-tree/model", std::string("Board \"X\\1\" \x01\xff\0", 16));
+    CHECK(contains(machine_state_json(root.path()), R"("board_model":"Board \"X\\1\" ??")"));
+}
+
+TEST_CASE("a CPU quota of a parent control group counts, the tightest of them") {
+    const TemporaryRoot root;
+    root.write("proc/self/cgroup", "0::/a/b\n");
+    root.write("sys/fs/cgroup/a/b/cpu.max", "max 100000\n");
+    root.write("sys/fs/cgroup/a/cpu.max", "150000 100000\n");
+    root.write("sys/fs/cgroup/cpu.max", "400000 100000\n");
+    CHECK(contains(machine_state_json(root.path()),
+                   R"("cpu_quota":{"quota_us":150000,"period_us":100000})"));
+}
+
+TEST_CASE("a Raspberry Pi 4 is described by model, core, governor, frequencies and zone") {
+    const std::string state = machine_state_json(board("rpi4b"));
+    CHECK(contains(state, R"("board_model":"Raspberry Pi 4 Model B Rev 1.4")"));
+    CHECK(contains(state, R"("board_compatible":["raspberrypi,4-model-b","brcm,bcm2711"])"));
+    CHECK(contains(state, R"({"name":"Cortex-A72","implementer":"0x41","part":"0xd08",)"
+                          R"("revision":"r0p3","cpus":[0,1,2,3]})"));
+    CHECK(contains(state, R"("governor":"ondemand")"));
+    CHECK(contains(state, R"("cur_freq_khz":600000,"min_freq_khz":600000,)"
+                          R"("max_freq_khz":1800000)"));
+    CHECK(contains(state, R"("type":"cpu-thermal","temp_mdegc":48686)"));
+    CHECK(contains(state, R"("throttling":{"rpi_flags":"0x0","under_voltage_alarm":false})"));
+    CHECK(contains(state, R"("cpu_pmus":["armv8_cortex_a72"])"));
+}
+
+TEST_CASE("a throttled Raspberry Pi says what holds now and what has happened since boot") {
+    const std::string state = machine_state_json(board("rpi4b-throttled"));
+    CHECK(contains(state, R"("rpi_flags":"0xe000e",)"
+                          R"("now":["frequency_capped","throttled","soft_temperature_limit"],)"
+                          R"("since_boot":["frequency_capped","throttled",)"
+                          R"("soft_temperature_limit"])"));
+}
+
+TEST_CASE("between samples a watch reads frequency, temperature and throttling of its CPUs") {
+    const MachineWatch watch(board("rpi4b-throttled"), {2});
+    REQUIRE(watch.domain_count() == 1);
+    CHECK(watch.cpus_of_domain(0) == std::vector<int>{0, 1, 2, 3});
+    CHECK(watch.read_freq_khz(0) == 1000000);
+    CHECK(watch.read_temp_mdegc() == 84723);
+    CHECK(watch.read_throttle().rpi_flags == 0xe000eu);
+    CHECK(watch.read_throttle().active());
+    CHECK_FALSE(MachineWatch(board("rpi4b"), {}).read_throttle().active());
+}
+
+TEST_CASE("the temperature of a Jetson Nano is the chip's, not the PMIC's fixed 100 degrees") {
+    CHECK(MachineWatch(board("jetson-nano"), {}).read_temp_mdegc() == 33500);
+}
+
+TEST_CASE("the firmware's flags are found on a Raspberry Pi 5 as on its elders") {
+    CHECK(MachineWatch(board("rpi5"), {}).read_throttle().rpi_flags == 0u);
+    CHECK(MachineWatch(board("rpi-zero-2w"), {}).read_throttle().rpi_flags == 0u);
+    CHECK_FALSE(MachineWatch(board("rock-5b"), {}).read_throttle().rpi_flags);
+}
+
+TEST_CASE("a watch of two big cores of a ROCK 5B watches their cluster only") {
+    const MachineWatch watch(board("rock-5b"), {4, 5});
+    REQUIRE(watch.domain_count() == 1);
+    CHECK(watch.read_freq_khz(0) == 408000);
+}
+
+TEST_CASE("the two kinds of cores of a ROCK 5B are told apart, with their capacity") {
+    const std::string state = machine_state_json(board("rock-5b"));
+    CHECK(contains(state, R"({"name":"Cortex-A55","implementer":"0x41","part":"0xd05",)"
+                          R"("revision":"r2p0","capacity":530,"cpus":[0,1,2,3]})"));
+    CHECK(contains(state, R"("name":"Cortex-A76")"));
+}
+
+TEST_CASE("a Jetson has its power mode by name, its GPU clock and its rails") {
+    const std::string nano = machine_state_json(board("jetson-nano"));
+    CHECK(contains(nano, R"("power_mode":0,"power_mode_name":"MAXN")"));
+    CHECK(contains(nano, R"({"chip":"ina3221x","label":"POM_5V_IN","power_uw":1764000})"));
+    const std::string xavier = machine_state_json(board("jetson-xavier-nx"));
+    CHECK(contains(xavier, R"("name":"Carmel")"));
+    CHECK(contains(xavier, R"("power_mode":2,"power_mode_name":"MODE_15W_6CORE")"));
+    CHECK(contains(xavier, R"("max_freq_khz":1420800,"hardware_min_freq_khz":115200,)"
+                           R"("hardware_max_freq_khz":1907200)"));
+    const std::string orin = machine_state_json(board("jetson-orin-nano"));
+    CHECK(contains(orin, R"("name":"Cortex-A78AE")"));
+    CHECK(contains(orin, R"("name":"17000000.gpu","device_tree_name":"gpu")"));
+    CHECK(contains(orin, R"("chip":"ina3221","label":"VDD_IN","power_uw":7023360)"));
+}
+
+TEST_CASE("an x86 server has turbo, SMT, its throttle count and the CPU's own name") {
+    const std::string state = machine_state_json(board("x86-server"));
+    CHECK(contains(state, R"("boost":true)"));
+    CHECK(contains(state, R"("smt":{"control":"on","active":true})"));
+    CHECK(contains(state, R"("throttle_count":0)"));
+    CHECK(contains(state, R"("name":"Intel(R) Xeon(R) Silver 4310 CPU @ 2.10GHz")"));
+    CHECK_FALSE(contains(state, "hypervisor"));
+}
+
+TEST_CASE("a watch of CPUs that no policy drives has no frequency") {
+    CHECK(MachineWatch(board("rpi4b"), {9}).domain_count() == 0);
+}
+
+TEST_CASE("cooling devices that slow the CPUs are told from fans and the GPU's own") {
+    CHECK(is_cpu_cooling("thermal-cpufreq-0"));
+    CHECK(is_cpu_cooling("cpu-balanced"));
+    CHECK(is_cpu_cooling("Processor"));
+    CHECK_FALSE(is_cpu_cooling("pwm-fan"));
+    CHECK_FALSE(is_cpu_cooling("thermal-devfreq-0"));
+    CHECK(MachineWatch(board("jetson-orin-nano"), {}).read_throttle().active());
+}
+
+TEST_CASE("a new throttle bit or a grown count is a disturbance, an old bit is not") {
+    ThrottleReading before;
+    ThrottleReading after;
+    CHECK_FALSE(after.disturbed_since(before));
+    before.rpi_flags = 0x50000;
+    after.rpi_flags = 0x50000;
+    CHECK_FALSE(after.disturbed_since(before));
+    after.rpi_flags = 0xd0000;
+    CHECK(after.disturbed_since(before));
+    after.rpi_flags = 0x50001;
+    CHECK(after.disturbed_since(before));
+    before = after = ThrottleReading{};
+    before.throttle_count = 3;
+    after.throttle_count = 4;
+    CHECK(after.disturbed_since(before));
+}
+
+TEST_CASE("power is read from voltage and current, or from a power file in its own unit") {
+    const TemporaryRoot root;
+    root.write("sys/class/hwmon/hwmon0/name", "ina3221\n");
+    root.write("sys/class/hwmon/hwmon0/in1_label", "VDD_IN\n");
+    root.write("sys/class/hwmon/hwmon0/in1_input", "5000\n");
+    root.write("sys/class/hwmon/hwmon0/curr1_input", "1200\n");
+    root.write("sys/class/hwmon/hwmon0/in4_input", "90\n");
+    root.write("sys/class/hwmon/hwmon0/curr4_input", "1500\n");
+    root.write("sys/bus/iio/devices/iio%3Adevice0/name", "ina3221x\n");
+    root.write("sys/bus/iio/devices/iio%3Adevice0/rail_name_0", "POM_5V_IN\n");
+    root.write("sys/bus/iio/devices/iio%3Adevice0/in_power0_input", "2137\n");
+    const auto rails = find_energy_rails(root.path());
+    REQUIRE(rails.size() == 2);
+    CHECK(rails[0].label == "VDD_IN");
+    CHECK(read_power_uw(rails[0]) == 6000000);
+    CHECK(rails[1].label == "POM_5V_IN");
+    CHECK(read_power_uw(rails[1]) == 2137000);
+    root.write("sys/class/hwmon/hwmon0/curr1_input", "");
+    CHECK_FALSE(read_power_uw(rails[0]));
+}
+
+TEST_CASE("the running machine has a kernel and an architecture") {
+    const std::string state = machine_state_json("/");
+    CHECK(contains(state, "\"kernel\":\""));
+    CHECK(contains(state, "\"architecture\":\""));
+}

@@ -1,0 +1,353 @@
+#include <doctest/doctest.h>
+
+#include <csignal>
+#include <cstring>
+#include <functional>
+
+#include "backend.h"
+#include "conditions.h"
+#include "counters.h"
+#include "disturbance.h"
+#include "error.h"
+#include "input_values.h"
+#include "isolation.h"
+#include "job.h"
+#include "json.h"
+#include "measure.h"
+#include "record.h"
+#include "registers.h"
+#include "sha256.h"
+
+using namespace edgeprof;
+
+namespace {
+
+// A model whose inferences are a function of their number.
+class FakeModel final : public LoadedModel {
+  public:
+    explicit FakeModel(std::function<bool(int)> inference) : inference_(std::move(inference)) {}
+    bool invoke() noexcept override { return inference_(n_++); }
+    std::string failure() const override { return "tensor went astray"; }
+    const std::vector<TensorFacts>& inputs() const override { return none_; }
+    const std::vector<TensorFacts>& outputs() const override { return none_; }
+    std::string options_json() const override { return "{}"; }
+    int count() const { return n_; }
+
+  private:
+    std::function<bool(int)> inference_;
+    std::vector<TensorFacts> none_;
+    int n_ = 0;
+};
+
+void busy_wait_us(std::int64_t duration_us) {
+    const std::int64_t end_ns = monotonic_raw_ns() + duration_us * 1000;
+    while (monotonic_raw_ns() < end_ns) {
+    }
+}
+
+MeasureSettings quick() { return {0.5, 0.0, 1.0, 20, 1000, false, {}}; }
+
+Outcome measure_one(LoadedModel& model, const MeasureSettings& settings, Clock& clock) {
+    return std::move(measure({{&model, nullptr, settings}}, 0, clock).front());
+}
+
+Samples samples_of(std::vector<std::int64_t> latency_ns, std::vector<std::uint16_t> disturbed) {
+    Samples samples;
+    samples.latency_ns = std::move(latency_ns);
+    samples.disturbed = std::move(disturbed);
+    return samples;
+}
+
+}  // namespace
+
+TEST_CASE("latencies come out as long as the model took") {
+    FakeModel model([](int) {
+        busy_wait_us(500);
+        return true;
+    });
+    Clock clock = Clock::best();
+    const Outcome outcome = measure_one(model, quick(), clock);
+    CHECK(outcome.stop_reason == StopReason::kInterval);
+    CHECK(outcome.samples.latency_ns.size() >= 20);
+    for (const std::int64_t ns : outcome.samples.latency_ns) CHECK(ns >= 499'000);
+    CHECK(outcome.samples.disturbed.size() == outcome.samples.latency_ns.size());
+    // Every inference is the first, a warm-up, or a sample: none is lost.
+    CHECK(static_cast<std::size_t>(model.count()) ==
+          1 + outcome.warmup.n + outcome.samples.latency_ns.size());
+}
+
+TEST_CASE("a first inference that is slow is told apart and does not enter the samples") {
+    FakeModel model([](int n) {
+        busy_wait_us(n == 0 ? 20'000 : 200);
+        return true;
+    });
+    Clock clock = Clock::best();
+    const Outcome outcome = measure_one(model, quick(), clock);
+    CHECK(outcome.first_inference_ns >= 19'900'000);
+    CHECK(summarize(outcome.samples).latency_median_ns < 10'000'000.0);
+}
+
+TEST_CASE("a failure in the middle ends the run and keeps what there was") {
+    FakeModel model([](int n) {
+        busy_wait_us(100);
+        return n < 25;
+    });
+    Clock clock = Clock::best();
+    const Outcome outcome = measure_one(model, quick(), clock);
+    CHECK(outcome.stop_reason == StopReason::kFailed);
+    CHECK(outcome.failure == "tensor went astray");
+    CHECK(outcome.samples.latency_ns.size() + outcome.warmup.n + 1 == 25);
+}
+
+TEST_CASE("bounds hold: of samples and of time") {
+    Clock clock = Clock::best();
+    FakeModel quick_model([](int) { return true; });
+    MeasureSettings settings = quick();
+    settings.ci_rel = 1e-6;
+    settings.max_samples = 777;
+    const Outcome by_count = measure_one(quick_model, settings, clock);
+    CHECK(by_count.samples.latency_ns.size() <= 777);
+
+    FakeModel erratic([](int n) {
+        busy_wait_us(n % 2 == 0 ? 100 : 3000);
+        return true;
+    });
+    settings.max_samples = 1'000'000;
+    settings.max_secs = 0.3;
+    const std::int64_t start_ns = monotonic_raw_ns();
+    const Outcome by_time = measure_one(erratic, settings, clock);
+    CHECK(by_time.stop_reason != StopReason::kInterval);
+    CHECK(monotonic_raw_ns() - start_ns < 2'000'000'000);
+}
+
+TEST_CASE("the summary is over undisturbed samples, or over all when there are none") {
+    const Summary clean =
+        summarize(samples_of({10, 900, 12, 11, 800, 10, 11, 12, 11}, {0, 1, 0, 0, 2, 0, 0, 0, 0}));
+    CHECK(clean.basis == Basis::kUndisturbed);
+    CHECK(clean.n_samples == 9);
+    CHECK(clean.n_undisturbed == 7);
+    CHECK(clean.latency_median_ns == 11.0);
+    CHECK(clean.latency_min_ns == 10.0);
+    const Summary hopeless = summarize(samples_of({10, 20, 30}, {1, 1, 1}));
+    CHECK(hopeless.n_undisturbed == 0);
+    CHECK(hopeless.basis == Basis::kAll);
+    CHECK(hopeless.latency_median_ns == 20.0);
+    CHECK(hopeless.ci_level < 0.95);
+}
+
+TEST_CASE("where every sample was preempted, the time waited for the core is taken off") {
+    Samples busy = samples_of({150, 210, 101, 300, 180, 100}, {1, 1, 1, 1, 1, 2});
+    busy.waited_ns = {50, 110, 0, 201, 80, 0};
+    busy.latency_ns.push_back(125);
+    busy.disturbed.push_back(1);
+    busy.waited_ns.push_back(25);
+    busy.latency_ns.push_back(99);  // a wait that belongs to the sample before it
+    busy.disturbed.push_back(1);
+    busy.waited_ns.push_back(120);
+    const Summary summary = summarize(busy);
+    CHECK(summary.basis == Basis::kLessWaiting);
+    CHECK(summary.n_undisturbed == 0);
+    CHECK(summary.latency_median_ns == 100.0);
+    CHECK(summary.latency_mean_ns < 101.0);
+    CHECK(summary.n_used == 6);
+    CHECK(summary.latency_min_ns == 99.0);
+}
+
+TEST_CASE("what the kernel counted between two readings is what disturbed") {
+    const Evidence before{5, 100, 0, 1000, 2};
+    const auto mask = [&](const Evidence& after) {
+        return disturbance_between(before, after, 1'000'000);
+    };
+    CHECK(mask(before) == 0);
+    CHECK(mask({6, 100, 0, 500'000, 2}) == kPreempted);
+    CHECK(mask({6, 100, 0, 1500, 2}) == 0);         // a glimpse
+    CHECK(mask({6, 100, 0, -1, 2}) == kPreempted);  // the kernel does not say how long
+    CHECK(mask({5, 100, 0, 1000, 3}) == kMigrated);
+    CHECK(mask({6, 100, 1, 500'000, 3}) == (kPreempted | kMigrated | kPageFault));
+}
+
+TEST_CASE("a job is read with its defaults, and bad ones name the field") {
+    const Job job = parse_job(
+        R"({"model": "m.onnx", "library": "l.so", "threads": 3, "cpus": [1, 2], "ci_rel": 0.02,
+            "shapes": {"x": [1, 3, 8, 8]}, "runtime_options": {"arena": false}, "seed": 5})");
+    CHECK(job.job_id == "m.onnx");
+    CHECK(job.subjobs.front().runtime == "onnxruntime");
+    REQUIRE(job.subjobs.size() == 1);
+    const Subjob& subjob = job.subjobs.front();
+    CHECK(subjob.load.threads == 3);
+    CHECK(subjob.measure.cpus == std::vector<int>{1, 2});
+    CHECK(subjob.load.shapes.at("x").size() == 4);
+    CHECK(subjob.measure.max_secs == 10.0);
+
+    const auto complaint = [](const char* line) -> std::string {
+        try {
+            parse_job(line);
+        } catch (const Error& error) {
+            CHECK(error.kind() == ErrorKind::kInvalidJob);
+            return error.what();
+        }
+        return "";
+    };
+    const auto names = [&](const char* line, const char* part) {
+        CAPTURE(line);
+        CHECK(complaint(line).find(part) != std::string::npos);
+    };
+    names("{", "no JSON");
+    names("[]", "object");
+    names("{}", "'model'");
+    names(R"({"model": "m", "thraeds": 2})", "'thraeds'");
+    names(R"({"model": "m", "threads": 0})", "'threads'");
+    names(R"({"model": "m", "threads": 1.5})", "'threads'");
+    names(R"({"model": "m", "threads": "2"})", "'threads'");
+    names(R"({"model": "m", "cpus": 3})", "'cpus'");
+    names(R"({"model": "m", "ci_rel": 0})", "'ci_rel'");
+    names(R"({"model": "m", "max_secs": -1})", "'max_secs'");
+    names(R"({"model": "m", "shapes": {"x": [0]}})", "'shapes.x'");
+    names(R"({"model": "m", "runtime_options": 3})", "'runtime_options'");
+    names(R"({"model": 3})", "'model'");
+    names(R"({"model": "m", "counters": "some"})", "'counters'");
+    names(R"({"interleave": [{"model": "a"}]})", "'interleave'");
+    names(R"({"interleave": [{"model": "a"}, {"model": "b", "clock": "auto"}]})", "'clock'");
+    names(R"({"interleave": [{"model": "a"}, {"model": "b"}], "threads": 2})", "'threads'");
+}
+
+TEST_CASE("a job runs to a record that is JSON, whatever the job") {
+    const auto record_of = [](const char* line) {
+        return json::parse(run_job(parse_job(line), [](Phase, const RuntimeFacts&) {}));
+    };
+    const json::Value good =
+        record_of(R"({"runtime": "null", "job_id": "j", "max_samples": 2000, "min_secs": 0})");
+    CHECK(*good.find("job_id")->as_string() == "j");
+    CHECK(good.find("samples")->find("latency_ns")->as_array()->size() > 0);
+    CHECK(good.find("error") == nullptr);
+    const json::Value bad = record_of(R"({"runtime": "abacus", "model": "/dev/null"})");
+    CHECK(*bad.find("error")->find("kind")->as_string() == "InvalidModel");
+}
+
+TEST_CASE("SHA-256 of the standard's examples") {
+    CHECK(sha256_of_bytes("abc") ==
+          "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    CHECK(sha256_of_bytes("") ==
+          "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+    CHECK(sha256_of_bytes(std::string(1'000'000, 'a')) ==
+          "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
+    CHECK(sha256_of_file("/no/such/file").empty());
+}
+
+TEST_CASE("messages of runtimes become one line") {
+    CHECK(one_line(" a\n\tb  c\r\n") == "a b c");
+    CHECK(one_line(std::string(5000, 'x')).size() < 700);
+}
+
+TEST_CASE("inputs are the same for the same seed, other for another, and never denormal") {
+    float a[1000], b[1000], c[1000];
+    fill_input(a, 1000, "float32", 1, 0);
+    fill_input(b, 1000, "float32", 1, 0);
+    fill_input(c, 1000, "float32", 2, 0);
+    CHECK(std::memcmp(a, b, sizeof a) == 0);
+    CHECK(std::memcmp(a, c, sizeof a) != 0);
+    for (const float value : a) {
+        CHECK(value >= -1.0f);
+        CHECK(value < 1.0f);
+        CHECK((value == 0.0f || std::abs(value) > 1e-30f));
+    }
+    CHECK(bytes_per_element("string") == 0);
+}
+
+TEST_CASE("interleaved models take turns, in an order that changes, each in every round") {
+    std::string turns;
+    const auto player = [&turns](char name) {
+        return [&turns, name](int) {
+            busy_wait_us(2000);
+            if (turns.empty() || turns.back() != name) turns.push_back(name);
+            return true;
+        };
+    };
+    FakeModel a(player('a')), b(player('b'));
+    MeasureSettings settings = quick();
+    settings.min_secs = 0.4;
+    Clock clock = Clock::best();
+    const std::vector<Outcome> outcomes =
+        measure({{&a, nullptr, settings}, {&b, nullptr, settings}}, 1, clock);
+    REQUIRE(outcomes.size() == 2);
+    CHECK(outcomes[0].blocks.size() == outcomes[1].blocks.size());
+    CHECK(outcomes[0].blocks.size() > 3);
+    for (const Outcome& outcome : outcomes) {
+        for (std::size_t round = 0; round + 1 < outcome.blocks.size(); ++round) {
+            CHECK((outcome.samples.disturbed[outcome.blocks[round].end_sample] & kAfterSwitch));
+        }
+    }
+    CHECK(turns.size() > 4);
+}
+
+TEST_CASE("blocks under other conditions than the rest are marked") {
+    const auto block = [](std::size_t end, std::int64_t canary_ns, std::int64_t khz,
+                          std::int64_t steal, bool is_throttled) {
+        BlockConditions conditions{};
+        conditions.end_sample = end;
+        conditions.canary_ns = canary_ns;
+        conditions.freq_khz = {khz};
+        conditions.steal_ticks = steal;
+        conditions.is_throttled = is_throttled;
+        return conditions;
+    };
+    const std::vector<BlockConditions> blocks{
+        block(0, 100, 1500, 0, false), block(2, 100, 1500, 0, false),
+        block(4, 130, 1500, 0, false), block(6, 101, 1200, 0, false),
+        block(8, 99, 1500, 1, true),   block(10, 100, 1500, 1, false)};
+    std::vector<std::uint16_t> disturbed(10, 0);
+    mark_conditions(blocks, disturbed);
+    CHECK(disturbed == std::vector<std::uint16_t>{0, 0, kSlowMachine, kSlowMachine, kFrequency,
+                                                  kFrequency, kStolen | kThrottled,
+                                                  kStolen | kThrottled, 0, 0});
+}
+
+TEST_CASE("drift of the machine is what the canary says") {
+    std::vector<BlockConditions> blocks(12);
+    for (std::size_t i = 0; i < blocks.size(); ++i) {
+        blocks[i].canary_ns = static_cast<std::int64_t>(i < 6 ? 1000 : 1100);
+    }
+    CHECK(*canary_drift(blocks) == doctest::Approx(0.1));
+    blocks.resize(5);
+    CHECK_FALSE(canary_drift(blocks).has_value());
+}
+
+TEST_CASE("counters count a known loop, or say why they are not there") {
+    CounterGroup counters(false);
+    CHECK(counters.size() + counters.absent().size() >= 1);
+    for (const AbsentCounter& counter : counters.absent()) CHECK(!counter.reason.empty());
+    const std::vector<CounterFacts> facts = counters.facts();
+    CounterValues before, after;
+    counters.read(before);
+    registers::counted_loop(100'000);
+    counters.read(after);
+    for (std::size_t c = 0; c < facts.size(); ++c) {
+        if (facts[c].name != "instructions") continue;
+        const std::uint64_t n =
+            net_count(after[c] - before[c], facts[c].empty, facts[c].running_share);
+        CHECK(n >= 200'000);
+        CHECK(n < 201'000);
+    }
+}
+
+TEST_CASE("a job in a process of its own survives what kills the runtime") {
+    const auto error_of = [](const char* options) {
+        const std::string line =
+            std::string(R"({"runtime": "null", "max_secs": 0.2, "runtime_options": )") + options +
+            "}";
+        return json::parse(run_isolated(parse_job(line)));
+    };
+    const json::Value illegal = error_of(R"({"act": "illegal_instruction"})");
+    CHECK(*illegal.find("error")->find("kind")->as_string() == "HarnessCrashed");
+    CHECK(*illegal.find("error")->find("signal")->as_string() == std::to_string(SIGILL));
+    CHECK(*illegal.find("error")->find("phase")->as_string() == "measuring");
+    const json::Value aborted = error_of(R"({"act": "abort"})");
+    CHECK(*aborted.find("error")->find("signal")->as_string() == std::to_string(SIGABRT));
+    const json::Value failed = error_of(R"({"act": "fail"})");
+    CHECK(*failed.find("error")->find("kind")->as_string() == "UnsupportedModel");
+    const std::int64_t start_ns = monotonic_raw_ns();
+    const json::Value hung = error_of(R"({"act": "hang"})");
+    CHECK(*hung.find("error")->find("kind")->as_string() == "HarnessTimeout");
+    CHECK(*hung.find("error")->find("transient")->as_bool());
+    CHECK(monotonic_raw_ns() - start_ns < 20'000'000'000);
+}

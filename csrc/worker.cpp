@@ -1,0 +1,382 @@
+#include "worker.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <ctime>
+#include <filesystem>
+#include <fstream>
+#include <optional>
+#include <set>
+#include <sstream>
+
+#include "error.h"
+#include "json.h"
+
+namespace edgeprof {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Options {
+    std::string folder;
+    std::string lock;
+    std::string owner;
+    std::string session;
+    bool detach = false;
+    bool stop = false;
+};
+
+[[noreturn]] void fail(const std::string& what) {
+    throw Error(ErrorKind::kOutputError, what + ": " + std::strerror(errno));
+}
+
+// Returns nothing if an option is unknown or lacks its value.
+std::optional<Options> parse_options(const std::vector<std::string>& arguments) {
+    Options options;
+    for (size_t i = 0; i < arguments.size(); ++i) {
+        const std::string& name = arguments[i];
+        if (name == "--detach") {
+            options.detach = true;
+        } else if (name == "--stop") {
+            options.stop = true;
+        } else {
+            std::string* value = name == "--folder"    ? &options.folder
+                                 : name == "--lock"    ? &options.lock
+                                 : name == "--owner"   ? &options.owner
+                                 : name == "--session" ? &options.session
+                                                       : nullptr;
+            if (value == nullptr || ++i == arguments.size()) return std::nullopt;
+            *value = arguments[i];
+        }
+    }
+    return options;
+}
+
+std::string read_file(const std::string& path) {
+    std::ifstream stream(path, std::ios::binary);
+    std::ostringstream content;
+    content << stream.rdbuf();
+    return content.str();
+}
+
+void write_all(int descriptor, const std::string& text) {
+    size_t written = 0;
+    while (written < text.size()) {
+        const ssize_t n = write(descriptor, text.data() + written, text.size() - written);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) fail("cannot write");
+        written += static_cast<size_t>(n);
+    }
+}
+
+// A lock file: flock(2) on it, the holder's name in it. The descriptor stays open for the life of
+// the process and its children.
+class LockFile {
+  public:
+    explicit LockFile(const std::string& path) : path_(path) {
+        descriptor_ = open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW, 0666);
+        // In a sticky folder the kernel refuses O_CREAT on another user's file
+        // (fs.protected_regular); flock(2) is content with a descriptor to read.
+        if (descriptor_ < 0) descriptor_ = open(path.c_str(), O_RDWR | O_NOFOLLOW);
+        if (descriptor_ < 0) descriptor_ = open(path.c_str(), O_RDONLY | O_NOFOLLOW);
+        if (descriptor_ < 0) fail("lock " + path);
+        // The next owner may be another user; only the file's own can say so.
+        static_cast<void>(fchmod(descriptor_, 0666) == 0);
+    }
+    LockFile(const LockFile&) = delete;
+    LockFile& operator=(const LockFile&) = delete;
+    ~LockFile() { close(descriptor_); }
+
+    bool try_exclusive() const { return flock(descriptor_, LOCK_EX | LOCK_NB) == 0; }
+
+    void wait_until_free() const {
+        while (flock(descriptor_, LOCK_SH) != 0) {
+            if (errno != EINTR) fail("lock " + path_);
+        }
+    }
+
+    void write_holder(const std::string& json) const {
+        if (ftruncate(descriptor_, 0) == 0 && lseek(descriptor_, 0, SEEK_SET) == 0) {
+            write_all(descriptor_, json);
+        }
+    }
+
+    std::string holder() const { return read_file(path_); }
+
+  private:
+    std::string path_;
+    int descriptor_;
+};
+
+std::string holder_json(const Options& options) {
+    json::Writer writer;
+    writer.begin_object()
+        .member("owner", options.owner)
+        .member("session", options.session)
+        .member("pid", getpid())
+        // For people to read only: the clock may jump.
+        .member("since_unix_s", static_cast<std::int64_t>(time(nullptr)))
+        .end_object();
+    return writer.text() + "\n";
+}
+
+std::string member_of(const std::string& json_text, const char* key) {
+    try {
+        const json::Value tree = json::parse(json_text);
+        const json::Value* member = tree.find(key);
+        if (member != nullptr && member->as_string() != nullptr) return *member->as_string();
+    } catch (const json::ParseError&) {  // torn or foreign: it says nothing
+    }
+    return "";
+}
+
+// A job line that cannot be read gives a record without an id; the queue knows whose it is.
+std::string under_id(const std::string& record, const std::string& job_id) {
+    if (member_of(record, "job_id") == job_id) return record;
+    const json::Value tree = json::parse(record);
+    json::Writer writer;
+    writer.begin_object().member("job_id", job_id);
+    if (const json::Object* members = tree.as_object()) {
+        for (const auto& [key, value] : *members) {
+            if (key != "job_id") writer.member(key, value);
+        }
+    }
+    return writer.end_object().text();
+}
+
+std::vector<std::string> lines_of(const std::string& text) {
+    std::vector<std::string> lines;
+    std::istringstream stream(text);
+    for (std::string line; std::getline(stream, line);) {
+        if (!line.empty()) lines.push_back(line);
+    }
+    return lines;
+}
+
+// Records are appended whole: what a kill or a power cut left behind the last line end is cut off,
+// and what does not fit on the disk is taken back.
+class RecordFile {
+  public:
+    explicit RecordFile(const std::string& path) {
+        const std::string content = read_file(path);
+        const size_t end = content.rfind('\n');
+        size_bytes_ = end == std::string::npos ? 0 : static_cast<off_t>(end + 1);
+        for (const std::string& line : lines_of(content.substr(0, end + 1))) {
+            done_.insert(member_of(line, "job_id"));
+        }
+        descriptor_ = open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+        if (descriptor_ < 0 || ftruncate(descriptor_, size_bytes_) != 0 ||
+            lseek(descriptor_, size_bytes_, SEEK_SET) < 0) {
+            fail(path);
+        }
+    }
+    RecordFile(const RecordFile&) = delete;
+    RecordFile& operator=(const RecordFile&) = delete;
+    ~RecordFile() { close(descriptor_); }
+
+    bool has(const std::string& job_id) const { return done_.count(job_id) != 0; }
+
+    void append(const std::string& job_id, const std::string& record) {
+        try {
+            write_all(descriptor_, record + "\n");
+            if (fsync(descriptor_) != 0) fail("cannot sync the records");
+        } catch (const Error&) {
+            static_cast<void>(ftruncate(descriptor_, size_bytes_) == 0);
+            throw;
+        }
+        size_bytes_ += static_cast<off_t>(record.size() + 1);
+        done_.insert(job_id);
+    }
+
+  private:
+    int descriptor_ = -1;
+    off_t size_bytes_ = 0;
+    std::set<std::string> done_;
+};
+
+void set_environment(const std::string& path) {
+    const std::string text = read_file(path);
+    if (text.empty()) return;
+    const json::Value tree = json::parse(text);
+    const json::Object* variables = tree.as_object();
+    if (variables == nullptr) return;
+    for (const auto& [name, value] : *variables) {
+        if (value.as_string() != nullptr) setenv(name.c_str(), value.as_string()->c_str(), 1);
+    }
+}
+
+std::vector<std::string> batches_of(const Options& options) {
+    std::vector<std::string> found;
+    std::error_code no_queue;
+    for (const auto& entry : fs::directory_iterator(options.folder + "/queue", no_queue)) {
+        const std::string name = entry.path().filename().string();
+        if (name.compare(0, options.session.size(), options.session) == 0) {
+            found.push_back(entry.path().string());
+        }
+    }
+    std::sort(found.begin(), found.end());
+    return found;
+}
+
+void work_off_all(const Options& options, const JobRunner& run_job) {
+    std::set<std::string> seen;
+    for (bool more = true; more;) {
+        more = false;
+        for (const std::string& batch : batches_of(options)) {
+            if (!seen.insert(batch).second) continue;
+            work_off(batch, run_job);
+            more = true;
+        }
+    }
+}
+
+// Takes both locks, reports how that went, and works. `report` gets one line of JSON.
+int run_worker(const Options& options, const JobRunner& run_job,
+               const std::function<void(const std::string&)>& report) {
+    const LockFile own(options.folder + "/worker.lock");
+    if (!own.try_exclusive()) {
+        const bool ours = member_of(own.holder(), "session") == options.session;
+        report(own.holder());
+        return ours ? kWorkerDone : kWorkerBusy;
+    }
+    const LockFile machine(options.lock);
+    if (!machine.try_exclusive()) {
+        report(machine.holder());
+        return kWorkerBusy;
+    }
+    own.write_holder(holder_json(options));
+    machine.write_holder(holder_json(options));
+    report(holder_json(options));
+    work_off_all(options, run_job);
+    return kWorkerDone;
+}
+
+int logged(const std::function<int()>& work) {
+    try {
+        return work();
+    } catch (const std::exception& error) {
+        std::fprintf(stderr, "edgeprof-harness worker: %s\n", error.what());
+        return kWorkerIoError;
+    }
+}
+
+void print_line(const std::string& text) {
+    std::fputs(text.c_str(), stdout);
+    std::fflush(stdout);
+}
+
+void become_background(const std::string& log_path) {
+    setsid();
+    signal(SIGHUP, SIG_IGN);
+    const int null = open("/dev/null", O_RDWR);
+    const int log = open(log_path.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    dup2(null, STDIN_FILENO);
+    dup2(null, STDOUT_FILENO);
+    dup2(log < 0 ? null : log, STDERR_FILENO);
+    if (null > STDERR_FILENO) close(null);
+    if (log > STDERR_FILENO) close(log);
+}
+
+// The parent waits for the child's report, says it and ends; the child goes on in a session of its
+// own. A child that dies before its report leaves its words in the log.
+int detach_worker(const Options& options, const JobRunner& run_job) {
+    int ends[2];
+    if (pipe(ends) != 0) fail("pipe");
+    const pid_t child = fork();
+    if (child < 0) fail("fork");
+    if (child == 0) {
+        close(ends[0]);
+        become_background(options.folder + "/worker.log");
+        int reporting = ends[1];
+        const auto report = [&reporting](const std::string& line) {
+            write_all(reporting, line);
+            close(reporting);
+        };
+        // The exit status tells the parent only of a worker that never started: see below.
+        const int status = logged([&] { return run_worker(options, run_job, report); });
+        _exit(status);
+    }
+    close(ends[1]);
+    std::string line;
+    char buffer[512];
+    for (ssize_t n; (n = read(ends[0], buffer, sizeof buffer)) != 0;) {
+        if (n < 0 && errno != EINTR) break;
+        if (n > 0) line.append(buffer, static_cast<size_t>(n));
+    }
+    close(ends[0]);
+    print_line(line);
+    if (line.empty()) {
+        int status = 0;
+        waitpid(child, &status, 0);
+        if (WIFSIGNALED(status)) return 128 + WTERMSIG(status);  // as a shell tells it
+        std::fputs(read_file(options.folder + "/worker.log").c_str(), stderr);
+        return kWorkerIoError;
+    }
+    return member_of(line, "session") == options.session ? kWorkerDone : kWorkerBusy;
+}
+
+// The lock is held, so the number is still the worker's. Its child dies with it.
+void stop_holder(const std::string& holder) {
+    const json::Value tree = json::parse(holder);
+    const json::Value* pid = tree.find("pid");
+    if (pid != nullptr && pid->as_int() != nullptr && *pid->as_int() > 1) {
+        kill(static_cast<pid_t>(*pid->as_int()), SIGTERM);
+    }
+}
+
+int usage(const char* text) {
+    std::fprintf(stderr, "usage: edgeprof-harness %s\n", text);
+    return kWorkerUsage;
+}
+
+}  // namespace
+
+void work_off(const std::string& batch_folder, const JobRunner& run_job) {
+    set_environment(batch_folder + "/environment.json");
+    RecordFile records(batch_folder + "/records.jsonl");
+    for (const std::string& job : lines_of(read_file(batch_folder + "/jobs.jsonl"))) {
+        const std::string job_id = member_of(job, "job_id");
+        if (!records.has(job_id)) records.append(job_id, under_id(run_job(job), job_id));
+    }
+}
+
+int worker_main(const std::vector<std::string>& arguments, const JobRunner& run_job) {
+    const std::optional<Options> options = parse_options(arguments);
+    if (!options || options->folder.empty() || options->lock.empty() || options->session.empty()) {
+        return usage("worker --folder DIR --lock FILE --owner NAME --session ID [--detach]");
+    }
+    return logged([&] {
+        return options->detach ? detach_worker(*options, run_job)
+                               : run_worker(*options, run_job, print_line);
+    });
+}
+
+int wait_main(const std::vector<std::string>& arguments) {
+    const std::optional<Options> options = parse_options(arguments);
+    if (!options || options->folder.empty()) {
+        return usage("wait --folder DIR [--session ID] [--stop]");
+    }
+    return logged([&]() -> int {
+        const LockFile own(options->folder + "/worker.lock");
+        if (own.try_exclusive()) return kWorkerDone;
+        const std::string holder = own.holder();
+        const bool is_ours =
+            options->session.empty() || member_of(holder, "session") == options->session;
+        if (!is_ours) return kWorkerDone;
+        if (options->stop) stop_holder(holder);
+        own.wait_until_free();
+        return kWorkerDone;
+    });
+}
+
+}  // namespace edgeprof

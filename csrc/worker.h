@@ -1,0 +1,50 @@
+// The board's queue: `edgeprof-harness worker` works batches off, `edgeprof-harness wait` sleeps
+// until that is done.
+//
+// Owns: the folder of batches, the locks, and that a record is on disk before the next job starts.
+// Measuring is the JobRunner's. The controller may go away at any moment and come back: whatever
+// it needs to know stands in files.
+//
+//     FOLDER/worker.lock                 held while a worker of this account runs
+//     FOLDER/worker.log                  last words
+//     FOLDER/queue/SESSION.../jobs.jsonl      one job a line; the controller moves the batch here
+//     whole FOLDER/queue/SESSION.../environment.json  variables for the jobs, optional
+//     FOLDER/queue/SESSION.../records.jsonl   one record a line, in the order they were made
+//
+// A second lock, the machine's, keeps other accounts and other owners out; its file says who holds
+// it. Both are flock(2): however a worker ends, the kernel lets go, and who waits wakes up. The
+// jobs' child processes inherit them: a board is free when nothing measures on it any more.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace edgeprof {
+
+// Runs the job of one JSON line in a child process and returns its record (or the record of its
+// failure) as one JSON line without the line end.
+using JobRunner = std::function<std::string(const std::string& job_line)>;
+
+enum WorkerStatus : int {
+    kWorkerDone = 0,
+    kWorkerUsage = 64,  // the numbers of sysexits.h
+    kWorkerIoError = 74,
+    kWorkerBusy = 75,  // another owner measures here; who, stands on standard output
+};
+
+// worker --folder DIR --lock FILE --owner NAME --session ID [--detach]
+// Works off the batches whose names begin with ID, then ends. With --detach it returns as soon as
+// the locks are taken (or were not) and goes on in the background.
+int worker_main(const std::vector<std::string>& arguments, const JobRunner& run_job);
+
+// wait --folder DIR [--session ID] [--stop]
+// Returns when no worker of this account (and session) runs; with --stop it ends the worker first.
+// Silent: the process sleeps in the kernel meanwhile.
+int wait_main(const std::vector<std::string>& arguments);
+
+// Works off one batch: every job without a record gets one. Public for the tests.
+// Throws Error(kOutputError) when a record cannot be written.
+void work_off(const std::string& batch_folder, const JobRunner& run_job);
+
+}  // namespace edgeprof
