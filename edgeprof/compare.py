@@ -1,0 +1,124 @@
+"""Which of two is faster: paired, interleaved, with an interval.
+
+Owns: how two measurements that were interleaved in rounds become one ratio. Times nothing itself.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from edgeprof import _core
+from edgeprof.errors import UnsteadyMeasurement
+from edgeprof.harness import Settings, measure_interleaved
+from edgeprof.measurement import DISTURBANCES, Measurement
+
+_MIN_ROUNDS = 6  # below it no pair of ranks holds 95 %
+_AFTER_SWITCH = next(bit for bit, name in DISTURBANCES.items() if name == "after_switch")
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two measurements that were taken in turns.
+
+    Attributes:
+        a: the first.
+        b: the second.
+        ratio: latency of b over latency of a: the median over rounds, each of which ran both.
+        ratio_low: lower end of its 95 % interval, distribution-free.
+        ratio_high: upper end.
+        n_rounds: rounds that the ratio is from.
+        warnings: what a reader should know before trusting the ratio.
+    """
+
+    a: Measurement
+    b: Measurement
+    ratio: float
+    ratio_low: float
+    ratio_high: float
+    n_rounds: int
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def is_different(self) -> bool:
+        """Whether the interval leaves 1 out."""
+        return not self.ratio_low <= 1.0 <= self.ratio_high
+
+    @property
+    def verdict(self) -> str:
+        """The result in plain words."""
+        low, high = sorted((self.ratio_low - 1.0, self.ratio_high - 1.0))
+        if self.is_different:
+            change = self.ratio - 1.0
+            word = "less" if change < 0 else "more"
+            ends = sorted((abs(low), abs(high)))
+            return (
+                f"B takes {abs(change):.1%} {word} time than A"
+                f" (95 % interval {ends[0]:.1%} to {ends[1]:.1%})"
+            )
+        return (
+            f"no difference shown: B takes between {-low:.1%} less and {high:.1%} more time than A"
+        )
+
+
+def compare(
+    model_a: str | os.PathLike[str],
+    settings_a: Settings,
+    model_b: str | os.PathLike[str],
+    settings_b: Settings,
+) -> Comparison:
+    """Measure two models, or one under two settings, in turns and compare them.
+
+    Raises:
+        UnsteadyMeasurement: too few rounds for an interval; a longer ``max_secs`` may help.
+        EdgeprofError: as ``edgeprof.measure`` does.
+    """
+    a, b = measure_interleaved([(model_a, settings_a), (model_b, settings_b)])
+    return compare_measurements(a, b)
+
+
+def compare_measurements(a: Measurement, b: Measurement) -> Comparison:
+    """Compare two measurements of one interleaved run.
+
+    Where too few rounds went undisturbed for both, all rounds count: what disturbs meets both, and
+    a warning says so.
+
+    Raises:
+        UnsteadyMeasurement: fewer than 6 rounds.
+    """
+    warnings: tuple[str, ...] = ()
+    ratios = _round_ratios(a, b, ~0)
+    if len(ratios) < _MIN_ROUNDS:
+        warnings = (
+            f"only {len(ratios)} rounds undisturbed for both; the ratio is from all rounds",
+        )
+        ratios = _round_ratios(a, b, _AFTER_SWITCH)
+    interval = _core.median_interval(ratios.tolist())
+    if interval is None:
+        raise UnsteadyMeasurement(
+            f"{a.model} and {b.model}: {len(ratios)} rounds, need {_MIN_ROUNDS}; raise --max-secs",
+            n_rounds=len(ratios),
+        )
+    return Comparison(a, b, float(np.median(ratios)), *interval, len(ratios), warnings)
+
+
+def _round_ratios(a: Measurement, b: Measurement, excluded: int) -> npt.NDArray[np.float64]:
+    """Ratio b/a of each round, over the samples without the excluded disturbances."""
+    medians_a, medians_b = _round_medians(a, excluded), _round_medians(b, excluded)
+    n = min(len(medians_a), len(medians_b))
+    ratios = medians_b[:n] / medians_a[:n]
+    return ratios[np.isfinite(ratios)]
+
+
+def _round_medians(measurement: Measurement, excluded: int) -> npt.NDArray[np.float64]:
+    """Median of the samples of each round; NaN where there is none."""
+    is_used = (measurement.disturbed & (excluded & 0xFFFF)) == 0
+    medians = []
+    for start, end in itertools.pairwise(measurement.record["blocks"]["end_sample"]):
+        latencies = measurement.latency_ns[start:end][is_used[start:end]]
+        medians.append(float(np.median(latencies)) if len(latencies) else np.nan)
+    return np.array(medians)

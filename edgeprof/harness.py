@@ -1,0 +1,226 @@
+"""The timing harness seen from Python.
+
+Owns: how jobs are made, and the two doors to the C++ core: the program (a process of its own per
+model: what kills a runtime does not kill Python) and the extension module (this process, without
+the interpreter's lock). Both take the same job and give the same record; no time is taken here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import IO, Any
+
+from edgeprof.errors import HarnessCrashed
+from edgeprof.measurement import Measurement, Record, check_version, error_of
+from edgeprof.runtimes import find_runtime, runtime_of
+
+Job = Mapping[str, Any]
+"""What to measure and how: the fields of a job line (see ``csrc/main.cpp``)."""
+
+PROGRAM = Path(__file__).parent / "bin" / "edgeprof-harness"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to measure. ``None`` leaves a field to the harness' default.
+
+    Attributes:
+        runtime: one of ``runtimes.RUNTIMES``, or ``"null"``; by the model's ending if ``None``.
+        library: path of the runtime's library; found by ``runtimes.find_runtime`` if ``None``.
+        threads: threads of the runtime.
+        cpus: cores to run on; empty leaves it to the scheduler.
+        seed: of the inputs' values.
+        ci_rel: stop when half the interval of the median is within this fraction of it.
+        min_secs: measure at least so long.
+        max_secs: and, warm-up included, at most so long.
+        min_samples: time at least so many inferences.
+        max_samples: and at most so many.
+        max_load_secs: bound of opening the runtime and loading the model.
+        shapes: shape per input, for inputs with dynamic dimensions.
+        clock: name of the clock; the finest one that can be trusted if ``None``.
+        counters: ``"auto"`` reads the processor's counters where that costs next to nothing,
+            ``"off"`` never.
+        per_op_runs: profile so many inferences by operator, in a pass after the timed one.
+        timestamps: tell in the record when each inference began.
+        runtime_options: the runtime's own options.
+    """
+
+    runtime: str | None = None
+    library: str | os.PathLike[str] | None = None
+    threads: int | None = None
+    cpus: Sequence[int] = ()
+    seed: int | None = None
+    ci_rel: float | None = None
+    min_secs: float | None = None
+    max_secs: float | None = None
+    min_samples: int | None = None
+    max_samples: int | None = None
+    max_load_secs: float | None = None
+    shapes: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    clock: str | None = None
+    counters: str | None = None
+    per_op_runs: int | None = None
+    timestamps: bool | None = None
+    runtime_options: Mapping[str, Any] = field(default_factory=dict)
+
+
+_LINE_FIELDS = ("max_load_secs", "clock")  # of a job line, not of the models it interleaves
+_PLAIN_FIELDS = (
+    "threads",
+    "seed",
+    "ci_rel",
+    "min_secs",
+    "max_secs",
+    "min_samples",
+    "max_samples",
+    "counters",
+    "per_op_runs",
+    "timestamps",
+    *_LINE_FIELDS,
+)
+
+
+def make_job(model: str | os.PathLike[str], settings: Settings) -> Job:
+    """Return the job that measures a model here.
+
+    Raises:
+        RuntimeUnavailable: no library of the runtime on this machine.
+    """
+    runtime = settings.runtime or runtime_of(model)
+    job: dict[str, Any] = {"model": os.fspath(model), "runtime": runtime}
+    if runtime != "null":
+        job["library"] = os.fspath(find_runtime(runtime, settings.library).path)
+    for name in _PLAIN_FIELDS:
+        if (value := getattr(settings, name)) is not None:
+            job[name] = value
+    if settings.cpus:
+        job["cpus"] = list(settings.cpus)
+    if settings.shapes:
+        job["shapes"] = {name: list(shape) for name, shape in settings.shapes.items()}
+    if settings.runtime_options:
+        job["runtime_options"] = dict(settings.runtime_options)
+    return job
+
+
+def run_jobs(jobs: Iterable[Job], program: Path = PROGRAM) -> Iterator[Record]:
+    """Run jobs through the harness program, one after the other.
+
+    A job is handed over when the record of the one before has been taken: whatever the caller
+    does with a record (store it) is done before the next model runs.
+
+    Yields:
+        The record of each job in order; a failed job gives a failure record
+        (``Measurement.from_record`` raises its error), and the next one runs.
+
+    Raises:
+        HarnessCrashed: the program itself cannot be run or died; its jobs so far are yielded.
+    """
+    command = [os.fspath(program), "run"]
+    with tempfile.TemporaryFile() as complaints:
+        process = _start(command, complaints)
+        try:
+            for job in jobs:
+                line = _ask(process, json.dumps(job))
+                if not line:
+                    break  # the program has ended; its status says how
+                yield json.loads(line)
+        except BaseException:
+            # The caller stopped asking (Ctrl-C): the program's child dies with it.
+            process.terminate()
+            raise
+        finally:
+            with suppress(BrokenPipeError), process:
+                assert process.stdin is not None
+                process.stdin.close()
+        if process.returncode != 0:
+            complaints.seek(0)
+            stderr = complaints.read().decode(errors="replace").strip()
+            raise HarnessCrashed(
+                f"{program}: ended with status {process.returncode}: "
+                f"{stderr or 'without a message'}",
+                command=command,
+                exit_status=process.returncode,
+                stderr=stderr,
+            )
+
+
+def _start(command: list[str], complaints: IO[bytes]) -> subprocess.Popen[str]:
+    try:
+        return subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=complaints, text=True
+        )
+    except OSError as error:
+        raise HarnessCrashed(
+            f"{command[0]}: cannot be run: {error.strerror}; install edgeprof again",
+            command=command,
+        ) from error
+
+
+def _ask(process: subprocess.Popen[str], line: str) -> str:
+    """Write one line and read the answer; nothing if the program has ended."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        process.stdin.write(line + "\n")
+        process.stdin.flush()
+    except BrokenPipeError:
+        return ""
+    return process.stdout.readline()
+
+
+def measure(
+    model: str | os.PathLike[str],
+    settings: Settings | None = None,
+    *,
+    in_process: bool = False,
+    **changes: Any,
+) -> Measurement:
+    """Measure the latency of a model file on this machine.
+
+    Args:
+        model: the model file.
+        settings: how to measure; the harness' defaults if ``None``.
+        in_process: run in this process (without the interpreter's lock) instead of one of its own.
+            A runtime that crashes or hangs then takes this process with it.
+        **changes: fields of ``Settings`` to change, as in ``measure("m.onnx", threads=2)``.
+
+    Raises:
+        InvalidModel, UnsupportedModel, RuntimeUnavailable, InvalidJob, HarnessCrashed: a retry will
+            not help.
+        HarnessTimeout: the model did not end in time.
+    """
+    job = make_job(model, replace(settings or Settings(), **changes))
+    if not in_process:
+        (record,) = run_jobs([job])
+        return Measurement.from_record(record)
+    from edgeprof import _core
+
+    return Measurement.from_record(json.loads(_core.run_job(json.dumps(job))))
+
+
+def measure_interleaved(
+    models: Sequence[tuple[str | os.PathLike[str], Settings]],
+) -> list[Measurement]:
+    """Measure two or more models in turns, in one process of their own.
+
+    Whatever the machine does meanwhile meets them all alike, so that they can be compared. All are
+    in memory at once. The clock and the bound of loading are those of the first.
+
+    Raises:
+        EdgeprofError: as ``measure`` does; one model that fails fails them all.
+    """
+    jobs = [dict(make_job(model, settings)) for model, settings in models]
+    line_fields = {name: jobs[0][name] for name in _LINE_FIELDS if name in jobs[0]}
+    members = [{k: v for k, v in job.items() if k not in _LINE_FIELDS} for job in jobs]
+    (record,) = run_jobs([{**line_fields, "interleave": members}])
+    check_version(record)
+    if "error" in record:
+        raise error_of(record)
+    return [Measurement.from_record(member) for member in record["group"]]

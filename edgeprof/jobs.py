@@ -1,0 +1,67 @@
+"""What a bulk run measures: the same settings for every subnet, and a key for each item.
+
+Owns: ``ProfileSettings`` and ``job_key``, by which a run that is started again, here or on boards,
+knows what is done.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from edgeprof.subnet import Subnet
+
+
+@dataclass(frozen=True)
+class ProfileSettings:
+    """How subnets are exported and measured.
+
+    Attributes:
+        format: model format, ``"onnx"`` or ``"tflite"``.
+        precision: ``"fp32"`` or ``"int8"``.
+        batch: images per inference.
+        runtime: ``"onnxruntime"``, ``"litert"`` or ``"tflite_c"``.
+        threads: threads of the runtime.
+        cpus: CPUs to run on; empty leaves it to the scheduler.
+        ci_rel: stop when the confidence interval of the median is within this fraction.
+        max_secs: and after so many seconds at the latest.
+        seed: of the inputs.
+        runtime_options: options of the runtime by name, as text.
+    """
+
+    format: str = "onnx"
+    precision: str = "fp32"
+    batch: int = 1
+    runtime: str = "onnxruntime"
+    threads: int = 1
+    cpus: tuple[int, ...] = ()
+    ci_rel: float = 0.01
+    max_secs: float = 5.0
+    seed: int = 0
+    runtime_options: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def model_kind(self) -> str:
+        """Format, precision and batch in one word: ``"onnx-fp32-b1"``."""
+        return f"{self.format}-{self.precision}-b{self.batch}"
+
+
+def job_key(device: str, subnet: Subnet, settings: ProfileSettings, library_sha256: str) -> str:
+    """Return the key of one item, the same for whatever gives the same latency.
+
+    Another build of the runtime makes another item; how long to measure and the inputs' seed do
+    not.
+    """
+    identity = {
+        "device": device,
+        "subnet": subnet.id,
+        "model_kind": settings.model_kind,
+        "runtime": settings.runtime,
+        "library_sha256": library_sha256,
+        "threads": settings.threads,
+        "cpus": settings.cpus,
+        "runtime_options": dict(sorted(settings.runtime_options.items())),
+    }
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:32]

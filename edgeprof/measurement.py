@@ -1,0 +1,183 @@
+"""A measurement as Python sees it: the record of the harness, checked and typed.
+
+Owns: reading records and their version history; which error a failed one is. Does not own the
+format itself: ``csrc/record.cpp`` writes it, for both doors.
+
+Version history of the record:
+
+1. the first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgeprof import errors
+from edgeprof.errors import EdgeprofError, InvalidRecord
+from edgeprof.machine import Finding, findings
+
+RECORD_VERSION = 1
+
+Record = Mapping[str, Any]
+"""A record as parsed from its JSON line."""
+
+DISTURBANCES = {
+    1 << 0: "preempted",
+    1 << 1: "migrated",
+    1 << 2: "page_fault",
+    1 << 3: "frequency",
+    1 << 4: "throttled",
+    1 << 5: "stolen",
+    1 << 6: "slow_machine",
+    1 << 7: "after_switch",
+}
+"""Bits of ``Measurement.disturbed`` (see ``csrc/disturbance.h``)."""
+
+_SUMMARY_FIELDS = (
+    "n_samples",
+    "n_undisturbed",
+    "latency_median_ns",
+    "ci_low_ns",
+    "ci_high_ns",
+    "latency_min_ns",
+    "latency_mean_ns",
+    "latency_p95_ns",
+)
+
+
+_FURTHER_FIELDS = (
+    "load_ns",
+    "first_inference_ns",
+    "peak_rss_bytes",
+    "settings",
+    "clock",
+    "counters",
+    "absent_counters",
+    "canary_drift_rel",
+    "energy",
+    "per_op",
+)
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One model, timed on one machine under one setting.
+
+    Attributes:
+        model: path of the model file, as it was given.
+        runtime: name of the runtime.
+        runtime_version: what its library says of itself; ``None`` when it says nothing.
+        latency_ns: int64 (n_samples,), one per timed inference, in order.
+        disturbed: uint16 (n_samples,), bits of what disturbed each; 0 = nothing.
+        n_samples: number of timed inferences.
+        n_undisturbed: how many of them nothing disturbed; the statistics are over these.
+        latency_median_ns: the latency.
+        ci_low_ns: lower end of the interval of the median, distribution-free.
+        ci_high_ns: upper end.
+        latency_min_ns: the shortest.
+        latency_mean_ns: the mean.
+        latency_p95_ns: the 95th percentile.
+        stop_reason: why the measurement ended.
+        warnings: what a reader should know before trusting the number.
+        record: everything else, as the harness wrote it.
+    """
+
+    model: str
+    runtime: str
+    runtime_version: str | None
+    latency_ns: npt.NDArray[np.int64]
+    disturbed: npt.NDArray[np.uint16]
+    n_samples: int
+    n_undisturbed: int
+    latency_median_ns: int
+    ci_low_ns: int
+    ci_high_ns: int
+    latency_min_ns: int
+    latency_mean_ns: int
+    latency_p95_ns: int
+    stop_reason: str
+    warnings: tuple[str, ...]
+    record: Record
+
+    @classmethod
+    def from_record(cls, record: Record) -> Measurement:
+        """Read a record.
+
+        Raises:
+            InvalidRecord: of another form or version.
+            EdgeprofError: the error of a failed measurement, in its own class.
+        """
+        check_version(record)
+        if "error" in record:
+            raise error_of(record)
+        try:
+            summary = record["summary"]
+            return cls(
+                model=record["model"]["path"],
+                runtime=record["runtime"]["name"],
+                runtime_version=record["runtime"].get("version"),
+                latency_ns=np.asarray(record["samples"]["latency_ns"], dtype=np.int64),
+                disturbed=np.asarray(record["samples"]["disturbed"], dtype=np.uint16),
+                **{field: int(summary[field]) for field in _SUMMARY_FIELDS},
+                stop_reason=record["stop_reason"],
+                warnings=tuple(record["warnings"]),
+                record=record,
+            )
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+            raise InvalidRecord(f"record lacks or garbles {error}; was it cut off?") from error
+
+    def machine_findings(self) -> list[Finding]:
+        """Return what ``edgeprof doctor`` has to say about the machine as it was then."""
+        return findings(self.record.get("machine", {}), self.record["settings"]["cpus"])
+
+    def counter(self, name: str) -> npt.NDArray[np.int64] | None:
+        """Return a counter's value per timed inference; ``None`` where it was not there.
+
+        Args:
+            name: ``cpu_cycles``, ``instructions``, ``cache_misses`` or ``branch_misses``.
+        """
+        counts = self.record["samples"].get(name)
+        return None if counts is None else np.asarray(counts, dtype=np.int64)
+
+    def summary(self) -> dict[str, Any]:
+        """Return what ``edgeprof measure --json`` prints: the result without the samples."""
+        fields = ("model", "runtime", "runtime_version", *_SUMMARY_FIELDS, "stop_reason")
+        result = {field: getattr(self, field) for field in fields}
+        result["warnings"] = list(self.warnings)
+        result["disturbed"] = dict(self.record["summary"]["disturbed"])
+        result["machine_findings"] = [found.as_dict() for found in self.machine_findings()]
+        for field in _FURTHER_FIELDS:
+            if field in self.record:
+                result[field] = self.record[field]
+        return result
+
+
+def check_version(record: Record) -> None:
+    """Refuse what is no record, or one of a later version.
+
+    Raises:
+        InvalidRecord: naming the version found and the one known.
+    """
+    version = record.get("record_version") if isinstance(record, Mapping) else None
+    if not isinstance(version, int):
+        raise InvalidRecord("no record: the field 'record_version' is missing")
+    if version != RECORD_VERSION:
+        raise InvalidRecord(
+            f"record of version {version}; this edgeprof reads version {RECORD_VERSION}:"
+            " use the edgeprof that wrote it, or a newer one"
+        )
+
+
+def error_of(record: Record) -> EdgeprofError:
+    """Return the error that a failure record tells of, in its own class and with its evidence."""
+    facts = dict(record["error"])
+    kind, message = facts.pop("kind"), facts.pop("message")
+    known = getattr(errors, str(kind), None)
+    if not (isinstance(known, type) and issubclass(known, EdgeprofError)):
+        known = errors.TransientError if facts.get("transient") else errors.StableError
+    return known(message, **facts)

@@ -1,0 +1,480 @@
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from click.testing import CliRunner
+from onnx import TensorProto, helper, numpy_helper
+
+import edgeprof
+from edgeprof import errors
+from edgeprof.cli import cli, main
+from edgeprof.cli.compare import changed
+from edgeprof.compare import compare_measurements
+from edgeprof.harness import Settings, make_job, measure_interleaved, run_jobs
+from edgeprof.launches import Launches
+from edgeprof.machine import findings
+from edgeprof.measurement import DISTURBANCES, Measurement, error_of
+from edgeprof.runtimes import find_runtime, runtime_of
+
+QUICK = Settings(ci_rel=0.5, min_secs=0.0, max_secs=2.0, min_samples=10)
+
+
+def save_conv(path: Path, shape: list[int | str], op: str = "Conv", **attributes: object) -> Path:
+    """A model of one operator on an input ``x``."""
+    weights = np.full((4, 3, 3, 3), 0.1, np.float32)
+    graph = helper.make_graph(
+        [helper.make_node(op, ["x", "w"], ["y"], **attributes)],
+        "graph",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [numpy_helper.from_array(weights, "w")],
+    )
+    opsets = [helper.make_opsetid("", 13), helper.make_opsetid("com.example", 1)]
+    model = helper.make_model(graph, opset_imports=opsets, ir_version=8)
+    onnx.save(model, path)
+    return path
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    return save_conv(tmp_path / "conv.onnx", [1, 3, 16, 16])
+
+
+def test_a_measurement_says_what_was_measured_and_how_sure_it_is(model: Path) -> None:
+    result = edgeprof.measure(model, QUICK)
+    assert result.model == str(model)
+    assert result.runtime == "onnxruntime"
+    assert result.runtime_version
+    assert 0 < result.latency_min_ns <= result.latency_median_ns <= result.latency_p95_ns
+    assert result.ci_low_ns <= result.latency_median_ns <= result.ci_high_ns
+    assert result.n_samples == len(result.latency_ns) == len(result.disturbed) >= 10
+    record = result.record
+    assert record["model"]["model_bytes"] == model.stat().st_size
+    assert len(record["model"]["sha256"]) == len(record["runtime"]["library_sha256"]) == 64
+    assert record["runtime"]["inputs"] == [
+        {"name": "x", "type": "float32", "shape": [1, 3, 16, 16]}
+    ]
+    assert record["load_ns"] > 0
+    assert record["first_inference_ns"] > 0
+    assert record["machine"]
+    assert record["clock"]["frequency_hz"] > 1e6
+
+
+def test_both_doors_give_the_same_record_fields(model: Path) -> None:
+    program = edgeprof.measure(model, QUICK).record
+    module = edgeprof.measure(model, QUICK, in_process=True).record
+    assert program.keys() == module.keys()
+    assert program["runtime"] == module["runtime"]
+    assert program["settings"] == module["settings"]
+
+
+def test_summary_is_over_undisturbed_samples(model: Path) -> None:
+    result = edgeprof.measure(model, QUICK)
+    undisturbed = result.latency_ns[result.disturbed == 0]
+    assert result.n_undisturbed == len(undisturbed)
+    if result.record["summary"]["basis"] == "undisturbed":
+        assert result.latency_median_ns == pytest.approx(np.median(undisturbed), abs=1)
+        assert result.latency_min_ns == undisturbed.min()
+
+
+def test_several_models_come_back_in_order(model: Path, tmp_path: Path) -> None:
+    other = save_conv(tmp_path / "other.onnx", [1, 3, 8, 8])
+    jobs = [make_job(path, QUICK) for path in (model, other, model)]
+    assert [record["model"]["path"] for record in run_jobs(jobs)] == [
+        str(model),
+        str(other),
+        str(model),
+    ]
+
+
+def test_a_failed_model_does_not_stop_the_next(model: Path, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.onnx"
+    bad.write_text("no model")
+    records = list(run_jobs([make_job(path, QUICK) for path in (bad, model)]))
+    assert records[0]["error"]["kind"] == "InvalidModel"
+    assert Measurement.from_record(records[1]).n_samples > 0
+
+
+def write_truncated(path: Path) -> None:
+    save_conv(path, [1, 3, 16, 16])
+    path.write_bytes(path.read_bytes()[:300])
+
+
+BAD_MODELS: dict[str, tuple[Callable[[Path], object], type[errors.EdgeprofError], str]] = {
+    "text": (lambda path: path.write_text("hello\n"), errors.InvalidModel, "no ONNX model"),
+    "empty": (lambda path: path.touch(), errors.InvalidModel, "is empty"),
+    "truncated": (write_truncated, errors.InvalidModel, "truncated"),
+    "missing": (lambda _: None, errors.InvalidModel, "no such model file"),
+    "folder": (lambda path: path.mkdir(), errors.InvalidModel, "is not a file"),
+    "unknown operator": (
+        lambda path: save_conv(path, [1, 3, 8, 8], op="Frobnicate"),
+        errors.UnsupportedModel,
+        "lacks an operator.*Frobnicate",
+    ),
+    "foreign operator": (
+        lambda path: save_conv(path, [1, 3, 8, 8], op="Frobnicate", domain="com.example"),
+        errors.UnsupportedModel,
+        "Frobnicate",
+    ),
+    "dynamic shape": (
+        lambda path: save_conv(path, ["batch", 3, "h", 16]),
+        errors.InvalidModel,
+        r"'x' has the shape \[batch, 3, h, 16\].*--shape x=1,3,1,16",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD_MODELS)
+def test_bad_model_is_one_clear_line(
+    case: str,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    make, kind, message = BAD_MODELS[case]
+    path = tmp_path / "model.onnx"
+    make(path)
+    with pytest.raises(kind, match=message):
+        edgeprof.measure(path, QUICK)
+    monkeypatch.setattr(sys, "argv", ["edgeprof", "measure", str(path)])
+    with pytest.raises(SystemExit, match="1"):
+        main()
+    stdout, stderr = capfd.readouterr()
+    assert stdout == ""
+    assert stderr.count("\n") == 1
+    assert str(path) in stderr
+
+
+def test_dynamic_shapes_are_accepted_when_fixed(tmp_path: Path) -> None:
+    path = save_conv(tmp_path / "dynamic.onnx", ["batch", 3, "h", 16])
+    result = edgeprof.measure(path, QUICK, shapes={"x": [2, 3, 8, 16]})
+    assert result.record["runtime"]["inputs"][0]["shape"] == [2, 3, 8, 16]
+    for shapes in ({"x": [2, 4, 8, 16]}, {"x": [2, 3, 8]}, {"z": [1], "x": [1, 3, 8, 16]}):
+        with pytest.raises(errors.InvalidJob, match=r"does not fit|no input 'z'"):
+            edgeprof.measure(path, QUICK, shapes=shapes)
+
+
+def test_missing_runtime_names_the_extra(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    monkeypatch.setattr("edgeprof.runtimes.sysconfig.get_config_var", lambda _: "nowhere")
+    with pytest.raises(errors.RuntimeUnavailable, match=r"pip install 'edgeprof\[onnx\]'"):
+        find_runtime("onnxruntime")
+    monkeypatch.setenv("EDGEPROF_ONNXRUNTIME", str(tmp_path / "gone.so"))
+    with pytest.raises(errors.RuntimeUnavailable, match=r"gone.so.*EDGEPROF_ONNXRUNTIME"):
+        find_runtime("onnxruntime")
+
+
+def test_option_wins_over_environment_over_package(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    ours, theirs = tmp_path / "ours.so", tmp_path / "theirs.so"
+    ours.touch()
+    theirs.touch()
+    assert find_runtime("onnxruntime").found_by == "package onnxruntime"
+    monkeypatch.setenv("EDGEPROF_ONNXRUNTIME", str(theirs))
+    assert find_runtime("onnxruntime").path == theirs
+    assert find_runtime("onnxruntime", ours).path == ours
+
+
+def test_a_library_that_is_none_is_told(model: Path, tmp_path: Path) -> None:
+    fake = tmp_path / "libonnxruntime.so"
+    fake.write_text("no library")
+    with pytest.raises(errors.RuntimeUnavailable, match="cannot be opened"):
+        edgeprof.measure(model, QUICK, library=fake)
+
+
+def test_runtime_goes_by_the_ending() -> None:
+    assert runtime_of("a/b.ONNX") == "onnxruntime"
+    assert runtime_of("b.tflite") in ("litert", "tflite_c")
+    assert runtime_of("what") == "onnxruntime"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"threads": 0}, "threads"),
+        ({"ci_rel": 0.0}, "ci_rel"),
+        ({"cpus": [4000]}, "cpu 4000 cannot be used"),
+        ({"clock": "sundial"}, "unknown clock 'sundial'"),
+        ({"runtime_options": {"turbo": True}}, "'turbo' is unknown to onnxruntime; known: arena"),
+        ({"runtime_options": {"graph_optimization": "most"}}, "graph_optimization 'most'"),
+    ],
+)
+def test_settings_that_cannot_be_run_are_refused(
+    model: Path, change: dict[str, object], message: str
+) -> None:
+    with pytest.raises(errors.InvalidJob, match=message):
+        edgeprof.measure(model, QUICK, **change)
+
+
+def test_settings_reach_the_harness_and_stand_in_the_record(model: Path) -> None:
+    cpu = min(os.sched_getaffinity(0))
+    result = edgeprof.measure(
+        model,
+        QUICK,
+        threads=2,
+        cpus=[cpu],
+        seed=7,
+        clock="clock_monotonic_raw",
+        runtime_options={"graph_optimization": "disable", "spinning": False, "arena": False},
+    )
+    settings = result.record["settings"]
+    assert (settings["threads"], settings["cpus"], settings["seed"]) == (2, [cpu], 7)
+    assert result.record["clock"]["kind"] == "clock_monotonic_raw"
+    options = result.record["runtime"]["options"]
+    assert options["graph_optimization"] == "disable"
+    assert not options["spinning"]
+    assert not options["arena"]
+
+
+def test_measure_in_process_puts_the_affinity_back(model: Path) -> None:
+    before = os.sched_getaffinity(0)
+    edgeprof.measure(model, QUICK, in_process=True, cpus=[min(before)])
+    assert os.sched_getaffinity(0) == before
+
+
+def test_the_null_runtime_costs_next_to_nothing() -> None:
+    result = edgeprof.measure("", runtime="null", max_samples=5000)
+    assert result.stop_reason == "max_samples"
+    assert result.latency_median_ns < 10_000
+
+
+def test_command_prints_one_object_or_a_list(model: Path) -> None:
+    arguments = ["measure", str(model), "--ci", "0.5", "--max-secs", "2", "--json"]
+    one = CliRunner().invoke(cli, arguments, catch_exceptions=False)
+    assert one.exit_code == 0
+    result = json.loads(one.stdout)
+    contract = "model runtime runtime_version n_samples latency_median_ns ci_low_ns ci_high_ns"
+    for field in (*contract.split(), "latency_min_ns", "latency_p95_ns", "stop_reason", "warnings"):
+        assert field in result
+    both = CliRunner().invoke(cli, [*arguments, str(model)], catch_exceptions=False)
+    assert len(json.loads(both.stdout)) == 2
+
+
+def test_command_says_what_it_did(model: Path) -> None:
+    arguments = ["measure", str(model), "--ci", "0.5", "--max-secs", "2"]
+    output = CliRunner().invoke(cli, arguments, catch_exceptions=False).stdout
+    for word in ("interval", "p95", "warm up", "onnxruntime", "clock", "load", "ended by"):
+        assert word in output
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--shape", "x"],
+        ["--shape", "x=1,a"],
+        ["--cpus", "a-b"],
+        ["--threads", "0"],
+        ["--option", "x"],
+    ],
+)
+def test_wrong_usage_exits_2(model: Path, arguments: list[str]) -> None:
+    assert CliRunner().invoke(cli, ["measure", str(model), *arguments]).exit_code == 2
+
+
+def test_errors_of_the_core_have_their_python_class() -> None:
+    """Names and transience must agree, or a retry policy would be wrong for one door."""
+    header = Path(__file__).parent.parent / "csrc" / "error.h"
+    names = [line.split('"')[1] for line in header.read_text().splitlines() if 'return "' in line]
+    assert len(names) > 8
+    for name in names:
+        assert issubclass(getattr(errors, name), errors.EdgeprofError)
+    transient = {n for n in names if issubclass(getattr(errors, n), errors.TransientError)}
+    text = header.read_text().split("bool is_transient")[1].split("}")[0]
+    assert transient == {n for n in names if f"ErrorKind::k{n}" in text}
+
+
+def test_records_of_other_versions_are_refused(model: Path) -> None:
+    record = dict(edgeprof.measure(model, QUICK).record)
+    with pytest.raises(errors.InvalidRecord, match="version 99"):
+        Measurement.from_record({**record, "record_version": 99})
+    with pytest.raises(errors.InvalidRecord, match="record_version"):
+        Measurement.from_record({})
+    del record["summary"]
+    with pytest.raises(errors.InvalidRecord, match="summary"):
+        Measurement.from_record(record)
+
+
+def test_a_crash_names_the_signal_and_the_next_model_runs() -> None:
+    crash = make_job("", Settings(runtime="null", runtime_options={"act": "illegal_instruction"}))
+    good = make_job("", Settings(runtime="null", max_samples=2000))
+    records = list(run_jobs([crash, good]))
+    with pytest.raises(errors.HarnessCrashed, match=r"signal 4.*needs a newer processor") as caught:
+        Measurement.from_record(records[0])
+    assert caught.value.evidence["signal"] == "4"
+    assert Measurement.from_record(records[1]).n_samples > 0
+
+
+def test_a_hanging_model_ends_with_a_timeout_and_leaves_no_process() -> None:
+    settings = Settings(runtime="null", max_secs=0.2, runtime_options={"act": "hang"})
+    before = children_of_this_process()
+    with pytest.raises(errors.HarnessTimeout, match=r"did not come back while measuring"):
+        edgeprof.measure("", settings)
+    assert children_of_this_process() <= before
+
+
+def children_of_this_process() -> set[str]:
+    listed = Path(f"/proc/self/task/{os.getpid()}/children")
+    return set(listed.read_text().split()) if listed.exists() else set()
+
+
+def test_models_measured_in_turns_share_their_rounds(model: Path, tmp_path: Path) -> None:
+    other = save_conv(tmp_path / "other.onnx", [1, 3, 32, 32])
+    first, second = measure_interleaved([(model, QUICK), (other, QUICK)])
+    assert (first.model, second.model) == (str(model), str(other))
+    rounds = [len(m.record["blocks"]["end_sample"]) for m in (first, second)]
+    assert rounds[0] == rounds[1]
+    assert first.record["summary"]["disturbed"]["after_switch"] == rounds[0] - 1
+
+
+def test_one_bad_model_of_a_group_is_named(model: Path, tmp_path: Path) -> None:
+    with pytest.raises(errors.InvalidModel, match=r"gone\.onnx: no such model"):
+        measure_interleaved([(model, QUICK), (tmp_path / "gone.onnx", QUICK)])
+
+
+def round_of(latencies_ns: list[list[int]]) -> Measurement:
+    """A measurement of these rounds, nothing disturbed."""
+    samples = [ns for block in latencies_ns for ns in block]
+    ends = np.cumsum([0, *[len(block) for block in latencies_ns]]).tolist()
+    summary = dict.fromkeys(("ci_low_ns", "ci_high_ns", "latency_min_ns", "latency_mean_ns"), 1)
+    summary |= {"latency_p95_ns": 1, "n_samples": len(samples), "n_undisturbed": len(samples)}
+    record = {
+        "record_version": 1,
+        "model": {"path": "m"},
+        "runtime": {"name": "null"},
+        "samples": {"latency_ns": samples, "disturbed": [0] * len(samples)},
+        "summary": {**summary, "latency_median_ns": int(np.median(samples))},
+        "blocks": {"end_sample": ends},
+        "stop_reason": "interval",
+        "warnings": [],
+    }
+    return Measurement.from_record(record)
+
+
+def test_comparison_cancels_what_meets_both() -> None:
+    """The machine doubles its speed half way; B is 10 % slower in every round."""
+    speeds = [200] * 6 + [100] * 6
+    a = round_of([[5 * s, 5 * s + 1] for s in speeds])
+    b = round_of([[int(5.5 * s), int(5.5 * s) + 1] for s in speeds])
+    result = compare_measurements(a, b)
+    assert result.ratio == pytest.approx(1.1, rel=0.002)
+    assert result.is_different
+    assert "B takes 10.0% more time than A" in result.verdict
+    same = compare_measurements(a, a)
+    assert not same.is_different
+    assert "no difference shown" in same.verdict
+
+
+def test_comparison_of_too_few_rounds_is_refused() -> None:
+    few = round_of([[100, 101]] * 5)
+    with pytest.raises(errors.UnsteadyMeasurement, match=r"5 rounds, need 6"):
+        compare_measurements(few, few)
+
+
+def test_compare_command_gives_ratio_and_verdict(tmp_path: Path) -> None:
+    small = save_conv(tmp_path / "small.onnx", [1, 3, 16, 16])
+    large = save_conv(tmp_path / "large.onnx", [1, 3, 128, 128])
+    arguments = ["compare", str(small), str(large), "--max-secs", "20", "--ci", "0.5", "--json"]
+    result = json.loads(CliRunner().invoke(cli, arguments, catch_exceptions=False).stdout)
+    assert result["ratio"] > 2
+    assert result["ratio_low"] <= result["ratio"] <= result["ratio_high"]
+    assert result["verdict"].startswith("B takes")
+
+
+def test_changes_of_one_side_are_settings_or_options_of_the_runtime() -> None:
+    base = Settings(threads=1, runtime_options={"arena": True})
+    assert changed(base, (("threads", 2), ("spinning", False))) == Settings(
+        threads=2, runtime_options={"arena": True, "spinning": False}
+    )
+
+
+def test_launches_tell_the_spread_between_processes_from_that_within() -> None:
+    steady = [round_of([[1000, 1010, 990] * 4]), round_of([[1100, 1110, 1090] * 4])]
+    study = Launches.of(steady)
+    assert study.latency_median_ns == 1050
+    assert study.between_rel == pytest.approx(70.7 / 1050, rel=0.01)
+    assert study.within_rel == pytest.approx(8.5 / 1050, rel=0.02)
+
+
+def test_operators_are_profiled_beside_the_timing(model: Path) -> None:
+    result = edgeprof.measure(model, QUICK, per_op_runs=3)
+    (operator,) = [op for op in result.record["per_op"]["operators"] if "Conv" in op["type"]]
+    assert operator["mean_ns"] > 0
+    assert "per_op" not in edgeprof.measure(model, QUICK).record
+
+
+def test_trace_shows_every_inference(model: Path, tmp_path: Path) -> None:
+    path = tmp_path / "trace.json"
+    arguments = ["measure", str(model), "--ci", "0.5", "--max-secs", "2", "--trace", str(path)]
+    assert CliRunner().invoke(cli, arguments, catch_exceptions=False).exit_code == 0
+    events = json.loads(path.read_text())["traceEvents"]
+    inferences = [event for event in events if event["ph"] == "X"]
+    assert len(inferences) >= 30
+    starts = [event["ts"] for event in inferences]
+    assert starts == sorted(starts)
+
+
+def test_a_counter_that_is_not_there_is_none_and_says_why(model: Path) -> None:
+    result = edgeprof.measure(model, QUICK)
+    present = {counter["name"] for counter in result.record["counters"]}
+    absent = {counter["name"]: counter["reason"] for counter in result.record["absent_counters"]}
+    for name in ("cpu_cycles", "instructions", "cache_misses", "branch_misses"):
+        counts = result.counter(name)
+        assert (counts is not None) == (name in present)
+        assert (counts is None) == bool(absent.get(name))
+        assert counts is None or len(counts) == result.n_samples
+
+
+def test_bits_of_disturbances_are_those_of_the_core() -> None:
+    header = Path(__file__).parent.parent / "csrc" / "disturbance.h"
+    found = dict(re.findall(r"(k\w+) = 1u << (\d)", header.read_text()))
+    names = dict(re.findall(r"\{(k\w+), \"(\w+)\"\}", header.read_text()))
+    assert {1 << int(bit): names[name] for name, bit in found.items()} == DISTURBANCES
+
+
+@pytest.mark.slow
+def test_no_mutation_of_a_model_goes_without_a_record(tmp_path: Path) -> None:
+    """Flipped, cut and repeated bytes: each gives a measurement or an error with a known class."""
+    rng = np.random.default_rng(20261123)
+    original = save_conv(tmp_path / "model.onnx", [1, 3, 8, 8]).read_bytes()
+    jobs = []
+    for i in range(200):
+        data = bytearray(original)
+        for _ in range(rng.integers(1, 6)):
+            at = int(rng.integers(len(data)))
+            match rng.integers(3):
+                case 0:
+                    data[at] = int(rng.integers(256))
+                case 1:
+                    del data[at : at + int(rng.integers(1, 50))]
+                case _:
+                    data[at:at] = data[at : at + int(rng.integers(1, 50))]
+        path = tmp_path / f"mutant {i} \u00fc.onnx"
+        path.write_bytes(bytes(data))
+        jobs.append({**make_job(path, QUICK), "max_secs": 0.2, "max_load_secs": 10.0})
+    records = list(run_jobs(jobs))
+    assert len(records) == len(jobs)
+    n_failed = 0
+    for record in records:
+        if "error" not in record:
+            continue
+        n_failed += 1
+        assert type(error_of(record)) not in (errors.StableError, errors.TransientError)
+        assert "\n" not in record["error"]["message"]
+    assert n_failed > 20
+
+
+def test_a_measurement_keeps_what_doctor_would_say_of_its_machine(model: Path) -> None:
+    result = edgeprof.measure(model, QUICK)
+    assert result.machine_findings() == findings(result.record["machine"], [])
+    assert [f["id"] for f in result.summary()["machine_findings"]] == [
+        f.id for f in result.machine_findings()
+    ]

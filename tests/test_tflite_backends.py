@@ -1,0 +1,208 @@
+"""TFLite models through LiteRT's and TensorFlow Lite's C APIs."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import edgeprof
+from edgeprof.errors import (
+    InvalidJob,
+    InvalidModel,
+    MissingDependency,
+    RuntimeUnavailable,
+    UnsupportedModel,
+)
+from edgeprof.harness import Settings
+from edgeprof.layers import Network, Op, PlacedBlock, Shape
+from edgeprof.spaces.blocks import classifier_block, conv_block, pool_block
+
+try:
+    from ai_edge_litert import schema_py_generated as schema
+
+    from edgeprof.export.tflite import export_network
+except (ImportError, MissingDependency):
+    pytest.skip("ai-edge-litert is not installed", allow_module_level=True)
+
+QUICK = Settings(ci_rel=0.5, min_secs=0.0, max_secs=2.0, min_samples=10)
+SUPPORT = Path(__file__).parent / "support"
+
+
+def small_network() -> Network:
+    stem = conv_block("stem", Shape(3, 32, 32), 8, 3, 2, activation=Op.H_SWISH)
+    pool = pool_block(stem.out_shape)
+    head = classifier_block(pool.out_shape, 10)
+    blocks = (("stem", stem), ("pool", pool), ("head", head))
+    return Network("small", tuple(PlacedBlock(name, i, b) for i, (name, b) in enumerate(blocks)))
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    path = tmp_path / "small.tflite"
+    export_network(small_network(), path)
+    return path
+
+
+def rewritten(path: Path, change: Any) -> Path:
+    """The model with its flatbuffer changed."""
+    import flatbuffers
+
+    tree = schema.ModelT.InitFromObj(schema.Model.GetRootAs(path.read_bytes()))
+    change(tree)
+    builder = flatbuffers.Builder()
+    builder.Finish(tree.Pack(builder), file_identifier=b"TFL3")
+    changed = path.with_name("changed.tflite")
+    changed.write_bytes(bytes(builder.Output()))
+    return changed
+
+
+def test_a_tflite_model_is_measured_by_its_ending(model: Path) -> None:
+    result = edgeprof.measure(model, QUICK)
+    assert result.runtime == "litert"
+    assert result.n_samples >= 10
+    runtime = result.record["runtime"]
+    assert runtime["inputs"] == [{"name": "input", "type": "float32", "shape": [1, 32, 32, 3]}]
+    assert runtime["outputs"][0]["shape"] == [1, 10]
+    assert runtime["options"] == {"fully_delegated": True, "kernel_mode": "xnnpack"}
+
+
+def test_the_release_of_litert_stands_in_the_record(model: Path) -> None:
+    from importlib.metadata import version
+
+    assert edgeprof.measure(model, QUICK).runtime_version == version("ai-edge-litert")
+
+
+def test_an_int8_model_has_int8_inputs_and_says_that_xnnpack_leaves_a_part(tmp_path: Path) -> None:
+    path = tmp_path / "int8.tflite"
+    export_network(small_network(), path, precision="int8")
+    runtime = edgeprof.measure(path, QUICK).record["runtime"]
+    assert runtime["inputs"][0]["type"] == "int8"
+    assert runtime["options"]["fully_delegated"] is False  # it has no int8 hard-swish
+
+
+def test_kernel_mode_is_an_option(model: Path) -> None:
+    result = edgeprof.measure(model, QUICK, runtime_options={"kernel_mode": "builtin"})
+    options = result.record["runtime"]["options"]
+    assert options == {"fully_delegated": False, "kernel_mode": "builtin"}
+
+
+@pytest.mark.parametrize(
+    "options", [{"kernel_mode": "turbo"}, {"kernel_mode": 1}, {"xnnpack": True}]
+)
+def test_unknown_options_are_refused(model: Path, options: dict[str, object]) -> None:
+    with pytest.raises(InvalidJob, match="kernel_mode"):
+        edgeprof.measure(model, QUICK, runtime_options=options)
+
+
+@pytest.mark.parametrize("content", [b"", b"no model", b"\x1c\0\0\0TFL3", "truncated"])
+def test_what_is_no_model_is_refused(model: Path, content: bytes | str) -> None:
+    broken = model.with_name("broken.tflite")
+    whole = model.read_bytes()
+    broken.write_bytes(whole[: len(whole) // 2] if isinstance(content, str) else content)
+    with pytest.raises((InvalidModel, UnsupportedModel), match=r"broken\.tflite"):
+        edgeprof.measure(broken, QUICK)
+
+
+def test_an_unknown_operator_is_refused(model: Path) -> None:
+    def add_custom_operator(tree: Any) -> None:
+        code = tree.operatorCodes[0]
+        code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.CUSTOM
+        code.customCode = "FromTheFuture"
+        for operator in tree.subgraphs[0].operators:
+            if operator.opcodeIndex == 0:
+                operator.builtinOptions, operator.builtinOptionsType = None, 0
+
+    with pytest.raises(UnsupportedModel, match="operator"):
+        edgeprof.measure(rewritten(model, add_custom_operator), QUICK)
+
+
+def test_dynamic_dimensions_are_named_and_can_be_given(model: Path) -> None:
+    def free_the_batch(tree: Any) -> None:
+        for tensor in tree.subgraphs[0].tensors:
+            if tensor.buffer == 0:
+                tensor.shapeSignature = [-1, *tensor.shape[1:]]
+
+    path = rewritten(model, free_the_batch)
+    with pytest.raises(InvalidModel, match=r"\[\?, 32, 32, 3\].*--shape input=1,32,32,3"):
+        edgeprof.measure(path, QUICK)
+    result = edgeprof.measure(path, QUICK, shapes={"input": [2, 32, 32, 3]})
+    assert result.record["runtime"]["inputs"][0]["shape"] == [2, 32, 32, 3]
+    assert result.record["runtime"]["outputs"][0]["shape"] == [2, 10]
+    with pytest.raises(InvalidJob, match="does not fit"):
+        edgeprof.measure(path, QUICK, shapes={"input": [1, 16, 16, 3]})
+
+
+@pytest.fixture(scope="session")
+def fake_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    if compiler is None:
+        pytest.skip("no C compiler for the stand-in library")
+    path = tmp_path_factory.mktemp("fake") / "libtensorflowlite_c.so"
+    source = SUPPORT / "fake_tflite_c.c"
+    subprocess.run([compiler, "-shared", "-fPIC", "-o", path, source], check=True)
+    return path
+
+
+def fake_settings(library: Path, **options: object) -> Settings:
+    return Settings(
+        runtime="tflite_c",
+        library=library,
+        max_secs=2.0,
+        min_secs=0.0,
+        min_samples=10,
+        runtime_options=options,
+    )
+
+
+def fake_model(folder: Path, content: bytes = b"T") -> Path:
+    path = folder / "fake.tflite"
+    path.write_bytes(content)
+    return path
+
+
+def test_tensorflow_lites_c_api_is_driven(fake_library: Path, tmp_path: Path) -> None:
+    result = edgeprof.measure(fake_model(tmp_path), fake_settings(fake_library))
+    assert (result.runtime, result.runtime_version) == ("tflite_c", "2.99.0-fake")
+    assert result.record["runtime"]["inputs"] == [
+        {"name": "x", "type": "float32", "shape": [1, 16]}
+    ]
+
+
+def test_a_delegate_is_opened_by_its_path(fake_library: Path, tmp_path: Path) -> None:
+    delegate = {"path": str(fake_library), "options": {"device": "usb:0"}}
+    result = edgeprof.measure(
+        fake_model(tmp_path), fake_settings(fake_library, delegates=[delegate])
+    )
+    assert result.record["runtime"]["options"] == {
+        "delegates": [{"path": str(fake_library), "options": {"device": "usb:0"}}]
+    }
+
+
+def test_a_delegate_without_its_device_is_an_error(fake_library: Path, tmp_path: Path) -> None:
+    delegate = {"path": str(fake_library), "options": {"device": "none"}}
+    with pytest.raises(RuntimeUnavailable, match="device"):
+        edgeprof.measure(fake_model(tmp_path), fake_settings(fake_library, delegates=[delegate]))
+
+
+def test_the_reason_of_tensorflow_lite_is_passed_on(fake_library: Path, tmp_path: Path) -> None:
+    with pytest.raises(UnsupportedModel, match="builtin_code out of range: 999"):
+        edgeprof.measure(fake_model(tmp_path, b"Tx"), fake_settings(fake_library))
+    with pytest.raises(InvalidModel, match="no TFLite model"):
+        edgeprof.measure(fake_model(tmp_path, b"?"), fake_settings(fake_library))
+
+
+def test_inputs_take_the_given_shape(fake_library: Path, tmp_path: Path) -> None:
+    settings = fake_settings(fake_library)
+    result = edgeprof.measure(fake_model(tmp_path), settings, shapes={"x": [4, 16]})
+    assert result.record["runtime"]["outputs"][0]["shape"] == [4, 16]
+    with pytest.raises(InvalidJob, match="does not take the given shape"):
+        edgeprof.measure(fake_model(tmp_path), settings, shapes={"x": [400, 16]})
+
+
+def test_litert_is_not_taken_for_tensorflow_lite(fake_library: Path, model: Path) -> None:
+    with pytest.raises(RuntimeUnavailable, match="LiteRtCreateEnvironment"):
+        edgeprof.measure(model, QUICK, runtime="litert", library=fake_library)
