@@ -1,0 +1,394 @@
+"""Rows for learning: latencies of subnets of one space on one device, from CSV or Parquet.
+
+Owns: reading, checking and selecting rows. A row that cannot be learned from is an error that
+names file, line and column; nothing is repaired. Does not own: how rows come out of a store.
+
+Columns: ``device,space,resolution,ks,e,d,latency_ms``, lists as JSON (Parquet: lists or JSON),
+``row`` and ``w`` where there are any; further columns are passed over. Rows that are not selected
+(other devices, other ``rows``) are not checked.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import hashlib
+import json
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeprof.errors import DatasetError, InvalidSubnet, MissingDependency
+from edgeprof.spaces import get_space
+from edgeprof.spaces.base import Codes
+from edgeprof.subnet import Subnet
+
+COLUMNS = ("device", "space", "resolution", "ks", "e", "d", "latency_ms")
+"""Columns that must be there."""
+
+CONTRADICTION_RATIO = 1.2
+"""Repeated rows of one subnet contradict each other where slowest / fastest exceeds this.
+
+Repetitions on a board whose clocks are pinned agree within a few percent; a fifth is another
+machine state, another batch or another runtime, and no single number describes both.
+"""
+
+RowRange: TypeAlias = tuple[int, int]
+"""Rows A to B - 1."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Latencies of subnets of one space on one device.
+
+    Attributes:
+        space: id of the search space.
+        device: name of the device.
+        subnets: one per row.
+        codes: their codes, see ``SearchSpace.encode``.
+        latency_ms: float64 (n,), finite and positive.
+        rows: int64 (n,), the column ``row``, or the position among the device's rows.
+        source: the file, as given.
+        dropped: how many rows were dropped as invalid, by reason.
+    """
+
+    space: str
+    device: str
+    subnets: tuple[Subnet, ...]
+    codes: Codes
+    latency_ms: NDArray[np.float64]
+    rows: NDArray[np.int64]
+    source: str
+    dropped: Mapping[str, int] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.subnets)
+
+    @property
+    def sha256(self) -> str:
+        """Hash of what is learned from: device, space, codes and latencies, in their order."""
+        digest = hashlib.sha256(f"{self.device}\n{self.space}\n".encode())
+        digest.update(np.ascontiguousarray(self.codes).tobytes())
+        digest.update(np.ascontiguousarray(self.latency_ms, dtype="<f8").tobytes())
+        return digest.hexdigest()
+
+    def take(self, indices: Sequence[int] | NDArray[np.int64]) -> Dataset:
+        """Return the rows at these positions, in this order."""
+        chosen = np.asarray(indices, dtype=np.int64)
+        return Dataset(
+            self.space,
+            self.device,
+            tuple(self.subnets[index] for index in chosen),
+            self.codes[chosen],
+            self.latency_ms[chosen],
+            self.rows[chosen],
+            self.source,
+            self.dropped,
+        )
+
+    def draw(self, n: int, seed: int) -> Dataset:
+        """Draw ``n`` rows at random without repetition, in the order of the file.
+
+        Raises:
+            DatasetError: if there are fewer.
+        """
+        if n > len(self):
+            raise DatasetError(
+                f"{self.source}: device {self.device} has {len(self)} rows to draw from, "
+                f"want -n {n}"
+            )
+        order = np.random.default_rng(seed).permutation(len(self))[:n]
+        return self.take(np.sort(order))
+
+
+class _Record(NamedTuple):
+    """One row as read: where it stands and its values by column."""
+
+    place: str
+    row: int
+    values: Mapping[str, object]
+
+
+class _InvalidRow(Exception):
+    """One row cannot be learned from: the column and what is wrong with it."""
+
+    def __init__(self, column: str, problem: str) -> None:
+        super().__init__(problem)
+        self.column = column
+
+
+def parse_rows(text: str) -> RowRange:
+    """Parse ``A:B`` (rows A to B - 1).
+
+    Raises:
+        DatasetError: if it is anything else.
+    """
+    first, _, last = text.partition(":")
+    try:
+        rows = int(first), int(last)
+    except ValueError:
+        raise DatasetError(f"rows {text!r}: want A:B, e.g. 0:7000 (B is left out)") from None
+    if not 0 <= rows[0] < rows[1]:
+        raise DatasetError(f"rows {text!r}: want 0 <= A < B (B is left out)")
+    return rows
+
+
+def read_dataset(
+    path: str | Path,
+    *,
+    device: str | None = None,
+    rows: RowRange | None = None,
+    n: int | None = None,
+    seed: int = 0,
+    drop_invalid: bool = False,
+) -> Dataset:
+    """Read the rows of one device from ``.csv``, ``.csv.gz`` or ``.parquet``.
+
+    Args:
+        path: the file.
+        device: which device; may be left out where the file has but one.
+        rows: (A, B) keeps the rows A to B - 1 by the column ``row`` where there is one, else by
+            position among the device's rows.
+        n: draw this many of the selected rows at random.
+        seed: of that draw.
+        drop_invalid: leave invalid rows out and count them, instead of raising.
+
+    Raises:
+        DatasetError: naming file, line and column; a retry will not help.
+    """
+    path = Path(path)
+    records = _of_device(list(_read_records(path)), device, path)
+    if rows is not None:
+        records = _in_range(records, rows, path)
+    dataset = _checked(records, path, drop_invalid=drop_invalid)
+    return dataset if n is None else dataset.draw(n, seed)
+
+
+def devices_of(path: str | Path) -> list[str]:
+    """Return the devices a file has rows of, in the order of their first row."""
+    return list(dict.fromkeys(str(record.values["device"]) for record in _read_records(Path(path))))
+
+
+# --- reading ------------------------------------------------------------------------------------
+
+
+def _read_records(path: Path) -> Iterator[_Record]:
+    positions: Counter[str] = Counter()
+    for place, values in _read_table(path):
+        name = str(values["device"])
+        row = values.get("row")
+        if row is None:
+            yield _Record(place, positions[name], values)
+        else:
+            yield _Record(f"{place} (row {row})", _parse_row(row, path, place), values)
+        positions[name] += 1
+
+
+def _parse_row(value: object, path: Path, place: str) -> int:
+    try:
+        return int(str(value))
+    except ValueError:
+        raise DatasetError(f"{path}, {place}, column row: {value!r}, want an integer") from None
+
+
+def _read_table(path: Path) -> Iterator[tuple[str, Mapping[str, object]]]:
+    name = path.name.lower()
+    try:
+        if name.endswith((".csv", ".csv.gz")):
+            yield from _read_csv(path)
+        elif name.endswith(".parquet"):
+            yield from _read_parquet(path)
+        else:
+            hint = "; run `edgeprof dataset export` on a store first" * name.endswith(".db")
+            raise DatasetError(f"{path}: want a .csv, .csv.gz or .parquet file{hint}")
+    except (OSError, EOFError) as error:  # gzip raises both
+        raise DatasetError(f"{path}: cannot be read: {error}") from error
+    except UnicodeDecodeError as error:
+        raise DatasetError(f"{path}: is no UTF-8 text: {error}") from error
+
+
+def _read_csv(path: Path) -> Iterator[tuple[str, Mapping[str, object]]]:
+    opener = gzip.open if path.name.lower().endswith(".gz") else open
+    with opener(path, "rt", encoding="utf-8", newline="") as stream:
+        reader = csv.DictReader(stream, restkey="(beyond the header)")
+        _check_columns(reader.fieldnames or [], path)
+        try:
+            for values in reader:
+                yield f"line {reader.line_num}", values
+        except csv.Error as error:
+            raise DatasetError(f"{path}, line {reader.line_num}: {error}") from error
+
+
+def _read_parquet(path: Path) -> Iterator[tuple[str, Mapping[str, object]]]:
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError as error:
+        raise MissingDependency(
+            f"{path}: reading Parquet needs pyarrow; pip install 'edgeprof[parquet]'"
+        ) from error
+    try:
+        table = pq.read_table(path)
+    except pa.ArrowException as error:
+        raise DatasetError(f"{path}: is no Parquet file: {error}") from error
+    _check_columns(table.column_names, path)
+    for index, values in enumerate(table.to_pylist()):
+        yield f"record {index}", values
+
+
+def _check_columns(names: Iterable[str], path: Path) -> None:
+    present = list(names)
+    missing = [column for column in COLUMNS if column not in present]
+    if missing:
+        raise DatasetError(
+            f"{path}: column {missing[0]} is missing; found {', '.join(present) or 'no header'}, "
+            f"want {','.join(COLUMNS)}"
+        )
+
+
+# --- selecting ----------------------------------------------------------------------------------
+
+
+def _of_device(records: list[_Record], device: str | None, path: Path) -> list[_Record]:
+    if not records:
+        raise DatasetError(f"{path}: has no rows")
+    devices = list(dict.fromkeys(str(record.values["device"]) for record in records))
+    if device is None and len(devices) > 1:
+        raise DatasetError(
+            f"{path}, column device: rows of {len(devices)} devices ({', '.join(devices)}); "
+            f"choose one with --device"
+        )
+    if device is not None and device not in devices:
+        raise DatasetError(
+            f"{path}, column device: no rows of {device!r}; found {', '.join(devices)}"
+        )
+    wanted = devices[0] if device is None else device
+    return [record for record in records if str(record.values["device"]) == wanted]
+
+
+def _in_range(records: list[_Record], rows: RowRange, path: Path) -> list[_Record]:
+    kept = [record for record in records if rows[0] <= record.row < rows[1]]
+    if not kept:
+        there = [record.row for record in records]
+        raise DatasetError(
+            f"{path}: no rows in {rows[0]}:{rows[1]}; found rows {min(there)}..{max(there)}"
+        )
+    return kept
+
+
+# --- checking -----------------------------------------------------------------------------------
+
+
+class _Checked(NamedTuple):
+    record: _Record
+    subnet: Subnet
+    latency_ms: float
+
+
+def _checked(records: list[_Record], path: Path, *, drop_invalid: bool) -> Dataset:
+    dropped: Counter[str] = Counter()
+    good: list[_Checked] = []
+    for record in records:
+        try:
+            good.append(_check(record, good[0].subnet.space if good else None))
+        except _InvalidRow as error:  # noqa: PERF203 - each row has its own
+            if not drop_invalid:
+                raise DatasetError(
+                    f"{path}, {record.place}, column {error.column}: {error}",
+                    column=error.column,
+                ) from error.__cause__
+            dropped[error.column] += 1
+    if good:
+        good, codes = _without_contradictions(good, path, dropped, drop_invalid=drop_invalid)
+    if not good:
+        raise DatasetError(f"{path}: no valid rows are left of {len(records)}; dropped {dropped}")
+    return Dataset(
+        space=good[0].subnet.space,
+        device=str(good[0].record.values["device"]),
+        subnets=tuple(item.subnet for item in good),
+        codes=codes,
+        latency_ms=np.array([item.latency_ms for item in good]),
+        rows=np.array([item.record.row for item in good], dtype=np.int64),
+        source=str(path),
+        dropped=dict(dropped),
+    )
+
+
+def _check(record: _Record, space: str | None) -> _Checked:
+    found = str(record.values["space"])
+    if space is not None and found != space:
+        raise _InvalidRow("space", f"{found!r} among rows of {space!r}; learn from one space")
+    latency_ms = _parse_latency(record.values["latency_ms"])
+    return _Checked(record, _parse_subnet(record.values), latency_ms)
+
+
+def _parse_latency(value: object) -> float:
+    try:
+        latency_ms = float(str(value))
+    except ValueError:
+        latency_ms = math.nan
+    if not (math.isfinite(latency_ms) and latency_ms > 0):
+        raise _InvalidRow("latency_ms", f"{value!r}, want a positive number of milliseconds")
+    return latency_ms
+
+
+def _parse_subnet(values: Mapping[str, object]) -> Subnet:
+    lists = {name: _parse_list(values[name], name) for name in ("ks", "e", "d")}
+    if values.get("w") not in (None, ""):
+        lists["w"] = _parse_list(values["w"], "w")
+    try:
+        resolution = int(str(values["resolution"]))
+    except ValueError:
+        raise _InvalidRow("resolution", f"{values['resolution']!r}, want pixels") from None
+    try:
+        return Subnet.from_dict({"space": str(values["space"]), **lists, "r": resolution})
+    except InvalidSubnet as error:
+        name = str(error.evidence.get("field", "space"))
+        raise _InvalidRow("resolution" if name == "r" else name, str(error)) from error
+
+
+def _parse_list(value: object, column: str) -> list[object]:
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except json.JSONDecodeError:
+            raise _InvalidRow(column, f"{value!r}, want a JSON list of numbers") from None
+    if not isinstance(value, list):
+        raise _InvalidRow(column, f"{value!r}, want a JSON list of numbers")
+    return value
+
+
+def _without_contradictions(
+    good: list[_Checked], path: Path, dropped: Counter[str], *, drop_invalid: bool
+) -> tuple[list[_Checked], Codes]:
+    """Refuse or drop the rows of subnets whose repeated latencies contradict each other."""
+    codes = get_space(good[0].subnet.space).encode(item.subnet for item in good)
+    groups: dict[bytes, list[int]] = {}
+    for index, code in enumerate(codes):
+        groups.setdefault(code.tobytes(), []).append(index)
+    bad: set[int] = set()
+    for indices in groups.values():
+        fast = min(indices, key=lambda index: good[index].latency_ms)
+        slow = max(indices, key=lambda index: good[index].latency_ms)
+        if good[slow].latency_ms <= CONTRADICTION_RATIO * good[fast].latency_ms:
+            continue
+        if not drop_invalid:
+            raise DatasetError(
+                f"{path}, {good[slow].record.place}, column latency_ms: "
+                f"{good[slow].latency_ms:g} ms, but {good[fast].record.place} has "
+                f"{good[fast].latency_ms:g} ms for the same subnet; "
+                f"remove the wrong one, or use --drop-invalid to leave out both",
+                column="latency_ms",
+            )
+        bad.update(indices)
+    if bad:
+        dropped["contradicting"] += len(bad)
+        kept = [index for index in range(len(good)) if index not in bad]
+        return [good[index] for index in kept], codes[kept]
+    return good, codes

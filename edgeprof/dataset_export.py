@@ -1,0 +1,203 @@
+"""From the store to rows for learning, and rows from elsewhere into the store.
+
+Owns: which measurements may be pooled into one dataset, and writing CSV and Parquet. Reading and
+checking rows is ``edgeprof.dataset``'s.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgeprof.dataset import COLUMNS, devices_of, read_dataset
+from edgeprof.errors import DatasetError, MissingDependency, MixedMachineState, OutputError
+from edgeprof.files import atomic_write, make_folder, sha256_of
+from edgeprof.store import ImportedRow, Store, StoredMeasurement
+from edgeprof.subnet import Subnet
+from edgeprof.units import ns_to_ms
+
+STATE_FIELDS = ("model_kind", "runtime", "runtime_version", "threads", "governor", "max_freq_khz")
+"""What the measurements of one device must have in common to be pooled."""
+
+EXPORTED_COLUMNS = (
+    *COLUMNS,
+    "w",
+    "ci_low_ms",
+    "ci_high_ms",
+    "n_samples",
+    "n_measurements",
+    "source",
+    *STATE_FIELDS,
+)
+
+
+@dataclass(frozen=True)
+class ExportSummary:
+    """What was written: rows per device."""
+
+    path: Path
+    rows_by_device: Mapping[str, int]
+
+
+def export_dataset(
+    store: Store, path: Path, *, device: str | None = None, where: Mapping[str, str] | None = None
+) -> ExportSummary:
+    """Write the store's subnets and their latencies to ``.csv`` or ``.parquet``.
+
+    Several measurements of a subnet become one row, the median of their medians.
+
+    Args:
+        store: where to read.
+        path: where to write; the ending tells the form.
+        device: only this one.
+        where: keep measurements whose state (see ``STATE_FIELDS``) has these values.
+
+    Raises:
+        DatasetError: nothing to export, or an unknown ending.
+        MixedMachineState: measurements of one device under different states; the message names
+            the fields to choose by.
+        OutputError: if the file cannot be written.
+    """
+    unknown = [name for name in where or {} if name not in STATE_FIELDS]
+    if unknown:
+        raise DatasetError(f"--where {unknown[0]}: unknown field, want {', '.join(STATE_FIELDS)}")
+    if path.suffix not in (".csv", ".parquet"):
+        raise DatasetError(f"{path}: want a name that ends in .csv or .parquet")
+    names = store.devices() if device is None else [device]
+    rows_by_device = {name: _device_rows(store, name, where or {}) for name in names}
+    if not any(rows_by_device.values()):
+        there = ", ".join(store.devices()) or "none"
+        raise DatasetError(f"{store.path}: no subnets to export; devices there: {there}")
+    rows = [row for device_rows in rows_by_device.values() for row in device_rows]
+    make_folder(path.parent)
+    _write_csv(path, rows) if path.suffix == ".csv" else _write_parquet(path, rows)
+    return ExportSummary(path, {name: len(rows) for name, rows in rows_by_device.items() if rows})
+
+
+def import_dataset(store: Store, path: Path, *, drop_invalid: bool = False) -> int:
+    """Append the rows of a dataset file to a store, once; returns how many were new.
+
+    Raises:
+        DatasetError: an invalid row, unless ``drop_invalid``; nothing is appended then.
+    """
+    source = f"{path.name}@{sha256_of(path)[:16]}"
+    rows = []
+    for name in devices_of(path):
+        dataset = read_dataset(path, device=name, drop_invalid=drop_invalid)
+        rows += [
+            ImportedRow(name, subnet, float(latency_ms), source)
+            for subnet, latency_ms in zip(dataset.subnets, dataset.latency_ms, strict=True)
+        ]
+    return store.append_imported(rows)
+
+
+def _device_rows(store: Store, device: str, where: Mapping[str, str]) -> list[dict[str, Any]]:
+    pools: dict[tuple[str, ...], list[StoredMeasurement]] = {}
+    for measurement in store.measurements(device):
+        state = _state(measurement)
+        if measurement.subnet is not None and all(state[k] == v for k, v in where.items()):
+            pools.setdefault(tuple(state.values()), []).append(measurement)
+    if len(pools) > 1:
+        raise _mixed(store, device, list(pools))
+    rows = [row for measurements in pools.values() for row in _measured_rows(device, measurements)]
+    if not where:  # imported rows have no state to choose by
+        rows += [_imported_row(row) for row in store.imported_rows(device)]
+    return rows
+
+
+def _state(measurement: StoredMeasurement) -> dict[str, str]:
+    record = measurement.record
+    clusters = record.get("machine", {}).get("clusters", [])
+    return {
+        "model_kind": measurement.model_kind or "",
+        "runtime": str(record["runtime"]["name"]),
+        "runtime_version": str(record["runtime"]["version"]),
+        "threads": str(record["settings"]["threads"]),
+        "governor": _joined(clusters, "governor"),
+        "max_freq_khz": _joined(clusters, "max_freq_khz"),
+    }
+
+
+def _joined(clusters: Sequence[Mapping[str, Any]], field: str) -> str:
+    return "+".join(str(cluster[field]) for cluster in clusters if field in cluster)
+
+
+def _mixed(store: Store, device: str, states: Sequence[tuple[str, ...]]) -> MixedMachineState:
+    columns = zip(STATE_FIELDS, zip(*states, strict=True), strict=True)
+    differing = {name: sorted(set(values)) for name, values in columns if len(set(values)) > 1}
+    shown = "; ".join(f"{name}: {', '.join(values)}" for name, values in differing.items())
+    example = next(iter(differing))
+    return MixedMachineState(
+        f"{store.path}: device {device} was measured under {len(states)} states that must not be "
+        f"pooled ({shown}); choose one, e.g. --where {example}={differing[example][0]}",
+        states=states,
+    )
+
+
+def _measured_rows(
+    device: str, measurements: Iterable[StoredMeasurement]
+) -> Iterable[dict[str, Any]]:
+    by_subnet: dict[str, list[StoredMeasurement]] = {}
+    for measurement in measurements:
+        if measurement.subnet is not None:
+            by_subnet.setdefault(measurement.subnet.id, []).append(measurement)
+    for repeated in by_subnet.values():
+        subnet = repeated[0].subnet
+        summaries = [measurement.record["summary"] for measurement in repeated]
+        if subnet is not None:
+            yield {
+                **_subnet_row(device, subnet),
+                "latency_ms": _median_ms(summaries, "latency_median_ns"),
+                "ci_low_ms": _median_ms(summaries, "ci_low_ns"),
+                "ci_high_ms": _median_ms(summaries, "ci_high_ns"),
+                "n_samples": sum(summary["n_samples"] for summary in summaries),
+                "n_measurements": len(repeated),
+                "source": "measured",
+                **_state(repeated[0]),
+            }
+
+
+def _median_ms(summaries: Sequence[Mapping[str, Any]], field: str) -> float:
+    return ns_to_ms(statistics.median(summary[field] for summary in summaries))
+
+
+def _imported_row(row: ImportedRow) -> dict[str, Any]:
+    return {
+        **_subnet_row(row.device, row.subnet),
+        "latency_ms": row.latency_ms,
+        "source": row.source,
+    }
+
+
+def _subnet_row(device: str, subnet: Subnet) -> dict[str, Any]:
+    choices = {"ks": subnet.ks, "e": subnet.e, "d": subnet.d, "w": subnet.w}
+    lists = {k: json.dumps(v, separators=(",", ":")) for k, v in choices.items() if v or k != "w"}
+    return {"device": device, "space": subnet.space, "resolution": subnet.r, **lists}
+
+
+def _write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    with atomic_write(path) as stream:
+        writer = csv.DictWriter(stream, EXPORTED_COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _write_parquet(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError as error:
+        raise MissingDependency(
+            f"{path}: writing Parquet needs pyarrow; pip install 'edgeprof[parquet]'"
+        ) from error
+    columns = {name: [row.get(name) for row in rows] for name in EXPORTED_COLUMNS}
+    try:
+        with atomic_write(path, binary=True) as stream:
+            pq.write_table(pa.table(columns), stream)
+    except pa.ArrowException as error:
+        raise OutputError(f"{path}: cannot be written: {error}") from error

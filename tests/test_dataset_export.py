@@ -1,0 +1,106 @@
+"""Measurements become rows; what must not be pooled is refused."""
+
+import json
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from edgeprof import get_space
+from edgeprof.cli import cli
+from edgeprof.dataset import read_dataset
+from edgeprof.dataset_export import export_dataset, import_dataset
+from edgeprof.errors import DatasetError, MixedMachineState
+from edgeprof.store import Store
+
+SUBNETS = get_space("ofa-mbv3-w1.0").sample(3, np.random.default_rng(0))
+
+
+def make_record(latency_ns, threads=1, governor="performance"):
+    return {
+        "model": {"sha256": "0" * 64},
+        "runtime": {"name": "onnxruntime", "version": "1.32.0"},
+        "settings": {"threads": threads},
+        "summary": {
+            "latency_median_ns": latency_ns,
+            "ci_low_ns": latency_ns - 1000,
+            "ci_high_ns": latency_ns + 1000,
+            "n_samples": 10,
+        },
+        "machine": {"clusters": [{"governor": governor, "max_freq_khz": 1_500_000}]},
+    }
+
+
+@pytest.fixture
+def store(tmp_path):
+    with Store(tmp_path / "s.db") as opened:
+        for number, subnet in enumerate(SUBNETS):
+            record = make_record(5_000_000 + number)
+            opened.append(record, job_key=str(number), device="pi", subnet=subnet)
+        opened.append(make_record(7_000), job_key="tiny", device="pi")  # a model from elsewhere
+        yield opened
+
+
+@pytest.mark.parametrize("name", ["out.csv", "out.parquet"])
+def test_what_is_exported_reads_back(store, tmp_path, name):
+    if name.endswith("parquet"):
+        pytest.importorskip("pyarrow")
+    summary = export_dataset(store, tmp_path / name)
+    assert summary.rows_by_device == {"pi": 3}
+    dataset = read_dataset(tmp_path / name)
+    assert list(dataset.subnets) == SUBNETS
+    np.testing.assert_allclose(dataset.latency_ms, [5.0, 5.000001, 5.000002])
+
+
+def test_repeated_measurements_become_their_median(store, tmp_path):
+    for number, latency_ns in enumerate((5_100_000, 5_200_000)):
+        record = make_record(latency_ns)
+        store.append(record, job_key=f"again{number}", device="pi", subnet=SUBNETS[0])
+    export_dataset(store, tmp_path / "out.csv")
+    assert read_dataset(tmp_path / "out.csv").latency_ms[0] == pytest.approx(5.1)
+
+
+def test_different_states_are_refused_until_one_is_chosen(store, tmp_path):
+    record = make_record(4_000_000, threads=4, governor="ondemand")
+    store.append(record, job_key="t4", device="pi", subnet=SUBNETS[0])
+    with pytest.raises(MixedMachineState, match=r"threads: 1, 4.*--where threads=1"):
+        export_dataset(store, tmp_path / "out.csv")
+    assert not (tmp_path / "out.csv").exists()
+    summary = export_dataset(store, tmp_path / "out.csv", where={"threads": "4"})
+    assert summary.rows_by_device == {"pi": 1}
+
+
+def test_nothing_to_export_is_an_error(store, tmp_path):
+    with pytest.raises(DatasetError, match="no subnets to export; devices there: pi"):
+        export_dataset(store, tmp_path / "out.csv", device="jetson")
+
+
+def test_imported_rows_are_exported_again(store, tmp_path):
+    export_dataset(store, tmp_path / "out.csv")
+    with Store(tmp_path / "other.db") as other:
+        assert import_dataset(other, tmp_path / "out.csv") == 3
+        assert import_dataset(other, tmp_path / "out.csv") == 0
+        export_dataset(other, tmp_path / "again.csv")
+    assert list(read_dataset(tmp_path / "again.csv").subnets) == SUBNETS
+
+
+def test_an_invalid_import_appends_nothing(tmp_path):
+    text = "device,space,resolution,ks,e,d,latency_ms\n"
+    text += f'pi,ofa-mbv3-w1.0,224,"{[7] * 20}","{[6] * 20}","{[4] * 5}",5.0\n'
+    text += f'pi,ofa-mbv3-w1.0,224,"{[7] * 20}","{[6] * 20}","{[3] * 5}",nan\n'
+    (tmp_path / "in.csv").write_text(text)
+    with Store(tmp_path / "s.db") as store:
+        with pytest.raises(DatasetError, match=r"line 3, column latency_ms"):
+            import_dataset(store, tmp_path / "in.csv")
+        assert list(store.imported_rows()) == []
+        assert import_dataset(store, tmp_path / "in.csv", drop_invalid=True) == 1
+
+
+def test_the_commands_say_what_they_did(store, tmp_path):
+    output = tmp_path / "out.csv"
+    arguments = ["dataset", "export", str(store.path), "-o", str(output), "--json"]
+    result = CliRunner().invoke(cli, arguments, catch_exceptions=False)
+    assert json.loads(result.output) == {"path": str(output), "rows": {"pi": 3}}
+    arguments = ["dataset", "import", str(output), "--store", str(tmp_path / "new.db")]
+    result = CliRunner().invoke(cli, arguments, catch_exceptions=False)
+    assert "3 new rows" in result.output

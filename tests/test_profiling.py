@@ -1,0 +1,99 @@
+"""A bulk run stores every record once and continues where it stopped."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from edgeprof import get_space
+from edgeprof.cli import cli
+from edgeprof.errors import RuntimeUnavailable
+from edgeprof.jobs import ProfileSettings, job_key
+from edgeprof.profiling import profile_here
+from edgeprof.store import Store
+
+SUBNETS = get_space("ofa-mbv3-w1.0").sample(3, np.random.default_rng(0), [128])
+QUICK = ProfileSettings(max_secs=0.2, ci_rel=0.5)
+
+
+def test_a_run_measures_each_subnet_once_and_resumes(tmp_path):
+    pytest.importorskip("onnxruntime")
+    with Store(tmp_path / "s.db") as store:
+        arguments = {"device": "here", "settings": QUICK, "models": tmp_path / "models"}
+        first = profile_here(SUBNETS[:2], store, **arguments)
+        assert (first.n_measured, first.n_resumed, first.n_failed) == (2, 0, 0)
+        again = profile_here([*SUBNETS, SUBNETS[0]], store, **arguments)
+        assert (again.n_measured, again.n_resumed, again.n_failed) == (1, 2, 0)
+        found = list(store.measurements("here"))
+        assert [measurement.subnet for measurement in found] == SUBNETS
+        for measurement in found:
+            assert measurement.model_kind == "onnx-fp32-b1"
+            samples = measurement.record["samples"]["latency_ns"]
+            assert len(samples) == measurement.record["summary"]["n_samples"]
+            assert measurement.record["machine"]["kernel"]
+
+
+def test_failures_are_counted_and_do_not_stop_the_rest(tmp_path):
+    pytest.importorskip("onnxruntime")
+    settings = ProfileSettings(max_secs=0.2, ci_rel=0.5, runtime_options={"no_such_option": "1"})
+    with Store(tmp_path / "s.db") as store:
+        summary = profile_here(
+            SUBNETS, store, device="here", settings=settings, models=tmp_path / "models"
+        )
+        assert summary.n_failed == 3
+        assert len(list(store.failures())) == 3
+        assert store.job_keys() == set()
+
+
+def test_a_missing_runtime_is_named_before_anything_is_written(tmp_path):
+    settings = ProfileSettings(runtime="no-such-runtime")
+    with Store(tmp_path / "s.db") as store, pytest.raises(RuntimeUnavailable, match="no-such"):
+        profile_here(SUBNETS, store, device="here", settings=settings, models=tmp_path / "models")
+    assert not (tmp_path / "models").exists()
+
+
+def test_the_key_names_what_gives_the_latency():
+    base = job_key("pi", SUBNETS[0], QUICK, "build")
+    assert base == job_key("pi", SUBNETS[0], ProfileSettings(max_secs=9), "build")
+    assert base != job_key("pi", SUBNETS[0], ProfileSettings(threads=2), "build")
+    assert base != job_key("pi", SUBNETS[0], QUICK, "another build")
+    assert base != job_key("jetson", SUBNETS[0], QUICK, "build")
+    assert base != job_key("pi", SUBNETS[1], QUICK, "build")
+
+
+def test_the_command_prints_what_it_did(tmp_path):
+    pytest.importorskip("onnxruntime")
+    arguments = ["profile", "-n", "2", "--resolutions", "128", "--max-secs", "0.2", "--ci", "0.5"]
+    arguments += ["--store", str(tmp_path / "s.db"), "--json"]
+    for expected in ({"measured": 2, "resumed": 0}, {"measured": 0, "resumed": 2}):
+        result = CliRunner().invoke(cli, arguments, catch_exceptions=False)
+        assert result.exit_code == 0
+        assert json.loads(result.output) == {**expected, "failed": {}}
+
+
+def test_an_interrupted_run_leaves_a_valid_store_and_resumes(tmp_path):
+    pytest.importorskip("onnxruntime")
+    store_path = tmp_path / "s.db"
+    command = [sys.executable, "-m", "edgeprof", "profile", "--store", str(store_path)]
+    command += ["-n", "200", "--resolutions", "128", "--max-secs", "0.2", "--ci", "0.5"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=tmp_path) as run:
+        while run.poll() is None and not (store_path.exists() and count_measured(store_path)):
+            time.sleep(0.2)
+        run.send_signal(signal.SIGINT)
+        complaint = run.stderr.read()
+    assert run.returncode == 1
+    assert "Traceback" not in complaint
+    n_measured = count_measured(store_path)
+    assert 0 < n_measured < 200
+    result = CliRunner().invoke(cli, [*command[3:], "--json", "-n", "1"], catch_exceptions=False)
+    assert json.loads(result.output) == {"measured": 0, "resumed": 1, "failed": {}}
+
+
+def count_measured(path):
+    with Store(path, create=False) as store:
+        return len(store.job_keys())

@@ -1,0 +1,154 @@
+"""The store keeps every record once, refuses foreign files, and survives being killed."""
+
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgeprof import get_space
+from edgeprof.errors import InvalidRecord, StoreError
+from edgeprof.store import ImportedRow, Store
+
+SUBNET = get_space("ofa-mbv3-w1.0").sample(1, np.random.default_rng(0))[0]
+
+
+def make_record(latency_ns=5_000_000):
+    return {
+        "record_version": 1,
+        "model": {"path": "a.onnx", "sha256": "0" * 64},
+        "runtime": {"name": "onnxruntime", "version": "1.32.0"},
+        "settings": {"threads": 1},
+        "samples": {"latency_ns": [latency_ns] * 3},
+        "summary": {
+            "latency_median_ns": latency_ns,
+            "ci_low_ns": latency_ns - 10,
+            "ci_high_ns": latency_ns + 10,
+            "n_samples": 3,
+        },
+    }
+
+
+def test_a_record_comes_back_as_it_was_appended(tmp_path):
+    with Store(tmp_path / "s.db") as store:
+        assert store.append(
+            make_record(), job_key="a", device="pi", subnet=SUBNET, model_kind="onnx"
+        )
+    with Store(tmp_path / "s.db", create=False) as store:
+        (found,) = store.measurements("pi")
+        assert found.record == make_record()
+        assert found.subnet == SUBNET
+        assert found.model_kind == "onnx"
+        assert found.latency_median_ns == 5_000_000
+        assert store.devices() == ["pi"]
+        assert list(store.measurements("other")) == []
+
+
+def test_a_key_is_stored_once(tmp_path):
+    with Store(tmp_path / "s.db") as store:
+        assert store.append(make_record(1), job_key="a", device="pi")
+        assert not store.append(make_record(2), job_key="a", device="pi")
+        assert [m.latency_median_ns for m in store.measurements()] == [1]
+        assert store.job_keys() == {"a"}
+
+
+def test_failures_are_kept_beside_measurements(tmp_path):
+    failure = {"error": {"kind": "HarnessCrashed", "message": "signal 11"}}
+    with Store(tmp_path / "s.db") as store:
+        store.append_failure(failure, job_key="a", device="pi", subnet=SUBNET)
+        store.append_failure(failure, job_key="a", device="pi", subnet=SUBNET)
+        assert [f.kind for f in store.failures()] == ["HarnessCrashed"] * 2
+        assert store.job_keys() == set()
+
+
+def test_imported_rows_are_appended_once(tmp_path):
+    with Store(tmp_path / "s.db") as store:
+        rows = [ImportedRow("pi", SUBNET, 3.5, "a.csv")]
+        assert store.append_imported(rows) == 1
+        assert store.append_imported(rows) == 0
+        assert list(store.imported_rows()) == rows
+
+
+@pytest.mark.parametrize(
+    "verb", ["UPDATE measurements SET device = 'x'", "DELETE FROM measurements"]
+)
+def test_what_is_stored_cannot_be_changed(tmp_path, verb):
+    with Store(tmp_path / "s.db") as store:
+        store.append(make_record(), job_key="a", device="pi")
+    connection = sqlite3.connect(tmp_path / "s.db")
+    with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+        connection.execute(verb)
+    connection.close()
+
+
+def test_a_record_without_summary_is_refused(tmp_path):
+    with Store(tmp_path / "s.db") as store, pytest.raises(InvalidRecord, match="summary"):
+        store.append({"record_version": 1}, job_key="a", device="pi")
+
+
+def test_a_foreign_sqlite_file_is_refused_and_left_alone(tmp_path):
+    path = tmp_path / "other.db"
+    connection = sqlite3.connect(path)
+    connection.execute("CREATE TABLE mine (x)")
+    connection.commit()
+    connection.close()
+    before = path.read_bytes()
+    with pytest.raises(StoreError, match="no edgeprof store"):
+        Store(path)
+    assert path.read_bytes() == before
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path):
+    path = tmp_path / "text.db"
+    path.write_text("hello, this is no database at all" * 100)
+    with pytest.raises(StoreError, match=r"text\.db: file is not a database"):
+        Store(path)
+
+
+def test_a_missing_store_is_named(tmp_path):
+    with pytest.raises(StoreError, match="no such store"):
+        Store(tmp_path / "none.db", create=False)
+
+
+def test_a_newer_version_is_refused(tmp_path):
+    with Store(tmp_path / "s.db"):
+        pass
+    connection = sqlite3.connect(tmp_path / "s.db")
+    connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    with pytest.raises(StoreError, match="update edgeprof"):
+        Store(tmp_path / "s.db")
+
+
+WRITER = """
+import json, sys
+from pathlib import Path
+from edgeprof.store import Store
+record = json.loads(sys.argv[2])
+with Store(Path(sys.argv[1])) as store:
+    start = len(store.job_keys())
+    for number in range(start, start + 100_000):
+        store.append(record, job_key=str(number), device="pi")
+        print(number, flush=True)
+"""
+
+
+def test_a_killed_writer_loses_nothing_it_reported(tmp_path):
+    import json
+
+    path = tmp_path / "s.db"
+    for delay_s in (0.05, 0.2):
+        command = [sys.executable, "-c", WRITER, str(path), json.dumps(make_record())]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:
+            reported = [writer.stdout.readline()]
+            time.sleep(delay_s)
+            writer.send_signal(signal.SIGKILL)
+            reported += writer.stdout.read().split("\n")[:-1]
+        with Store(path, create=False) as store:
+            assert {line.strip() for line in reported} <= store.job_keys()
+            assert all(m.record == make_record() for m in store.measurements())
+    assert Path(path).stat().st_size > 0
