@@ -1,0 +1,140 @@
+"""All models by sample count on one dataset: a table, and learning curves.
+
+Owns: what ``edgeprof compare-predictors`` computes and draws.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from edgeprof.dataset import Dataset
+from edgeprof.errors import DatasetError, MissingDependency, OutputError
+from edgeprof.predictors.base import LatencyPredictor
+from edgeprof.predictors.metrics import evaluate, trivial_predictors
+from edgeprof.predictors.models import fit_model
+
+COMPARED = ("gp", "linear", "paper-mlp")
+TRIVIAL = ("macs", "mean")
+
+
+@dataclass(frozen=True)
+class Point:
+    """Errors of one model at one sample count, over several draws.
+
+    Attributes:
+        model: its name.
+        n: samples it was fitted to.
+        mae_ms: median of the draws' mean absolute errors.
+        mape: median of their relative errors.
+        low_mape, high_mape: the smallest and largest.
+    """
+
+    model: str
+    n: int
+    mae_ms: float
+    mape: float
+    low_mape: float
+    high_mape: float
+
+
+def compare_models(
+    data: Dataset,
+    counts: Sequence[int],
+    *,
+    models: Sequence[str] = COMPARED,
+    bases: Sequence[LatencyPredictor] = (),
+    held_out: int | None = None,
+    draws: int = 5,
+    seed: int = 0,
+    progress: Callable[[int], object] | None = None,
+) -> list[Point]:
+    """Fit every model to draws of every size and judge it on rows none of them sees.
+
+    Args:
+        data: the measurements.
+        counts: sample counts.
+        models: names of ``models.MODELS``; with bases, ``gp`` is also judged as ``gp + base``.
+        bases: predictors of other devices to transfer from.
+        held_out: rows to judge on; a fifth of all where not given.
+        draws: per count.
+        seed: of the split and of the draws.
+        progress: called with 1 for each count and draw.
+
+    Raises:
+        DatasetError: if too few rows are left to draw from.
+    """
+    order = np.random.default_rng(seed).permutation(len(data))
+    n_judged = held_out or max(len(data) // 5, 1)
+    judged, pool = data.take(np.sort(order[:n_judged])), data.take(np.sort(order[n_judged:]))
+    if max(counts) > len(pool):
+        raise DatasetError(
+            f"{data.source}: {len(pool)} rows are left to draw {max(counts)} from, beside "
+            f"{n_judged} held out; want more rows or smaller --counts"
+        )
+    errors: dict[tuple[str, int], list[tuple[float, float]]] = {}
+    for n in counts:
+        for draw in range(draws):
+            drawn = pool.draw(n, seed + draw)
+            for name, model in _fitted(drawn, models, bases, seed + draw).items():
+                result = evaluate(model, judged)
+                errors.setdefault((name, n), []).append((result.mae_ms, result.mape))
+            if progress is not None:
+                progress(1)
+    return [_point(name, n, np.array(values)) for (name, n), values in errors.items()]
+
+
+def _fitted(
+    data: Dataset, models: Sequence[str], bases: Sequence[LatencyPredictor], seed: int
+) -> dict[str, LatencyPredictor]:
+    fitted: dict[str, LatencyPredictor] = {
+        name: fit_model(name, data, seed=seed) for name in models
+    }
+    if bases and "gp" in models:
+        fitted["gp + base"] = fit_model("gp", data, bases, seed=seed)
+    return {**fitted, **trivial_predictors(data)}
+
+
+def _point(name: str, n: int, values: np.ndarray[tuple[int, int], np.dtype[np.float64]]) -> Point:
+    mae_ms, mape = np.median(values, axis=0)
+    return Point(name, n, float(mae_ms), float(mape), *map(float, _range(values[:, 1])))
+
+
+def _range(values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> tuple[float, float]:
+    return values.min(), values.max()
+
+
+def plot_learning_curves(points: Sequence[Point], title: str, path: Path) -> None:
+    """Draw relative error by sample count, one curve a model, as .png or .svg.
+
+    Raises:
+        OutputError: on another suffix, or if the file cannot be written.
+        MissingDependency: if matplotlib is not installed.
+    """
+    if path.suffix not in (".png", ".svg"):
+        raise OutputError(f"{path}: want a file name that ends in .png or .svg")
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise MissingDependency(
+            f"{path}: plots need matplotlib; pip install 'edgeprof[host]'"
+        ) from error
+    figure = Figure(figsize=(6.4, 4.2), layout="constrained")
+    axes = figure.add_subplot()
+    for name in dict.fromkeys(point.model for point in points):
+        curve = sorted((p for p in points if p.model == name), key=lambda p: p.n)
+        counts = [p.n for p in curve]
+        style = "--" if name in TRIVIAL else "-"
+        (line,) = axes.plot(counts, [100 * p.mape for p in curve], f"o{style}", label=name)
+        low, high = ([100 * getattr(p, side) for p in curve] for side in ("low_mape", "high_mape"))
+        axes.fill_between(counts, low, high, alpha=0.15, color=line.get_color())
+    axes.set(xscale="log", yscale="log", xlabel="samples", ylabel="MAPE, %", title=title)
+    axes.grid(which="both", alpha=0.3)
+    axes.legend()
+    try:
+        figure.savefig(path)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {error.strerror}") from error

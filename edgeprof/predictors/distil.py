@@ -1,0 +1,159 @@
+"""Distillation: a compact predictor that says what a teacher says.
+
+Owns: how the tensors of ``compact.py`` are fitted. Unlabelled subnets cost nothing, so the
+student is fitted to tens of thousands of the teacher's predictions, in two steps:
+
+1. the additive part by alternating least squares: what each choice costs per factor, given the
+   factors of each resolution, then the factors, given the costs (a low-rank form of one cost
+   table per resolution);
+2. what that leaves over by a small network on learned inputs per choice (L-BFGS).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeprof.predictors.additive_tables import AdditiveTables, fit_additive_tables
+from edgeprof.predictors.base import LatencyPredictor
+from edgeprof.predictors.compact import CompactPredictor
+from edgeprof.predictors.edgp_file import CompactModel, CompactTensors
+from edgeprof.predictors.residual_net import ResidualNet, fit_residual_net
+from edgeprof.spaces.base import Codes, SearchSpace
+
+Array = NDArray[np.float64]
+
+N_UNLABELLED = 24_000
+N_STEPS = 100
+"""Steps that ``distil`` reports: half for the labels, half for the fit."""
+
+N_ADDITIVE = 5
+N_HIDDEN = 10
+N_INNER = 8
+_OUTLYING_SHARE = 6  # one subnet in six has any resolution, not only those sampled by default
+_NEGLIGIBLE = 1e-4  # of the mean latency: below it, the additive part says all
+
+
+def distil(
+    teacher: LatencyPredictor,
+    space: SearchSpace,
+    *,
+    seed: int = 0,
+    n_unlabelled: int = N_UNLABELLED,
+    value_bytes: int = 2,
+    progress: Callable[[int], object] | None = None,
+) -> CompactPredictor:
+    """Return the compact student of a teacher.
+
+    Args:
+        teacher: any predictor of the space.
+        space: the search space.
+        seed: of the unlabelled subnets and of the small network's start.
+        n_unlabelled: how many subnets the teacher labels.
+        value_bytes: 2 for a file of float16, 4 for float32.
+        progress: called with a number of steps as they are done, ``N_STEPS`` in all.
+    """
+    advance = progress or (lambda _steps: None)
+    rng = np.random.default_rng(seed)
+    codes = draw_codes(space, n_unlabelled, rng)
+    latency_ms = _label(teacher, codes, advance)
+    return fit_student(
+        teacher.device, space, codes, latency_ms, rng, value_bytes=value_bytes, progress=advance
+    )
+
+
+def draw_codes(space: SearchSpace, n: int, rng: np.random.Generator) -> Codes:
+    """Draw codes, most as the space samples them, some at every resolution."""
+    outlying = n // _OUTLYING_SHARE
+    usual = space.sample_codes(n - outlying, rng)
+    return np.concatenate([usual, space.sample_codes(outlying, rng, space.resolutions)])
+
+
+def _label(teacher: LatencyPredictor, codes: Codes, advance: Callable[[int], object]) -> Array:
+    labels = []
+    for part in np.array_split(codes, N_STEPS // 2):
+        labels.append(teacher.predict_codes(part))
+        advance(1)
+    return np.concatenate(labels)
+
+
+def one_hot(codes: Codes, cardinalities: tuple[int, ...]) -> NDArray[np.float32]:
+    """Return one column per choice of each slot, 1 where it is taken; none for a slot left out."""
+    parts = [
+        np.eye(values, dtype=np.float32)[codes[:, column], 1:]
+        for column, values in enumerate(cardinalities[:-1])
+    ]
+    return np.concatenate(parts, axis=1)
+
+
+def fit_student(
+    device: str,
+    space: SearchSpace,
+    codes: Codes,
+    latency_ms: Array,
+    rng: np.random.Generator,
+    *,
+    value_bytes: int = 2,
+    progress: Callable[[int], object] | None = None,
+) -> CompactPredictor:
+    """Return the student of labelled codes (many: some hundred per resolution).
+
+    Args:
+        device: name of the device.
+        space: the search space.
+        codes: uint8 (n, columns).
+        latency_ms: the labels, (n,).
+        rng: starts the small network.
+        value_bytes: 2 for a file of float16, 4 for float32.
+        progress: called with a number of steps as they are done, half of ``N_STEPS`` in all.
+    """
+    offset_ms, unit_ms = float(latency_ms.mean()), float(latency_ms.std()) or 1.0
+    target = (latency_ms - offset_ms) / unit_ms
+    choices, resolution = one_hot(codes, space.cardinalities), codes[:, -1].astype(np.int64)
+    tables = fit_additive_tables(choices, resolution, target, _factors(space), N_ADDITIVE)
+    residual = target - tables.predict(choices, resolution)
+    negligible = residual.std() * unit_ms < _NEGLIGIBLE * offset_ms
+    net = fit_residual_net(
+        choices,
+        resolution,
+        residual,
+        _factors(space),
+        0 if negligible else N_HIDDEN,
+        N_INNER,
+        rng,
+        progress=progress,
+        n_steps=N_STEPS // 2,
+    )
+    return CompactPredictor(
+        CompactModel(
+            space.id,
+            device,
+            space.cardinalities,
+            unit_ms,
+            offset_ms,
+            _tensors(tables, net),
+            value_bytes=value_bytes,
+        )
+    )
+
+
+def _factors(space: SearchSpace) -> Array:
+    """Return the pixels of each resolution as a share of the largest."""
+    resolutions = np.array(space.resolutions, dtype=np.float64)
+    share: Array = (resolutions / resolutions.max()) ** 2
+    return share
+
+
+def _tensors(tables: AdditiveTables, net: ResidualNet) -> CompactTensors:
+    tensors = (
+        np.concatenate([tables.rows, net.rows], axis=1),
+        np.concatenate([tables.scale, net.scale], axis=1),
+        np.concatenate([tables.shift[:, np.newaxis] + net.constant, net.shift], axis=1),
+        net.hidden_weights,
+        net.hidden_bias,
+        net.inner_out,
+        net.hidden_out,
+    )
+    return CompactTensors(*(tensor.astype(np.float32) for tensor in tensors))

@@ -1,0 +1,216 @@
+"""One model for many devices: a roofline per layer, with efficiencies learned across devices.
+
+Owns: hardware generalisation (the paper's strategy 2, done with physics). A device is its data
+sheet; the time each kind of work would take at its peak rates is summed, and what share of the
+peak is really reached is learned, as factors that cannot be negative, from the devices there are
+measurements of. It predicts a device with none, says how unsure that is, and serves as a base of
+``adapt``.
+
+Source: Williams, Waterman and Patterson, "Roofline" (2009).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from statistics import NormalDist
+from typing import Any, ClassVar
+
+import numpy as np
+
+from edgeprof.dataset import Dataset
+from edgeprof.errors import DatasetError
+from edgeprof.layers import Block, Network
+from edgeprof.predictors.base import Latencies, LatencyInterval
+from edgeprof.predictors.devices import Device
+from edgeprof.predictors.features import QUANTITIES, Floats, block_features, layer_points
+from edgeprof.predictors.host_file import Arrays, Meta
+from edgeprof.predictors.slot_tables import SlotTables
+from edgeprof.spaces import get_space
+from edgeprof.spaces.base import Codes
+from edgeprof.subnet import Subnet
+
+_ROWS_PER_DEVICE = 400
+_RIDGE = 0.02
+"""Pull of each factor towards 0, relative to the data: chooses among work that goes together."""
+
+_DEVICE_LOG_DEVIATION = 0.45
+"""How far devices lie from what their data sheets promise, as a standard deviation of logarithms.
+
+A prior: two or three training devices cannot tell. A factor of 1.6 either way is what separates
+neighbouring GPU generations with one library.
+"""
+
+_KINDS_OF_WORK: dict[str, tuple[str, ...]] = {
+    "pointwise_ms": ("pointwise_macs",),
+    "depthwise_ms": ("depthwise_macs",),
+    "dense_ms": ("dense_macs", "linear_macs", "vector_macs"),
+    "conv_traffic_ms": ("conv_elements_read", "conv_elements_written"),
+    "depthwise_traffic_ms": ("depthwise_elements_read", "depthwise_elements_written"),
+    "other_traffic_ms": ("elementwise_elements", "se_elements"),
+    "weight_traffic_ms": ("parameters",),
+    "launches": ("layers",),
+}
+WORK = (*_KINDS_OF_WORK, "roofline_ms")
+"""Columns: times at peak rates; layers to launch; the roofline, the larger of both per layer."""
+
+
+def block_work(block: Block, device: Device) -> Floats:
+    """Return the columns of ``WORK`` for one block on one device."""
+    quantities = dict(zip(QUANTITIES, block_features(block), strict=True))
+    row = np.zeros(len(WORK))
+    for column, (name, parts) in enumerate(_KINDS_OF_WORK.items()):
+        amount = sum(quantities[part] for part in parts)
+        row[column] = amount / _rate(name, device)
+    for point in layer_points(block):
+        arithmetic_ms = device.batch * point.macs / device.macs_per_ms
+        traffic = device.batch * point.elements + point.parameters
+        row[-1] += max(arithmetic_ms, traffic / device.elements_per_ms)
+    return row
+
+
+def _rate(name: str, device: Device) -> float:
+    if name == "launches":
+        return 1.0
+    if name == "weight_traffic_ms":
+        return device.elements_per_ms  # weights are read once for the whole batch
+    peak = device.elements_per_ms if "traffic" in name else device.macs_per_ms
+    return peak / device.batch
+
+
+@dataclass
+class HardwareModel:
+    """Predicts one device from its data sheet.
+
+    Attributes:
+        space: id of the search space it encodes.
+        target: the device.
+        factors: per column of ``WORK``, how many times the peak time it takes; never negative.
+        log_deviation: of a latency around its prediction: device and fit together.
+        trained_on: names of the devices the factors were learned from.
+    """
+
+    kind: ClassVar[str] = "hardware"
+
+    space: str
+    target: Device
+    factors: Floats
+    log_deviation: float
+    trained_on: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        self._rows: dict[Block, Floats] = {}
+        space = get_space(self.space)
+        self._sums = SlotTables(
+            space,
+            lambda codes: self._work_of([space.layers(subnet) for subnet in space.decode(codes)]),
+        )
+
+    @property
+    def device(self) -> str:
+        """Name of the device."""
+        return self.target.name
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a user should know."""
+        others = ", ".join(self.trained_on)
+        return (f"no measurement of {self.device}: predicted from its data sheet and {others}",)
+
+    @classmethod
+    def fit(
+        cls, measured: Sequence[tuple[Device, Dataset]], target: Device, *, seed: int = 0
+    ) -> HardwareModel:
+        """Learn the factors from measured devices and predict ``target`` with them.
+
+        Rows of the target itself are left out: a device is predicted from the others, always.
+
+        Args:
+            measured: devices and their measurements, of any spaces.
+            target: the device to predict.
+            seed: of the rows drawn where there are many.
+
+        Raises:
+            DatasetError: if no other device has rows.
+        """
+        from scipy.optimize import nnls
+
+        others = [(device, data) for device, data in measured if device.name != target.name]
+        if not others:
+            raise DatasetError(
+                f"hardware model of {target.name}: no rows of other devices; want at least one"
+            )
+        rows, weights = [], []
+        for device, data in others:
+            drawn = data.draw(min(len(data), _ROWS_PER_DEVICE), seed)
+            one = cls(data.space, device, np.ones(len(WORK)), 0.0, ())
+            relative = one._sums(drawn.codes) / drawn.latency_ms[:, np.newaxis]
+            rows.append(relative)
+            weights.append(np.full(len(drawn), 1 / np.sqrt(len(drawn))))
+        columns, weight = np.concatenate(rows), np.concatenate(weights)
+        usual = columns.mean(axis=0)
+        # Each factor's pull is relative to how much time its work usually stands for.
+        pull = _RIDGE * np.diag(usual)
+        stacked = np.concatenate([columns * weight[:, np.newaxis], pull])
+        factors, _ = nnls(stacked, np.concatenate([weight, np.zeros(len(WORK))]))
+        residual = np.log(np.maximum(columns @ factors, 1e-3))
+        deviation = float(np.hypot(_DEVICE_LOG_DEVIATION, residual.std()))
+        names = tuple(device.name for device, _ in others)
+        return cls(others[0][1].space, target, np.asarray(factors), deviation, names)
+
+    def predict(self, subnets: Sequence[Subnet]) -> Latencies:
+        """See the interface."""
+        return self.predict_codes(get_space(self.space).encode(subnets))
+
+    def predict_codes(self, codes: Codes) -> Latencies:
+        """See the interface."""
+        latency_ms: Latencies = self._sums(codes) @ self.factors
+        return latency_ms
+
+    def predict_interval(self, codes: Codes, confidence: float = 0.9) -> LatencyInterval:
+        """See the interface; log-normal, as devices differ by factors."""
+        return self._around(self.predict_codes(codes), confidence)
+
+    def predict_networks(
+        self, networks: Sequence[Network], confidence: float = 0.9
+    ) -> LatencyInterval:
+        """Predict networks of any kind, with their intervals."""
+        return self._around(self._work_of(networks) @ self.factors, confidence)
+
+    def _around(self, mean_ms: Latencies, confidence: float) -> LatencyInterval:
+        factor = np.exp(NormalDist().inv_cdf(0.5 + confidence / 2) * self.log_deviation)
+        return LatencyInterval(mean_ms, mean_ms / factor, mean_ms * factor)
+
+    def _work_of(self, networks: Sequence[Network]) -> Floats:
+        total = np.zeros((len(networks), len(WORK)))
+        for row, network in zip(total, networks, strict=True):
+            for placed in network.blocks:
+                row += self._work_of_block(placed.block)
+        return total
+
+    def _work_of_block(self, block: Block) -> Floats:
+        row = self._rows.get(block)
+        if row is None:
+            row = self._rows[block] = block_work(block, self.target)
+        return row
+
+    def to_arrays(self) -> tuple[Meta, Arrays]:
+        """See ``host_file``."""
+        meta = {
+            "space": self.space,
+            "target": asdict(self.target),
+            "log_deviation": self.log_deviation,
+            "trained_on": list(self.trained_on),
+        }
+        return meta, {"factors": self.factors}
+
+    @classmethod
+    def from_arrays(cls, meta: Meta, arrays: Mapping[str, Any]) -> HardwareModel:
+        """See ``host_file``."""
+        return cls(
+            meta["space"],
+            Device(**meta["target"]),
+            arrays["factors"],
+            float(meta["log_deviation"]),
+            tuple(meta["trained_on"]),
+        )

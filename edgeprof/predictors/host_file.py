@@ -1,0 +1,118 @@
+"""The host model's file, ``.host.npz``: numpy arrays and one JSON text, no pickle.
+
+Owns: the container and its version. What stands in it is each model's own affair (``to_arrays``
+and ``from_arrays``); a model's bases are files within the file.
+
+Version history: 1 - first.
+"""
+
+from __future__ import annotations
+
+import importlib
+import io
+import json
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+
+from edgeprof.errors import PredictorFormatError
+from edgeprof.files import atomic_write
+from edgeprof.predictors.base import LatencyPredictor
+
+FORMAT = "edgeprof-host"
+VERSION = 1
+
+# What numpy, zipfile and json raise on bytes that are something else.
+_UNREADABLE = (
+    OSError,
+    EOFError,
+    KeyError,
+    NotImplementedError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+
+Arrays = dict[str, "np.ndarray[Any, Any]"]
+Meta = dict[str, Any]
+
+# kind -> (module, class)
+_KINDS = {
+    "gp": ("gp", "HostModel"),
+    "hardware": ("hardware", "HardwareModel"),
+    "linear": ("linear", "LinearModel"),
+    "paper-mlp": ("mlp", "PaperMlp"),
+}
+
+
+class HostFileModel(LatencyPredictor, Protocol):
+    """A predictor that can be kept in a host file.
+
+    Attributes:
+        kind: key of the table of kinds.
+    """
+
+    kind: ClassVar[str]
+
+    def to_arrays(self) -> tuple[Meta, Arrays]:
+        """Return what the model is made of: JSON values and arrays.
+
+        A class method ``from_arrays(meta, arrays)`` makes the model of it again.
+        """
+
+
+def save_host(path: Path, model: HostFileModel) -> None:
+    """Write a host file; it appears whole or not at all."""
+    with atomic_write(path, binary=True) as stream:
+        stream.write(host_bytes(model))
+
+
+def host_bytes(model: HostFileModel) -> bytes:
+    """Return a host file's content."""
+    meta, arrays = model.to_arrays()
+    head = {"format": FORMAT, "version": VERSION, "kind": model.kind, "model": meta}
+    buffer = io.BytesIO()
+    named: Any = {"head": np.array(json.dumps(head)), **arrays}
+    np.savez_compressed(buffer, **named)
+    return buffer.getvalue()
+
+
+def load_host(path: str | Path) -> HostFileModel:
+    """Read a host file.
+
+    Raises:
+        PredictorFormatError: if it is none, or of another version.
+    """
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise PredictorFormatError(f"{path}: cannot be read: {error.strerror}") from error
+    return load_host_bytes(content, str(path))
+
+
+def load_host_bytes(content: bytes, name: str) -> HostFileModel:
+    """Read a host file's content; ``name`` is for messages."""
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+            arrays = dict(archive.items())
+        head = json.loads(str(arrays.pop("head")))
+        found = head["format"], head["version"]
+    except _UNREADABLE as error:
+        raise PredictorFormatError(f"{name}: is no host model: {error}") from error
+    if found != (FORMAT, VERSION) or head.get("kind") not in _KINDS:
+        raise PredictorFormatError(
+            f"{name}: is {found[0]} version {found[1]}, kind {head.get('kind')}; "
+            f"want {FORMAT} version {VERSION}: train it anew or use the edgeprof that wrote it"
+        )
+    module, class_name = _KINDS[head["kind"]]
+    model_class = getattr(importlib.import_module(f"edgeprof.predictors.{module}"), class_name)
+    try:
+        model: HostFileModel = model_class.from_arrays(head["model"], arrays)
+    except (KeyError, ValueError, TypeError, IndexError) as error:
+        raise PredictorFormatError(f"{name}: is damaged: {error!r}") from error
+    return model

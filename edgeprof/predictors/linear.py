@@ -1,0 +1,75 @@
+"""The additive model of ProxylessNAS: a cost per choice, whole-network latencies as the data.
+
+Owns: the model ``linear``. Cost per (slot, kernel, expand) with and without the pixels of the
+input, (r / largest)^2, by least squares.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from edgeprof.dataset import Dataset
+from edgeprof.predictors.base import Latencies
+from edgeprof.predictors.features import Floats
+from edgeprof.predictors.host_file import Arrays, Meta
+from edgeprof.spaces import get_space
+from edgeprof.spaces.base import Codes, SearchSpace
+from edgeprof.subnet import Subnet
+
+_RIDGE = 1e-3
+"""Of the squared coefficients: makes the answer unique where choices were never seen."""
+
+
+def additive_columns(space: SearchSpace, codes: Codes) -> Floats:
+    """Return one-hot columns per slot and choice, the same times pixels, pixels, and 1."""
+    slots = [
+        codes[:, [slot]] == np.arange(1, values)
+        for slot, values in enumerate(space.cardinalities[:-1])
+    ]
+    chosen = np.concatenate(slots, axis=1).astype(np.float64)
+    sides = np.array(space.resolutions, dtype=np.float64)
+    pixels = ((sides / sides.max()) ** 2)[codes[:, -1]][:, np.newaxis]
+    return np.concatenate([chosen, chosen * pixels, pixels, np.ones_like(pixels)], axis=1)
+
+
+@dataclass
+class LinearModel:
+    """Costs in ms per column of ``additive_columns``."""
+
+    kind: ClassVar[str] = "linear"
+
+    space: str
+    device: str
+    costs_ms: Floats
+
+    @classmethod
+    def fit(cls, data: Dataset) -> LinearModel:
+        """Fit the costs by least squares."""
+        columns = additive_columns(get_space(data.space), data.codes)
+        mean_ms = data.latency_ms.mean()
+        gram = columns.T @ columns + _RIDGE * np.eye(columns.shape[1])
+        costs_ms = np.linalg.solve(gram, columns.T @ (data.latency_ms - mean_ms))
+        costs_ms[-1] += mean_ms
+        return cls(data.space, data.device, np.asarray(costs_ms, dtype=np.float64))
+
+    def predict(self, subnets: Sequence[Subnet]) -> Latencies:
+        """See the interface."""
+        return self.predict_codes(get_space(self.space).encode(subnets))
+
+    def predict_codes(self, codes: Codes) -> Latencies:
+        """See the interface."""
+        latency_ms: Latencies = additive_columns(get_space(self.space), codes) @ self.costs_ms
+        return latency_ms
+
+    def to_arrays(self) -> tuple[Meta, Arrays]:
+        """See ``host_file``."""
+        return {"space": self.space, "device": self.device}, {"costs_ms": self.costs_ms}
+
+    @classmethod
+    def from_arrays(cls, meta: Meta, arrays: Mapping[str, Any]) -> LinearModel:
+        """See ``host_file``."""
+        return cls(meta["space"], meta["device"], arrays["costs_ms"])

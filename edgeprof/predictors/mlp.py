@@ -1,0 +1,196 @@
+"""The paper's networks: the MLP on the 128-D encoding, its re-trained last layer, hardware inputs.
+
+Owns: the models ``paper-mlp``, ``paper-finetune`` and ``paper-gpu`` (arXiv 2101.00732): 128 (or
+131) inputs, three hidden layers of 400 with ReLU, stochastic gradient descent in batches of 32.
+
+Departs from the original where it was wrong: hardware inputs are scaled, the epoch is chosen by a
+validation split instead of taking the last batch, and errors go by their right names. Latencies
+are standardised for the fit.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+
+from edgeprof.accuracy.ofa import OfaEncoding
+from edgeprof.dataset import Dataset
+from edgeprof.errors import DatasetError, PredictorFormatError
+from edgeprof.predictors.base import Latencies, LatencyPredictor
+from edgeprof.predictors.base_models import check_base
+from edgeprof.predictors.devices import Device
+from edgeprof.predictors.features import Floats
+from edgeprof.predictors.host_file import Arrays, Meta
+from edgeprof.spaces import get_space
+from edgeprof.spaces.base import Codes
+from edgeprof.subnet import Subnet
+
+_HIDDEN = (400, 400, 400)
+_BATCH = 32
+_MAX_EPOCHS = 200
+_PATIENCE = 15
+_RIDGE = 1.0
+
+Layers = tuple[tuple[Floats, Floats], ...]
+"""Weights (inputs, outputs) and biases of each layer."""
+
+
+@dataclass
+class PaperMlp:
+    """A multilayer perceptron on one-hot choices, with further inputs that are the same per device.
+
+    Attributes:
+        space: id of the search space.
+        device: name of the device.
+        layers: of the network, the last without activation.
+        offset_ms, unit_ms: what the network's output is in.
+        hardware: further inputs, scaled (``paper-gpu``); empty else.
+    """
+
+    kind: ClassVar[str] = "paper-mlp"
+
+    space: str
+    device: str
+    layers: Layers
+    offset_ms: float
+    unit_ms: float
+    hardware: tuple[float, ...] = ()
+
+    @classmethod
+    def fit(cls, data: Dataset, *, seed: int = 0) -> PaperMlp:
+        """Train from scratch on one device."""
+        inputs = _encode(data.space, data.codes, ())
+        layers, offset_ms, unit_ms = _fit_layers(inputs, data.latency_ms, seed)
+        return cls(data.space, data.device, layers, offset_ms, unit_ms)
+
+    @classmethod
+    def fit_across(
+        cls, measured: Sequence[tuple[Device, Dataset]], target: Device, *, seed: int = 0
+    ) -> PaperMlp:
+        """Train on several devices with their hardware as inputs; predict ``target``."""
+        if len({data.space for _, data in measured}) != 1:
+            raise DatasetError("paper-gpu: the devices' rows are of several spaces; want one")
+        inputs = np.concatenate(
+            [_encode(data.space, data.codes, device.scaled_inputs()) for device, data in measured]
+        )
+        latency_ms = np.concatenate([data.latency_ms for _, data in measured])
+        layers, offset_ms, unit_ms = _fit_layers(inputs, latency_ms, seed)
+        space = measured[0][1].space
+        return cls(space, target.name, layers, offset_ms, unit_ms, target.scaled_inputs())
+
+    def fine_tuned(self, data: Dataset) -> PaperMlp:
+        """Return this network with its last layer fitted anew (ridge regression) to other data."""
+        check_base(self, data.space)
+        hidden = _hidden(self.layers, _encode(data.space, data.codes, self.hardware))
+        offset_ms = float(data.latency_ms.mean())
+        unit_ms = float(data.latency_ms.std()) or 1.0
+        centre = hidden.mean(axis=0)
+        centred = hidden - centre
+        gram = centred.T @ centred + _RIDGE * np.eye(hidden.shape[1])
+        target = (data.latency_ms - offset_ms) / unit_ms
+        weights = np.linalg.solve(gram, centred.T @ target)[:, np.newaxis]
+        last = (np.asarray(weights, dtype=np.float64), -centre @ weights)
+        return replace(
+            self,
+            space=data.space,
+            device=data.device,
+            layers=(*self.layers[:-1], last),
+            offset_ms=offset_ms,
+            unit_ms=unit_ms,
+        )
+
+    def predict(self, subnets: Sequence[Subnet]) -> Latencies:
+        """See the interface."""
+        return self.predict_codes(get_space(self.space).encode(subnets))
+
+    def predict_codes(self, codes: Codes) -> Latencies:
+        """See the interface."""
+        hidden = _hidden(self.layers, _encode(self.space, codes, self.hardware))
+        weights, bias = self.layers[-1]
+        latency_ms: Latencies = (hidden @ weights + bias)[:, 0] * self.unit_ms + self.offset_ms
+        return latency_ms
+
+    def to_arrays(self) -> tuple[Meta, Arrays]:
+        """See ``host_file``."""
+        meta = {
+            "space": self.space,
+            "device": self.device,
+            "offset_ms": self.offset_ms,
+            "unit_ms": self.unit_ms,
+            "hardware": list(self.hardware),
+            "n_layers": len(self.layers),
+        }
+        arrays: Arrays = {}
+        for index, (weights, bias) in enumerate(self.layers):
+            arrays[f"weights{index}"] = weights.astype(np.float32)
+            arrays[f"bias{index}"] = bias.astype(np.float32)
+        return meta, arrays
+
+    @classmethod
+    def from_arrays(cls, meta: Meta, arrays: Mapping[str, Any]) -> PaperMlp:
+        """See ``host_file``."""
+        layers = tuple(
+            (
+                arrays[f"weights{index}"].astype(np.float64),
+                arrays[f"bias{index}"].astype(np.float64),
+            )
+            for index in range(meta["n_layers"])
+        )
+        hardware = tuple(float(value) for value in meta["hardware"])
+        scale = float(meta["offset_ms"]), float(meta["unit_ms"])
+        return cls(meta["space"], meta["device"], layers, *scale, hardware)
+
+
+def fit_fine_tuned(data: Dataset, bases: Sequence[LatencyPredictor]) -> PaperMlp:
+    """Return the one base, a ``paper-mlp``, with its last layer fitted to the data.
+
+    Raises:
+        PredictorFormatError: if there is not exactly one such base.
+    """
+    networks = [base for base in bases if isinstance(base, PaperMlp)]
+    if len(networks) != 1 or len(bases) != 1:
+        found = ", ".join(type(base).__name__ for base in bases) or "none"
+        raise PredictorFormatError(
+            f"paper-finetune: want one base, the .host.npz of a paper-mlp; found {found}"
+        )
+    return networks[0].fine_tuned(data)
+
+
+def _encode(space_id: str, codes: Codes, hardware: tuple[float, ...]) -> Floats:
+    one_hot = OfaEncoding(get_space(space_id))(codes).astype(np.float64)
+    return np.concatenate([one_hot, np.tile(hardware, (len(codes), 1))], axis=1)
+
+
+def _hidden(layers: Layers, inputs: Floats) -> Floats:
+    values = inputs
+    for weights, bias in layers[:-1]:
+        values = np.maximum(values @ weights + bias, 0.0)
+    return values
+
+
+def _fit_layers(inputs: Floats, latency_ms: Floats, seed: int) -> tuple[Layers, float, float]:
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.neural_network import MLPRegressor
+
+    offset_ms, unit_ms = float(latency_ms.mean()), float(latency_ms.std()) or 1.0
+    network = MLPRegressor(
+        hidden_layer_sizes=_HIDDEN,
+        activation="relu",
+        solver="sgd",
+        batch_size=min(_BATCH, len(inputs)),
+        learning_rate_init=0.01,
+        max_iter=_MAX_EPOCHS,
+        early_stopping=len(inputs) >= 10 * _BATCH,
+        n_iter_no_change=_PATIENCE,
+        random_state=seed,
+    )
+    with warnings.catch_warnings():
+        # The number of epochs is part of the recipe: reaching it is no failure.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        network.fit(inputs, (latency_ms - offset_ms) / unit_ms)
+    layers = tuple(zip(network.coefs_, network.intercepts_, strict=True))
+    return layers, offset_ms, unit_ms

@@ -1,0 +1,119 @@
+"""The models that can be chosen by name, and how each is fitted.
+
+Owns: the table behind ``edgeprof train --model``. Does not own: the models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from edgeprof.dataset import Dataset
+from edgeprof.errors import DatasetError, PredictorFormatError
+from edgeprof.predictors.base import Latencies, LatencyPredictor
+from edgeprof.predictors.devices import Device
+from edgeprof.predictors.gp import HostModel
+from edgeprof.predictors.hardware import HardwareModel
+from edgeprof.predictors.host_file import HostFileModel
+from edgeprof.predictors.linear import LinearModel
+from edgeprof.predictors.mlp import PaperMlp, fit_fine_tuned
+
+Fit = Callable[[Dataset, Sequence[LatencyPredictor], int], HostFileModel]
+FitAcross = Callable[[Sequence[tuple[Device, Dataset]], Device, int], HostFileModel]
+
+_FOLDS = 5
+
+
+def _fit_gp(data: Dataset, bases: Sequence[LatencyPredictor], seed: int) -> HostFileModel:
+    return HostModel.fit(data, bases, seed=seed)
+
+
+def _fit_linear(data: Dataset, bases: Sequence[LatencyPredictor], seed: int) -> HostFileModel:  # noqa: ARG001
+    return LinearModel.fit(data)
+
+
+def _fit_mlp(data: Dataset, bases: Sequence[LatencyPredictor], seed: int) -> HostFileModel:  # noqa: ARG001
+    return PaperMlp.fit(data, seed=seed)
+
+
+def _fit_finetune(data: Dataset, bases: Sequence[LatencyPredictor], seed: int) -> HostFileModel:  # noqa: ARG001
+    return fit_fine_tuned(data, bases)
+
+
+MODELS: dict[str, Fit] = {
+    "gp": _fit_gp,
+    "linear": _fit_linear,
+    "paper-finetune": _fit_finetune,
+    "paper-mlp": _fit_mlp,
+}
+"""Name -> fit(data, bases, seed)."""
+
+
+ACROSS_MODELS: dict[str, FitAcross] = {
+    "gp": lambda measured, target, seed: HardwareModel.fit(measured, target, seed=seed),
+    "paper-gpu": lambda measured, target, seed: PaperMlp.fit_across(measured, target, seed=seed),
+}
+"""Name -> fit(measured devices, the device to predict, seed), for devices without measurements."""
+
+
+def fit_across(
+    name: str, measured: Sequence[tuple[Device, Dataset]], target: Device, *, seed: int = 0
+) -> HostFileModel:
+    """Fit a model of a device from the measurements of others (its own rows are left out).
+
+    Raises:
+        DatasetError: if there are no others.
+        PredictorFormatError: if there is no such model.
+    """
+    _check_known(name, ACROSS_MODELS)
+    others = [(device, data) for device, data in measured if device.name != target.name]
+    if not others:
+        raise DatasetError(
+            f"predicting {target.name} from other devices: DATA has rows of none that "
+            "devices.csv describes; want at least one"
+        )
+    return ACROSS_MODELS[name](others, target, seed)
+
+
+def _check_known(name: str, table: Mapping[str, object]) -> None:
+    if name not in table:
+        raise PredictorFormatError(f"unknown model {name!r}; known: {', '.join(sorted(table))}")
+
+
+def fit_model(
+    name: str, data: Dataset, bases: Sequence[LatencyPredictor] = (), *, seed: int = 0
+) -> HostFileModel:
+    """Fit a model by its name.
+
+    Raises:
+        PredictorFormatError: if there is no such model; the message lists those there are.
+    """
+    _check_known(name, MODELS)
+    return MODELS[name](data, bases, seed)
+
+
+def cross_validated(
+    name: str,
+    model: LatencyPredictor,
+    data: Dataset,
+    bases: Sequence[LatencyPredictor] = (),
+    *,
+    seed: int = 0,
+) -> Latencies | None:
+    """Return each row as a model that has not seen it predicts it; None for fewer than 3 rows.
+
+    The Gaussian process leaves one row out at a time, which costs nothing; others are fitted
+    anew on folds.
+    """
+    if len(data) < 3:
+        return None
+    if isinstance(model, HostModel):
+        return model.leave_one_out()
+    predicted = np.empty(len(data))
+    order = np.random.default_rng(seed).permutation(len(data))
+    for fold in np.array_split(order, min(_FOLDS, len(data))):
+        rest = np.setdiff1d(order, fold)
+        fitted = fit_model(name, data.take(rest), bases, seed=seed)
+        predicted[fold] = fitted.predict_codes(data.codes[fold])
+    return predicted

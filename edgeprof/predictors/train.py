@@ -1,0 +1,227 @@
+"""From measurements to the two files of a predictor: fit, distil, check, save.
+
+Owns: the order of these steps, the provenance that goes into the files, and where the files of a
+base are found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from edgeprof.dataset import Dataset
+from edgeprof.errors import PredictorFormatError
+from edgeprof.predictors.base import LatencyPredictor
+from edgeprof.predictors.compact import CompactPredictor
+from edgeprof.predictors.devices import Device
+from edgeprof.predictors.distil import N_STEPS, N_UNLABELLED, distil
+from edgeprof.predictors.gp import HostModel
+from edgeprof.predictors.host_file import HostFileModel, load_host, save_host
+from edgeprof.predictors.metrics import Metrics, metrics_of, trivial_predictors
+from edgeprof.predictors.models import cross_validated, fit_across, fit_model
+from edgeprof.spaces import get_space
+
+N_TRAINING_STEPS = N_STEPS + 20
+"""Steps reported while training: one part for the fit, the rest for the distillation."""
+
+_CHECKED_SUBNETS = 2000
+_FEW_ROWS = 100
+_UNLABELLED_OF_FEW = 8000
+"""What a few rows teach is not worth a finer student: it costs 0.1 % instead of 0.03 %."""
+
+_SUFFIX = ".edgp"
+_HOST_SUFFIX = ".host.npz"
+
+
+@dataclass(frozen=True)
+class Training:
+    """What came out of training.
+
+    Attributes:
+        host: the fitted model.
+        student: what is shipped.
+        cross_validated: errors of the host model on rows it has not seen; None below 3 rows.
+        trivial: errors of the trivial predictors on the same rows.
+        distillation_mape: how far the student is from the host model, on fresh subnets.
+        files: what was written.
+    """
+
+    host: HostFileModel
+    student: CompactPredictor
+    cross_validated: Metrics | None
+    trivial: dict[str, Metrics]
+    distillation_mape: float
+    files: tuple[Path, ...] = ()
+
+
+def train(
+    data: Dataset,
+    output: Path | None = None,
+    *,
+    model: str = "gp",
+    bases: Sequence[LatencyPredictor] = (),
+    seed: int = 0,
+    keep_host: bool = True,
+    progress: Callable[[int], object] | None = None,
+) -> Training:
+    """Fit a model to measurements, distil it and save both.
+
+    Args:
+        data: the measurements.
+        output: ``P.edgp``; ``P.host.npz`` is written beside it. None writes nothing.
+        model: a name of ``models.MODELS``.
+        bases: predictors of other devices to transfer from.
+        seed: of everything that is drawn.
+        keep_host: whether to write the host model.
+        progress: called with a number of steps as they are done, ``N_TRAINING_STEPS`` in all.
+
+    Raises:
+        PredictorFormatError: on an unknown model, a base of another space, another suffix.
+        OutputError: if a file cannot be written.
+    """
+    _check_suffix(output)
+    advance = progress or (lambda _steps: None)
+    host = fit_model(model, data, bases, seed=seed)
+    advance(N_TRAINING_STEPS - N_STEPS)
+    unseen = cross_validated(model, host, data, bases, seed=seed)
+    errors = None if unseen is None else metrics_of(unseen, data.latency_ms)
+    n_unlabelled = N_UNLABELLED if len(data) > _FEW_ROWS else _UNLABELLED_OF_FEW
+    student = distil(
+        host, get_space(data.space), seed=seed, n_unlabelled=n_unlabelled, progress=advance
+    )
+    loss = _distillation_mape(host, student, seed)
+    student = student.with_provenance(_provenance(data, model, bases, seed, errors, loss))
+    files = () if output is None else _save(output, host if keep_host else None, student)
+    return Training(host, student, errors, _trivial(data), loss, files)
+
+
+def train_across(
+    measured: Sequence[tuple[Device, Dataset]],
+    target: Device,
+    output: Path | None = None,
+    *,
+    model: str = "gp",
+    seed: int = 0,
+    keep_host: bool = True,
+    progress: Callable[[int], object] | None = None,
+) -> Training:
+    """Predict a device without measurements of it, from others and their data sheets.
+
+    Args:
+        measured: devices and their measurements; rows of the target are left out.
+        target: the device to predict.
+        output: see ``train``.
+        model: a name of ``models.ACROSS_MODELS``.
+        seed: of everything that is drawn.
+        keep_host: whether to write the host model.
+        progress: as for ``train``.
+
+    Raises:
+        DatasetError: if no other device has rows.
+    """
+    _check_suffix(output)
+    advance = progress or (lambda _steps: None)
+    host = fit_across(model, measured, target, seed=seed)
+    advance(N_TRAINING_STEPS - N_STEPS)
+    student = distil(host, get_space(host.space), seed=seed, progress=advance)
+    loss = _distillation_mape(host, student, seed)
+    provenance = {
+        "edgeprof_version": version("edgeprof"),
+        "model": f"{model} across devices",
+        "data_sha256": [data.sha256 for _, data in measured],
+        "n": 0,
+        "seed": seed,
+        "trained_on": [device.name for device, _ in measured if device.name != target.name],
+        "distillation_mape": loss,
+    }
+    student = student.with_provenance(provenance)
+    files = () if output is None else _save(output, host if keep_host else None, student)
+    return Training(host, student, None, {}, loss, files)
+
+
+def leave_one_device_out(
+    measured: Sequence[tuple[Device, Dataset]], *, model: str = "gp", seed: int = 0
+) -> dict[str, Metrics]:
+    """Return the errors on each device as the others predict it."""
+    errors = {}
+    for device, data in measured:
+        target = fit_across(model, measured, device, seed=seed)
+        errors[device.name] = metrics_of(target.predict_codes(data.codes), data.latency_ms)
+    return errors
+
+
+def load_base(path: Path) -> LatencyPredictor:
+    """Load a base: the host model beside ``P.edgp`` where there is one, else the file itself."""
+    from edgeprof.predictors.load import load_predictor
+
+    beside = host_path(path)
+    return load_predictor(beside if path.suffix == _SUFFIX and beside.exists() else path)
+
+
+def load_host_model(path: Path) -> HostModel:
+    """Load the Gaussian process of ``P.edgp`` or ``P.host.npz``.
+
+    Raises:
+        PredictorFormatError: if there is none, or the host model is of another kind.
+    """
+    at = host_path(path) if path.suffix == _SUFFIX else path
+    model = load_host(at)
+    if not isinstance(model, HostModel):
+        raise PredictorFormatError(f"{at}: is a {model.kind} model; want gp, which has intervals")
+    return model
+
+
+def host_path(path: Path) -> Path:
+    """Return where the host model of ``P.edgp`` stands."""
+    return path.with_name(path.name.removesuffix(_SUFFIX) + _HOST_SUFFIX)
+
+
+def _check_suffix(output: Path | None) -> None:
+    if output is not None and output.suffix != _SUFFIX:
+        raise PredictorFormatError(f"{output}: want a file name that ends in {_SUFFIX}")
+
+
+def _save(output: Path, host: HostFileModel | None, student: CompactPredictor) -> tuple[Path, ...]:
+    student.save(output)
+    if host is None:
+        return (output,)
+    save_host(host_path(output), host)
+    return output, host_path(output)
+
+
+def _distillation_mape(host: LatencyPredictor, student: LatencyPredictor, seed: int) -> float:
+    # A stream of its own: the student was fitted on subnets drawn with the seed itself.
+    rng = np.random.default_rng([seed, 1])
+    codes = get_space(host.space).sample_codes(_CHECKED_SUBNETS, rng)
+    return metrics_of(student.predict_codes(codes), host.predict_codes(codes)).mape
+
+
+def _trivial(data: Dataset) -> dict[str, Metrics]:
+    return {
+        name: metrics_of(predictor.predict_codes(data.codes), data.latency_ms)
+        for name, predictor in trivial_predictors(data).items()
+    }
+
+
+def _provenance(
+    data: Dataset,
+    model: str,
+    bases: Sequence[LatencyPredictor],
+    seed: int,
+    errors: Metrics | None,
+    distillation_mape: float,
+) -> dict[str, object]:
+    return {
+        "edgeprof_version": version("edgeprof"),
+        "model": model,
+        "data_sha256": data.sha256,
+        "n": len(data),
+        "seed": seed,
+        "bases": [f"{base.device} ({base.space})" for base in bases],
+        "cross_validated": None if errors is None else errors.to_dict(),
+        "distillation_mape": distillation_mape,
+    }

@@ -1,0 +1,334 @@
+"""Lookup tables: keys both ways, files of both forms, sums, and building them."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+
+import edgeprof
+from edgeprof.cli import cli
+from edgeprof.errors import HarnessTimeout, InvalidSubnet, LookupTableError
+from edgeprof.layers import Shape
+from edgeprof.predictors.lut import LookupTables, load_tables, representative_codes
+from edgeprof.predictors.lut_build import HarnessTimer, blocks_of, build_tables, n_blocks
+from edgeprof.predictors.lut_file import Entry, TableSet, read_tables, write_tables
+from edgeprof.predictors.lut_keys import BlockKey, Grammar, keyed_blocks, parse_key
+from edgeprof.spaces import get_space
+from edgeprof.subnet import Subnet, write_subnets
+
+SPACE = get_space("ofa-mbv3-w1.2")
+DATA = Path(os.environ.get("EDGEPROF_DATA", "../shared/data"))
+NOTE10 = DATA / "note10_lut"
+
+needs_data = pytest.mark.skipif(
+    not NOTE10.is_dir(), reason=f"{NOTE10} is not here (set EDGEPROF_DATA)"
+)
+
+
+def made_tables(resolutions=(160, 224), space=SPACE, **about):
+    """Tables in which an entry's latency follows from its key."""
+    blocks = blocks_of(space, resolutions)
+    tables = {
+        resolution: {key: Entry(10, 1 + len(key) / 100 + index / 7, 0.25) for index, key in
+                     enumerate(sorted(table))}
+        for resolution, table in blocks.items()
+    }  # fmt: skip
+    return TableSet("made", Grammar.OFA, tables, {"space": space.id, "device": "made", **about})
+
+
+class CountingTimer:
+    """Times a block without running it; can fail after some blocks."""
+
+    def __init__(self, fail_after=None):
+        self.timed = []
+        self._fail_after = fail_after
+
+    def __call__(self, network):
+        if len(self.timed) == self._fail_after:
+            raise HarnessTimeout("the board is gone")
+        self.timed.append(network.name)
+        return Entry(5, network.macs / 1e9 + 0.001, 0.0)
+
+
+# --- keys --------------------------------------------------------------------------------------
+
+
+def test_keys_of_a_subnet_are_those_of_the_published_tables():
+    subnet = Subnet(SPACE.id, (3,) * 20, (3,) * 20, (2,) * 5, 160)
+    keys = [entry.key for entry in keyed_blocks(SPACE.layers(subnet))]
+    assert keys[0] == "Conv-input:160x160x3-output:80x80x24"
+    assert keys[1].endswith("80x80x24-expand:24-kernel:3-stride:1-idskip:1-se:0-hs:0")
+    assert keys[-4:] == [
+        "Conv_1-input:5x5x192-output:5x5x1152",
+        "AvgPool2D-input:5x5x1152-output:1x1x1152",
+        "Conv_2-input:1x1x1152-output:1x1x1536",
+        "Logits-input:1x1x1536-output:1000",
+    ]
+
+
+def test_proxyless_key_holds_the_ratio_and_reads_back_as_channels():
+    text = "expanded_conv-input:7x7x192-output:7x7x320-expand:6-kernel:5-stride:1-idskip:0"
+    key, grammar = parse_key(text)
+    assert (key.mid_channels, grammar) == (1152, Grammar.PROXYLESS)
+    assert key.text(Grammar.PROXYLESS) == text
+    assert key.text(Grammar.OFA).endswith("-expand:1152-kernel:5-stride:1-idskip:0-se:0-hs:0")
+
+
+@given(
+    st.builds(
+        BlockKey,
+        st.just("expanded_conv"),
+        st.builds(Shape, st.integers(1, 40).map(lambda c: 8 * c), *[st.integers(1, 300)] * 2),
+        st.just("7x7x320"),
+        st.integers(1, 2000),
+        st.sampled_from([3, 5, 7]),
+        st.sampled_from([1, 2]),
+        st.booleans(),
+        st.booleans(),
+        st.booleans(),
+    )
+)
+def test_every_key_of_ofa_reads_back_as_it_was(key):
+    assert parse_key(key.text(Grammar.OFA)) == (key, Grammar.OFA)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "Conv", "Conv-input:1x1-output:1", "expanded_conv-input:1x1x1-output:1x1x1",
+     "Conv-input:1x1x3-output:1x1x8-expand:3-kernel:3-stride:1-idskip:0", "Conv-input:axbxc"],
+)  # fmt: skip
+def test_key_of_no_grammar_is_refused_and_named(text):
+    with pytest.raises(LookupTableError, match="unknown grammar") as caught:
+        parse_key(text)
+    assert repr(text) in str(caught.value)
+
+
+def test_squeeze_and_excitation_cannot_be_said_in_the_proxyless_form(tmp_path):
+    with pytest.raises(LookupTableError, match="ProxylessNAS tables have no squeeze-and-exc"):
+        write_tables(made_tables((224,)), tmp_path, Grammar.PROXYLESS)
+    assert list(tmp_path.iterdir()) == []
+
+
+# --- sums --------------------------------------------------------------------------------------
+
+
+@needs_data
+def test_note10_tables_sum_exactly_to_the_published_latencies():
+    with gzip.open(DATA / "ofanas_2021.csv.gz", "rt") as stream:
+        rows = [row for row in csv.DictReader(stream) if row["device"] == "note10_lut_sum"]
+    subnets = [
+        Subnet(
+            row["space"],
+            tuple(json.loads(row["ks"])),
+            tuple(json.loads(row["e"])),
+            tuple(json.loads(row["d"])),
+            int(row["resolution"]),
+        )
+        for row in rows
+    ]
+    published = np.array([float(row["latency_ms"]) for row in rows])
+    tables = load_tables(NOTE10)
+    assert tables.space == "ofa-mbv3-w1.2"
+    np.testing.assert_array_equal(tables.predict(subnets[:1000]), published[:1000])
+    fast = tables.predict_codes(SPACE.encode(subnets))
+    np.testing.assert_allclose(fast, published, rtol=1e-12)
+
+
+def test_sum_per_slot_equals_the_sum_over_the_layers():
+    tables = LookupTables(made_tables())
+    codes = SPACE.sample_codes(200, np.random.default_rng(0), [160, 224])
+    np.testing.assert_allclose(
+        tables.predict_codes(codes), tables.predict(SPACE.decode(codes)), rtol=1e-12
+    )
+
+
+@pytest.mark.parametrize("by_codes", [False, True])
+def test_missing_key_is_an_error_that_names_it(by_codes):
+    made = made_tables((224,))
+    subnet = Subnet(SPACE.id, (7,) * 20, (6,) * 20, (4,) * 5, 224)
+    gone = keyed_blocks(SPACE.layers(subnet))[4].key
+    del made.tables[224][gone]
+    tables = LookupTables(made)
+    with pytest.raises(LookupTableError) as caught:
+        tables.predict_codes(SPACE.encode([subnet])) if by_codes else tables.predict([subnet])
+    assert repr(gone) in str(caught.value)
+    spared = Subnet(SPACE.id, (3,) * 20, (3,) * 20, (2,) * 5, 224)
+    assert np.isfinite(tables.predict_codes(SPACE.encode([spared]))).all()
+
+
+def test_resolution_without_a_table_is_an_error_that_lists_those_there_are():
+    tables = LookupTables(made_tables())
+    subnet = Subnet(SPACE.id, (3,) * 20, (3,) * 20, (2,) * 5, 192)
+    for predict in (tables.predict, lambda subnets: tables.predict_codes(SPACE.encode(subnets))):
+        with pytest.raises(LookupTableError, match="no table for 192 pixels, there are 160, 224"):
+            predict([subnet])
+
+
+def test_subnet_of_another_space_is_refused():
+    other = Subnet("ofa-mbv3-w1.0", (3,) * 20, (3,) * 20, (2,) * 5, 224)
+    with pytest.raises(InvalidSubnet, match=r"ofa-mbv3-w1\.0"):
+        LookupTables(made_tables()).predict([other])
+
+
+def test_space_is_found_by_the_keys_where_the_tables_do_not_name_it():
+    made = made_tables()
+    nameless = TableSet(made.source, made.grammar, made.tables, {})
+    assert LookupTables(nameless).space == SPACE.id
+    del made.tables[160][next(key for key in made.tables[160] if key.startswith("Logits"))]
+    with pytest.raises(LookupTableError, match="--space"):
+        LookupTables(TableSet("made", Grammar.OFA, {160: made.tables[160]}, {}))
+
+
+def test_representative_codes_hold_every_code_of_every_slot():
+    codes = representative_codes(SPACE, 3)
+    for column, values in enumerate(SPACE.cardinalities[:-1]):
+        assert set(range(1, values)) <= set(codes[:, column].tolist())
+
+
+# --- files -------------------------------------------------------------------------------------
+
+
+def test_tables_read_back_as_they_were_written(tmp_path):
+    made = made_tables()
+    written = write_tables(made, tmp_path, Grammar.OFA)
+    assert [path.name for path in written] == ["160_lookup_table.yaml", "224_lookup_table.yaml"]
+    back = read_tables(tmp_path)
+    assert (back.tables, back.grammar, back.about) == (made.tables, made.grammar, made.about)
+
+
+@needs_data
+def test_published_tables_survive_reading_and_writing(tmp_path):
+    original = read_tables(NOTE10)
+    write_tables(original, tmp_path, Grammar.OFA)
+    assert read_tables(tmp_path).tables == original.tables
+    assert len(original.tables) == 17
+
+
+PROXYLESS_YAML = """
+Conv-input:224x224x3-output:112x112x40: {count: 12, mean: 1.5, var: 0.04}
+expanded_conv-input:7x7x192-output:7x7x320-expand:6-kernel:5-stride:1-idskip:0: {count: 3, mean: 2, var: 0.25}
+Logits-input:7x7x1280-output:1000: {count: 7, mean: 0.5, var: 0}
+"""  # noqa: E501
+
+
+def test_proxyless_table_converts_to_ofas_form_and_back(tmp_path):
+    source = tmp_path / "mobile_trim.yaml"
+    source.write_text(PROXYLESS_YAML)
+    for form, target in (("ofa", "there"), ("proxyless", "back")):
+        arguments = ["lut", "convert", str(source), "--to", form, "-o", f"{tmp_path}/{target}"]
+        result = CliRunner().invoke(cli, arguments)
+        assert result.exit_code == 0, result.output
+        source = Path(result.output.strip())
+    ofa = (tmp_path / "there" / "224_lookup_table.yaml").read_text()
+    assert "expand:1152-kernel:5-stride:1-idskip:0-se:0-hs:0" in ofa
+    assert "std: 0.5" in ofa
+    back = read_tables(source)
+    assert back.grammar is Grammar.PROXYLESS
+    assert back.tables == read_tables(tmp_path / "mobile_trim.yaml").tables
+
+
+GOOD_KEY = "Conv-input:224x224x3-output:112x112x40"
+BAD_FILES = {
+    "no yaml": ("a: [", "is no YAML"),
+    "no map": ("- 1", "want a map"),
+    "no mean": (f"{GOOD_KEY}: {{count: 1, std: 0}}", "want count, mean and std"),
+    "mean is zero": (f"{GOOD_KEY}: {{count: 1, mean: 0, std: 0}}", "mean is 0.0, want > 0"),
+    "mean is nan": (f"{GOOD_KEY}: {{count: 1, mean: .nan, std: 0}}", "mean is nan"),
+    "negative variance": (f"{GOOD_KEY}: {{count: 1, mean: 1, var: -1}}", "want count, mean"),
+    "unknown key": ("Convolution: {count: 1, mean: 1, std: 0}", "unknown grammar"),
+    "one kind only": (f"{GOOD_KEY}: {{count: 1, mean: 1, std: 0}}", "has no key of a Conv or"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_FILES)
+def test_bad_table_is_refused_with_its_file_and_the_reason(case, tmp_path):
+    text, reason = BAD_FILES[case]
+    (tmp_path / "t.yaml").write_text(text)
+    with pytest.raises(LookupTableError, match=reason) as caught:
+        read_tables(tmp_path / "t.yaml")
+    assert "t.yaml" in str(caught.value)
+
+
+def test_folder_without_tables_is_refused(tmp_path):
+    with pytest.raises(LookupTableError, match="holds no lookup table"):
+        edgeprof.load_predictor(tmp_path)
+
+
+def test_table_under_the_name_of_another_resolution_is_refused(tmp_path):
+    (path,) = write_tables(made_tables((224,)), tmp_path, Grammar.OFA)
+    path.rename(tmp_path / "160_lookup_table.yaml")
+    with pytest.raises(LookupTableError, match="its Conv key is of 224 pixels"):
+        read_tables(tmp_path)
+
+
+def test_predict_command_sums_the_entries(tmp_path):
+    write_tables(made_tables(), tmp_path / "lut", Grammar.OFA)
+    subnets = SPACE.sample(3, np.random.default_rng(0), [160, 224])
+    write_subnets(tmp_path / "s.jsonl", subnets)
+    expected = LookupTables(made_tables()).predict(subnets)
+    for command in (["lut", "predict"], ["predict"]):
+        arguments = [*command, f"{tmp_path}/lut", f"{tmp_path}/s.jsonl"]
+        result = CliRunner().invoke(cli, arguments)
+        assert result.exit_code == 0, result.output
+        found = [json.loads(line)["latency_ms"] for line in result.stdout.splitlines()]
+        np.testing.assert_allclose(found, expected)
+
+
+# --- building ----------------------------------------------------------------------------------
+
+
+def test_build_times_each_distinct_block_once_and_gives_tables_that_predict(tmp_path):
+    timer, steps = CountingTimer(), []
+    tables = build_tables(
+        SPACE, tmp_path, timer, resolutions=[160, 224], about={"device": "d"}, progress=steps.append
+    )
+    assert len(timer.timed) == len(set(timer.timed))
+    assert sum(steps) == n_blocks(SPACE, [160, 224])
+    subnets = SPACE.sample(5, np.random.default_rng(0), [160, 224])
+    macs = np.array([SPACE.layers(subnet).macs for subnet in subnets])
+    n_entries = np.array([len(keyed_blocks(SPACE.layers(subnet))) for subnet in subnets])
+    np.testing.assert_allclose(tables.predict(subnets), macs / 1e9 + 0.001 * n_entries)
+    assert (tables.space, tables.device) == (SPACE.id, "d")
+
+
+def test_build_that_was_cut_off_goes_on_where_it_was(tmp_path):
+    cut = CountingTimer(fail_after=7)
+    with pytest.raises(HarnessTimeout):
+        build_tables(SPACE, tmp_path, cut, resolutions=[160])
+    # The power went while the next entry was written.
+    with (tmp_path / "measured.jsonl").open("a") as stream:
+        stream.write('{"key": "Conv-inp')
+    rest = CountingTimer()
+    build_tables(SPACE, tmp_path, rest, resolutions=[160])
+    assert set(cut.timed).isdisjoint(rest.timed)
+    assert len(cut.timed) + len(rest.timed) == n_blocks(SPACE, [160])
+
+
+def test_build_refuses_to_mix_settings_in_one_folder(tmp_path):
+    build_tables(SPACE, tmp_path, CountingTimer(), resolutions=[160], about={"threads": 1})
+    with pytest.raises(LookupTableError, match="use another folder"):
+        build_tables(SPACE, tmp_path, CountingTimer(), resolutions=[160], about={"threads": 2})
+
+
+def test_harness_times_a_real_block():
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnx")
+    from edgeprof.harness import Settings
+    from edgeprof.predictors.lut_build import _network
+
+    key, blocks = next(
+        item for item in blocks_of(SPACE, [128])[128].items() if item[0].startswith("Logits")
+    )
+    settings = Settings(runtime="onnxruntime", max_secs=1, ci_rel=0.1)
+    entry = HarnessTimer(settings)(_network(key, blocks))
+    assert entry.count > 0
+    assert 0 < entry.mean_ms < 1000

@@ -1,0 +1,31 @@
+"""Fast prediction says what slow prediction says."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from synthetic_device import PHONE, SERVER
+
+from edgeprof.predictors.gp import HostModel
+from edgeprof.predictors.slot_tables import SlotTables
+from edgeprof.spaces import get_space
+
+SPACE = get_space("ofa-mbv3-w1.0")
+
+
+@pytest.mark.parametrize("n", [10, 1200])
+def test_the_tabled_mean_is_that_of_the_interval(n: int) -> None:
+    base = HostModel.fit(SERVER.measure(SPACE, 20, seed=0))
+    model = HostModel.fit(PHONE.measure(SPACE, 10, seed=1), [base])
+    codes = SPACE.sample_codes(n, np.random.default_rng(2), [160, 224])
+    np.testing.assert_allclose(
+        model.predict_codes(codes), model.predict_interval(codes).mean_ms, rtol=1e-7
+    )
+
+
+def test_what_is_no_sum_over_slots_is_not_tabled() -> None:
+    def product(codes: np.ndarray) -> np.ndarray:
+        return (codes[:, [0]] * codes[:, [4]]).astype(float)
+
+    codes = SPACE.sample_codes(600, np.random.default_rng(0), [160])
+    np.testing.assert_array_equal(SlotTables(SPACE, product)(codes), product(codes))

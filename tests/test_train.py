@@ -1,0 +1,175 @@
+"""Train, adapt, evaluate and suggest, as the command line does them."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from run_cli import run
+from synthetic_device import PHONE, SERVER
+
+from edgeprof.dataset import Dataset, read_dataset
+from edgeprof.errors import DatasetError, PredictorFormatError
+from edgeprof.predictors import load_predictor
+from edgeprof.predictors.host_file import load_host
+from edgeprof.predictors.metrics import evaluate
+from edgeprof.predictors.train import train
+from edgeprof.spaces import get_space
+from edgeprof.subnet import read_subnets
+
+SPACE = "ofa-mbv3-w1.0"
+
+
+def write_dataset(path: Path, *datasets: Dataset) -> Path:
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["device", "space", "row", "resolution", "ks", "e", "d", "latency_ms"])
+        for data in datasets:
+            for subnet, row, latency_ms in zip(
+                data.subnets, data.rows, data.latency_ms, strict=True
+            ):
+                lists = [json.dumps(values) for values in (subnet.ks, subnet.e, subnet.d)]
+                writer.writerow([data.device, data.space, row, subnet.r, *lists, latency_ms])
+    return path
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the measurements of two devices and a trained predictor of one."""
+    path = tmp_path_factory.mktemp("train")
+    space = get_space(SPACE)
+    write_dataset(path / "data.csv", *(d.measure(space, 160, seed=0) for d in (PHONE, SERVER)))
+    result = run(
+        "train", path / "data.csv", "--device", "server", "--rows", "0:60", "-o", path / "s.edgp"
+    )
+    assert result.exit_code == 0, result.output
+    (path / "printed").write_text(result.output)
+    return path
+
+
+def test_train_writes_both_files_and_prints_errors_beside_the_trivial(folder: Path) -> None:
+    printed = (folder / "printed").read_text()
+    for text in ("cross-validated", "trivial: mean", "trivial: macs", "s.edgp", "s.host.npz"):
+        assert text in printed
+    assert (folder / "s.edgp").stat().st_size <= 16 * 1024
+    held_out = read_dataset(folder / "data.csv", device="server", rows=(60, 160))
+    host = evaluate(load_predictor(folder / "s.host.npz"), held_out).mape
+    shipped = evaluate(load_predictor(folder / "s.edgp"), held_out).mape
+    assert host < 0.03
+    assert shipped - host < 0.005
+
+
+def test_the_shipped_file_says_where_it_comes_from(folder: Path) -> None:
+    provenance = load_predictor(folder / "s.edgp").provenance  # type: ignore[attr-defined]
+    data = read_dataset(folder / "data.csv", device="server", rows=(0, 60))
+    assert provenance["data_sha256"] == data.sha256
+    assert provenance["n"] == 60
+    assert provenance["model"] == "gp"
+    assert provenance["cross_validated"]["n"] == 60
+
+
+def test_evaluate_prints_the_metrics_that_scripts_rely_on(folder: Path) -> None:
+    arguments = (folder / "data.csv", "--device", "server", "--rows", "60:160", "--json")
+    result = run("evaluate", folder / "s.edgp", *arguments)
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    for name in ("mae_ms", "rmse_ms", "mape", "within_5pct", "within_10pct"):
+        assert found[name] >= 0
+    assert found["n"] == 100
+    assert found["spearman"] > 0.99
+    assert found["kendall_tau"] > 0.9
+    assert found["mape"] < found["trivial"]["macs"]["mape"] < found["trivial"]["mean"]["mape"]
+    assert "coverage_90pct" not in found
+    with_host = json.loads(run("evaluate", folder / "s.host.npz", *arguments).stdout)
+    assert 0.75 <= with_host["coverage_90pct"] <= 1.0
+
+
+def test_adapt_needs_few_rows_and_uses_the_host_model_of_the_base(folder: Path) -> None:
+    result = run(
+        *("adapt", folder / "s.edgp", "--data", folder / "data.csv", "--device", "phone"),
+        *("--rows", "0:60", "-n", "5", "--seed", "2", "-o", folder / "q.edgp", "--json"),
+    )
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["provenance"]["bases"] == [f"server ({SPACE})"]
+    held_out = read_dataset(folder / "data.csv", device="phone", rows=(60, 160))
+    assert evaluate(load_predictor(folder / "q.edgp"), held_out).mape < 0.05
+    assert load_host(folder / "q.host.npz").bases[0].kind == "gp"  # type: ignore[attr-defined]
+
+
+def test_adapt_takes_a_base_without_its_host_model(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "alone.edgp").write_bytes((folder / "s.edgp").read_bytes())
+    result = run(
+        *("adapt", tmp_path / "alone.edgp", "--data", folder / "data.csv", "--device", "phone"),
+        *("-n", "5", "-o", tmp_path / "q.edgp"),
+    )
+    assert result.exit_code == 0, result.output
+    held_out = read_dataset(folder / "data.csv", device="phone", rows=(60, 160))
+    kept, shipped = (load_predictor(tmp_path / name) for name in ("q.host.npz", "q.edgp"))
+    np.testing.assert_allclose(
+        kept.predict_codes(held_out.codes), shipped.predict_codes(held_out.codes), rtol=0.03
+    )
+
+
+def test_suggest_is_reproducible_and_avoids_what_is_known(folder: Path) -> None:
+    lists = []
+    for _ in range(2):
+        result = run("suggest", "--predictor", folder / "s.edgp", "-n", "5", "--pool", "200")
+        assert result.exit_code == 0, result.output
+        lists.append(result.stdout)
+    assert lists[0] == lists[1]
+    assert len(set(lists[0].splitlines())) == 5
+
+
+def test_suggest_knows_where_to_start(folder: Path, tmp_path: Path) -> None:
+    for arguments in (("--predictor", folder / "s.edgp"), ("--space", SPACE)):
+        path = tmp_path / "first.jsonl"
+        result = run("suggest", "--new-device", *arguments, "-n", "4", "--pool", "200", "-o", path)
+        assert result.exit_code == 0, result.output
+        assert len({subnet.id for subnet in read_subnets(path)}) == 4
+
+
+def test_suggest_without_a_predictor_or_a_space_is_wrong_usage() -> None:
+    assert run("suggest", "-n", "3").exit_code == 2
+    assert run("suggest", "--new-device").exit_code == 2
+
+
+def test_no_host_leaves_the_host_model_out(folder: Path, tmp_path: Path) -> None:
+    result = run(
+        *("train", folder / "data.csv", "--device", "phone", "-n", "8"),
+        *("--model", "linear", "--no-host", "-o", tmp_path / "l.edgp"),
+    )
+    assert result.exit_code == 0, result.output
+    assert [path.name for path in tmp_path.iterdir()] == ["l.edgp"]
+
+
+def test_an_unknown_model_and_another_suffix_are_errors(folder: Path, tmp_path: Path) -> None:
+    data = read_dataset(folder / "data.csv", device="phone", n=5)
+    with pytest.raises(
+        PredictorFormatError,
+        match="unknown model 'magic'; known: gp, linear, paper-finetune, paper-mlp",
+    ):
+        train(data, tmp_path / "p.edgp", model="magic")
+    with pytest.raises(PredictorFormatError, match=r"ends in \.edgp"):
+        train(data, tmp_path / "p.onnx")
+
+
+def test_a_predictor_of_another_space_is_not_judged(folder: Path) -> None:
+    from edgeprof.predictors.evaluation import evaluate_predictor
+
+    other = PHONE.measure(get_space("ofa-mbv3-w1.2"), 3, seed=0)
+    with pytest.raises(DatasetError, match="column space"):
+        evaluate_predictor(load_predictor(folder / "s.edgp"), other)
+
+
+def test_dropped_rows_are_counted_on_stderr(folder: Path, tmp_path: Path) -> None:
+    lines = (folder / "data.csv").read_text().splitlines()
+    lines[2] = lines[2].rsplit(",", 1)[0] + ",nan"
+    (tmp_path / "bad.csv").write_text("\n".join(lines[:12]) + "\n")
+    result = run("evaluate", folder / "s.edgp", tmp_path / "bad.csv", "--drop-invalid")
+    assert result.exit_code == 0, result.output
+    assert "dropped 1 rows (latency_ms: 1)" in result.stderr
+    failed = run("evaluate", folder / "s.edgp", tmp_path / "bad.csv")
+    assert "line 3 (row 1), column latency_ms: 'nan'" in str(failed.exception)
