@@ -1,0 +1,157 @@
+"""A batch of jobs as it travels to a board.
+
+Owns: the archive (a gzipped tar): job lines, models, checksums, the environment, and which shared
+weights belong beside which models. Names in it are numbers of ours: what a user calls a file never
+reaches the board's shell or file system, except for the name by which a model asks for its
+weights.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import tarfile
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgeprof.board.deploy import Payload
+from edgeprof.errors import BoardSetupError
+
+_CHUNK_BYTES = 1 << 18
+_IN_MEMORY_BYTES = 4 << 20
+
+
+@dataclass(frozen=True)
+class Item:
+    """One model to measure.
+
+    Attributes:
+        key: names the item in the store; comes back as the record's ``job_id``.
+        model: the model file here.
+        weights: the file of weights that the model asks for beside it, shared with others.
+        job: further fields of the job line (threads, cpus, seed ...).
+    """
+
+    key: str
+    model: Path | None
+    weights: Payload | None
+    job: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Items that travel together.
+
+    Attributes:
+        name: of its folder in the board's queue.
+    """
+
+    name: str
+    items: tuple[Item, ...]
+    environment: Mapping[str, str]
+
+    @property
+    def weights(self) -> tuple[Payload, ...]:
+        """The distinct files of weights that the models share."""
+        return tuple(dict.fromkeys(item.weights for item in self.items if item.weights))
+
+    def archive(self, folder: str, library: str | None) -> Iterator[bytes]:
+        """Yield the archive for a board.
+
+        Args:
+            folder: the board's private folder.
+            library: path of the runtime's library there.
+        """
+        # Models are packed on disk, not in memory: fifty boards are served at the same time.
+        with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES) as spool:
+            with tarfile.open(fileobj=spool, mode="w:gz", compresslevel=6) as tar:
+                self._fill(_Archive(tar), f"{folder}/queue/{self.name}", library)
+            spool.seek(0)
+            while chunk := spool.read(_CHUNK_BYTES):
+                yield chunk
+
+    def _fill(self, archive: _Archive, place: str, library: str | None) -> None:
+        jobs, links = [], {}
+        for number, item in enumerate(self.items):
+            job = {**item.job, "job_id": item.key}
+            if library is not None:
+                job["library"] = library
+            if item.model is not None:
+                name = self._model_name(number, item)
+                archive.add_file(name, item.model)
+                job["model"] = f"{place}/{name}"
+                if item.weights is not None:
+                    links[f"{Path(name).parent}/{item.weights.source.name}"] = item.weights.address
+            jobs.append(json.dumps(job, separators=(",", ":")))
+        archive.add_text("jobs.jsonl", "".join(f"{job}\n" for job in jobs))
+        archive.add_text("environment.json", json.dumps(dict(self.environment)))
+        archive.add_text("links", "".join(f"{address}\t{at}\n" for at, address in links.items()))
+        archive.add_sums()
+
+    @staticmethod
+    def _model_name(number: int, item: Item) -> str:
+        assert item.model is not None
+        suffix = item.model.suffix if item.model.suffix[1:].isalnum() else ""
+        if item.weights is None:
+            return f"m/{number}{suffix}"
+        if not item.weights.source.name.isprintable():
+            raise BoardSetupError(f"{item.weights.source}: the name cannot be sent to a board")
+        return f"m/{item.weights.sha256[:16]}/{number}{suffix}"
+
+
+class _Archive:
+    """A tar that remembers the checksum of all it was given."""
+
+    def __init__(self, tar: tarfile.TarFile) -> None:
+        self._tar = tar
+        self._sums: list[str] = []
+
+    def add_text(self, name: str, text: str) -> None:
+        self.add_bytes(name, text.encode())
+
+    def add_file(self, name: str, source: Path) -> None:
+        try:
+            # Read once: what is summed is what is sent.
+            self.add_bytes(name, source.read_bytes())
+        except OSError as error:
+            raise BoardSetupError(f"{source}: cannot be read: {error.strerror}") from error
+
+    def add_bytes(self, name: str, content: bytes) -> None:
+        self._sums.append(f"{hashlib.sha256(content).hexdigest()}  {name}\n")
+        info = tarfile.TarInfo(name)
+        info.size = len(content)
+        info.mode = 0o600
+        self._tar.addfile(info, io.BytesIO(content))
+
+    def add_sums(self) -> None:
+        self.add_text("SHA256SUMS", "".join(self._sums))
+
+
+def parse_records(content: bytes) -> dict[str, dict[str, Any]]:
+    """Parse the lines of ``records.jsonl`` by job id; a torn or damaged line is passed over."""
+    whole, _, _ = content.rpartition(b"\n")
+    records: dict[str, dict[str, Any]] = {}
+    for line in whole.split(b"\n"):
+        record = _parse_object(line)
+        if "job_id" in record:
+            records.setdefault(str(record["job_id"]), record)
+    return records
+
+
+def job_ids_of(lines: Sequence[str]) -> list[str]:
+    """Return the job ids of job lines."""
+    jobs = (_parse_object(line) for line in lines)
+    return [str(job["job_id"]) for job in jobs if "job_id" in job]
+
+
+def _parse_object(line: str | bytes) -> dict[str, Any]:
+    """Parse a line; what a failing disk left there is taken for nothing."""
+    try:
+        value = json.loads(line)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}

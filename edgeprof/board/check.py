@@ -1,0 +1,109 @@
+"""Looking a board over without changing it.
+
+Owns: the report of ``edgeprof boards check``. What cannot be found out is an error of that board,
+told in one line; it keeps nobody from looking at the others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from edgeprof.board.deploy import Payload, Software, SoftwareSource
+from edgeprof.board.facts import BoardFacts, read_facts
+from edgeprof.errors import BoardSetupError, EdgeprofError
+from edgeprof.inventory import BoardSpec
+from edgeprof.machine import Finding, findings
+from edgeprof.transport import Transport, script
+from edgeprof.transport.base import compressed
+
+STATE_DEADLINE_S = 60.0
+
+Connect = Callable[[BoardSpec], Awaitable[Transport]]
+"""Makes the transport to a board."""
+
+# Parameter: the folder. The program comes in compressed and goes again.
+_RUN_STATE_ONCE = """
+umask 077
+program=$1/.state.$$
+trap 'rm -f -- "$program"' EXIT
+gzip -dc > "$program" && chmod 700 "$program" && "$program" state
+"""
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """What is known of a board after looking at it.
+
+    Attributes:
+        error: why it cannot be used; what stands beside it was found out before.
+        to_install: what a run would send first.
+        state: the machine's state, as ``edgeprof doctor`` reads it.
+    """
+
+    board: BoardSpec
+    error: EdgeprofError | None = None
+    facts: BoardFacts | None = None
+    to_install: tuple[Payload, ...] = ()
+    state: dict[str, Any] | None = None
+
+    @property
+    def findings(self) -> list[Finding]:
+        """What would spoil a measurement there."""
+        return [] if self.state is None else findings(self.state, self.board.cores or None)
+
+
+async def check_board(
+    board: BoardSpec, connect: Connect, find_software: SoftwareSource
+) -> CheckReport:
+    """Look at a board; never raises an ``EdgeprofError``."""
+    facts, software, state = None, None, None
+    try:
+        transport = await connect(board)
+        try:
+            facts = await read_facts(transport, board)
+            software = await asyncio.to_thread(find_software, board, facts)
+            state = await read_state(transport, board, facts, software)
+        finally:
+            await transport.close()
+    except EdgeprofError as error:
+        to_install = software.missing_on(facts) if software and facts else ()
+        return CheckReport(board, error, facts, to_install, state)
+    return CheckReport(board, None, facts, software.missing_on(facts), state)
+
+
+async def read_state(
+    transport: Transport, board: BoardSpec, facts: BoardFacts, software: Software
+) -> dict[str, Any]:
+    """Return the board's machine state, with a program that is removed again if need be.
+
+    Raises:
+        BoardSetupError: if the program does not run there.
+        BoardUnreachable: if the connection is lost.
+    """
+    program = software.program
+    if program.address in facts.objects:
+        completed = await transport.run(
+            [program.path_on(facts), "state"], deadline_s=STATE_DEADLINE_S
+        )
+    else:
+        completed = await transport.run(
+            script(_RUN_STATE_ONCE, facts.folder),
+            stdin=compressed(program.source),
+            deadline_s=STATE_DEADLINE_S,
+        )
+    try:
+        state = json.loads(completed.stdout)
+    except ValueError:
+        state = None
+    if completed.status != 0 or not isinstance(state, dict):
+        raise BoardSetupError(
+            f"board {board.name}: {program.source.name} for {facts.architecture} does not run "
+            f"there: {completed.complaint}",
+            board=board.name,
+            status=completed.status,
+        )
+    return state

@@ -1,0 +1,190 @@
+"""What a board needs to measure, sent once.
+
+Owns: the choice of the board program and of the runtime's library for a board, their place there
+(``objects/<sha256>/<name>``), and the check that the board's C library is new enough. Content is
+the address: a new release is a new folder, an interrupted or damaged transfer is never used.
+"""
+
+from __future__ import annotations
+
+import platform
+import re
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgeprof.board.facts import BoardFacts
+from edgeprof.board_runtimes import fetch_runtime
+from edgeprof.errors import BoardSetupError, RuntimeUnavailable, StableError
+from edgeprof.files import sha256_of
+from edgeprof.inventory import BoardSpec
+from edgeprof.runtimes import find_runtime
+from edgeprof.toolchain import build_harness, target_of
+from edgeprof.transport import Transport
+from edgeprof.units import format_bytes
+
+PUT_DEADLINE_S = 600.0
+PROGRAM_NAME = "edgeprof-harness"
+DEFAULT_RUNTIME = "onnxruntime"
+_MARGIN_BYTES = 16 << 20
+_ONE_AT_A_TIME = threading.Lock()  # fifty boards need one build, not fifty
+
+
+@dataclass(frozen=True)
+class Payload:
+    """One file to deploy.
+
+    Attributes:
+        source: where it lies here.
+        sha256: of its content, and its address on the board.
+        executable: whether it is a program.
+    """
+
+    source: Path
+    sha256: str
+    executable: bool
+
+    @classmethod
+    def of(cls, source: Path, *, executable: bool) -> Payload:
+        """Describe a file.
+
+        Raises:
+            BoardSetupError: if it cannot be read.
+        """
+        try:
+            return cls(source, sha256_of(source), executable)
+        except OSError as error:
+            raise BoardSetupError(f"{source}: cannot be read: {error.strerror}") from error
+
+    @property
+    def address(self) -> str:
+        """Its place below ``objects``."""
+        return f"{self.sha256}/{self.source.name}"
+
+    def path_on(self, facts: BoardFacts) -> str:
+        """Its absolute path on a board."""
+        return f"{facts.folder}/objects/{self.address}"
+
+
+@dataclass(frozen=True)
+class Software:
+    """The files that one board needs."""
+
+    program: Payload
+    library: Payload | None
+
+    @property
+    def payloads(self) -> tuple[Payload, ...]:
+        """Program and library, where there is one."""
+        return (self.program,) if self.library is None else (self.program, self.library)
+
+    def missing_on(self, facts: BoardFacts) -> tuple[Payload, ...]:
+        """Return what would have to be sent."""
+        return tuple(item for item in self.payloads if item.address not in facts.objects)
+
+
+SoftwareSource = Callable[[BoardSpec, BoardFacts], Software]
+"""Chooses the software for a board; may build or fetch it."""
+
+
+def find_software(board: BoardSpec, facts: BoardFacts) -> Software:
+    """Find or build the program, find or fetch the runtime's library.
+
+    What this machine has is taken where it runs on the board; else the program is built and the
+    library fetched for the board's processor and C library.
+
+    Raises:
+        BoardSetupError: there is none for this processor or C library; which would do, is said.
+    """
+    with _ONE_AT_A_TIME, _named(board):
+        program = _local_program(facts) or build_harness(target_of(facts.architecture).name).path
+        library = None if board.runtime == "null" else _find_library(board, facts)
+    return Software(
+        Payload.of(program, executable=True),
+        None if library is None else Payload.of(library, executable=False),
+    )
+
+
+async def deploy(
+    transport: Transport, board: BoardSpec, facts: BoardFacts, software: Software
+) -> Sequence[Payload]:
+    """Send what is missing, verify it there; returns what was sent.
+
+    Raises:
+        BoardSetupError: no space, or it cannot be written.
+        BoardUnreachable: the connection was lost; what arrived whole stays.
+    """
+    missing = software.missing_on(facts)
+    needed_bytes = sum(item.source.stat().st_size for item in missing)
+    check_space(board, facts, needed_bytes)
+    for item in missing:
+        await transport.put(
+            item.source,
+            item.path_on(facts),
+            deadline_s=PUT_DEADLINE_S,
+            executable=item.executable,
+        )
+    return missing
+
+
+def check_space(board: BoardSpec, facts: BoardFacts, needed_bytes: int) -> None:
+    """Refuse to send what cannot fit.
+
+    Raises:
+        BoardSetupError: with what is needed and what is free.
+    """
+    free = facts.free_bytes
+    if free is not None and needed_bytes > 0 and free < needed_bytes + _MARGIN_BYTES:
+        raise BoardSetupError(
+            f"board {board.name}: {facts.folder}: {format_bytes(free)} free, need "
+            f"{format_bytes(needed_bytes + _MARGIN_BYTES)}; free some space or set 'folder' of "
+            "this board to another place in boards.yaml",
+            board=board.name,
+        )
+
+
+def glibc_needed(library: Path) -> tuple[int, int] | None:
+    """Return the newest glibc version that a program or library of this machine asks for.
+
+    By its symbols' names alone: unlike ``edgeprof.elf``, this needs no package.
+    """
+    versions = re.findall(rb"\0GLIBC_(\d+)\.(\d+)", library.read_bytes())
+    return max(((int(major), int(minor)) for major, minor in versions), default=None)
+
+
+def _runs_there(path: Path, facts: BoardFacts) -> bool:
+    """Whether a file of this machine runs on a board."""
+    if facts.architecture != platform.machine():
+        return False
+    needed = glibc_needed(path)
+    return needed is None or (facts.glibc is not None and facts.glibc >= needed)
+
+
+@contextmanager
+def _named(board: BoardSpec) -> Iterator[None]:
+    """Say which board an error of building or fetching is about."""
+    try:
+        yield
+    except StableError as error:
+        raise BoardSetupError(f"board {board.name}: {error}", board=board.name) from error
+
+
+def _local_program(facts: BoardFacts) -> Path | None:
+    program = Path(__file__).parent.parent / "bin" / PROGRAM_NAME
+    return program if program.is_file() and _runs_there(program, facts) else None
+
+
+def _find_library(board: BoardSpec, facts: BoardFacts) -> Path:
+    runtime = board.runtime or DEFAULT_RUNTIME
+    with suppress(RuntimeUnavailable):
+        # With its links followed: what is sent is named as the release is.
+        local = find_runtime(runtime).path.resolve()
+        if _runs_there(local, facts):
+            return local
+    if facts.glibc is None:
+        raise RuntimeUnavailable(
+            f"{runtime} comes for glibc, the board has none (musl?); use a glibc system there"
+        )
+    return fetch_runtime(target_of(facts.architecture).name, runtime, facts.glibc).path

@@ -1,0 +1,155 @@
+"""What a board is and has: one command finds out.
+
+Owns: the questions, and the judgement whether the board can be used at all. The machine's state
+(governor, temperature, load) is ``edgeprof.machine``'s; the program that reads it is deployed
+first.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from edgeprof.errors import BoardSetupError
+from edgeprof.inventory import BoardSpec
+from edgeprof.transport import Transport, script
+
+PROBE_DEADLINE_S = 30.0
+_NEEDED_TOOLS = ("gzip", "mkdir", "mv", "rm", "sha256sum", "tar")
+
+# Parameter: the folder, as the inventory has it, then the tools to look for. Answers with lines
+# ``key=value``; what a board does not have stays empty.
+_PROBE = """
+folder=$1
+shift
+case $folder in "~/"*) folder=$HOME/${folder#"~/"} ;; esac
+echo "folder=$folder"
+echo "machine=$(uname -m)"
+echo "kernel=$(uname -r)"
+echo "bits=$(getconf LONG_BIT 2>/dev/null)"
+echo "libc=$(getconf GNU_LIBC_VERSION 2>/dev/null)"
+echo "cores=$(getconf _NPROCESSORS_ONLN 2>/dev/null)"
+{ echo "model=$(tr -d '\\000' < /proc/device-tree/model)"; } 2>/dev/null
+for tool; do command -v "$tool" > /dev/null || echo "missing=$tool"; done
+umask 077
+if error=$(mkdir -p -- "$folder" 2>&1); then
+  probe=$folder/.probe.$$
+  if error=$({ printf '#!/bin/sh\\nexit 0\\n' > "$probe" && chmod 700 "$probe"; } 2>&1); then
+    "$probe" 2>/dev/null || echo "noexec=1"
+  else
+    echo "unwritable=$(echo "$error" | tail -n 1)"
+  fi
+  rm -f -- "$probe"
+else
+  echo "unwritable=$(echo "$error" | tail -n 1)"
+fi
+echo "free_kib=$(df -Pk -- "$folder" 2>/dev/null | awk 'END { print $(NF - 2) }')"
+for object in "$folder"/objects/*/*; do
+  if [ -f "$object" ]; then
+    echo "object=$(sha256sum < "$object" | cut -c 1-64) ${object#"$folder"/objects/}"
+  fi
+done
+"""
+
+
+@dataclass(frozen=True)
+class BoardFacts:
+    """What the board answered.
+
+    Attributes:
+        folder: the private folder, absolute.
+        architecture: of its programs, in the words of ``uname -m``: ``aarch64``, ``armv7l`` ...
+        glibc: version, e.g. ``(2, 36)``; ``None`` on musl and the like.
+        model: of the device tree, e.g. ``Raspberry Pi 4 Model B Rev 1.4``.
+        free_bytes: free space where the folder is.
+        objects: deployed files, ``<sha256>/<name>``, whose content has that SHA-256.
+    """
+
+    folder: str
+    architecture: str
+    kernel: str
+    glibc: tuple[int, int] | None
+    cores: int | None
+    model: str | None
+    free_bytes: int | None
+    objects: frozenset[str]
+
+    @property
+    def glibc_text(self) -> str:
+        """Version of the C library for people."""
+        return "none (musl?)" if self.glibc is None else "{}.{}".format(*self.glibc)
+
+
+async def read_facts(transport: Transport, board: BoardSpec) -> BoardFacts:
+    """Ask a board what it is.
+
+    Raises:
+        BoardUnreachable: it does not answer; a retry may help.
+        BoardSetupError: no place to write to or run programs from, or tools are missing.
+    """
+    argv = script(_PROBE, board.folder, *_NEEDED_TOOLS)
+    completed = await transport.run(argv, deadline_s=PROBE_DEADLINE_S)
+    if completed.status != 0:
+        raise BoardSetupError(
+            f"board {board.name}: cannot run a shell script: {completed.complaint}",
+            board=board.name,
+            status=completed.status,
+        )
+    return parse_facts(completed.text, board)
+
+
+def parse_facts(text: str, board: BoardSpec) -> BoardFacts:
+    """Parse the answer of a board; see :func:`read_facts`."""
+    answers: dict[str, list[str]] = {}
+    for line in text.splitlines():
+        key, equals, value = line.partition("=")
+        if equals:
+            answers.setdefault(key, []).append(value.strip())
+    first = {key: values[0] for key, values in answers.items()}
+    _refuse_unusable(first, answers.get("missing", []), board)
+    libc = re.fullmatch(r"glibc (\d+)\.(\d+).*", first.get("libc", ""))
+    return BoardFacts(
+        folder=first["folder"],
+        architecture=_architecture(first.get("machine", ""), first.get("bits", "")),
+        kernel=first.get("kernel", ""),
+        glibc=(int(libc[1]), int(libc[2])) if libc else None,
+        cores=_integer(first.get("cores")),
+        model=first.get("model") or None,
+        free_bytes=None if (kib := _integer(first.get("free_kib"))) is None else kib * 1024,
+        objects=frozenset(_whole_objects(answers.get("object", []))),
+    )
+
+
+def _refuse_unusable(first: dict[str, str], missing: list[str], board: BoardSpec) -> None:
+    where = f"board {board.name}: {first.get('folder', board.folder)}"
+    remedy = "set 'folder' of this board to another place in boards.yaml"
+    if "folder" not in first:
+        raise BoardSetupError(f"board {board.name}: no answer to the probe", board=board.name)
+    if "unwritable" in first:
+        # The shell's own prefix (edgeprof: line 1: /path:) says nothing new.
+        reason = first["unwritable"].rpartition(": ")[2]
+        raise BoardSetupError(f"{where}: cannot be written: {reason}; {remedy}", board=board.name)
+    if "noexec" in first:
+        raise BoardSetupError(
+            f"{where}: no program can be run from there (mounted noexec); {remedy}",
+            board=board.name,
+        )
+    if missing:
+        raise BoardSetupError(
+            f"board {board.name}: {', '.join(missing)} not found; install coreutils, gzip and tar",
+            board=board.name,
+        )
+
+
+def _architecture(machine: str, bits: str) -> str:
+    # Raspberry Pi OS (32-bit) runs a 64-bit kernel: uname says aarch64, the programs are armv7l.
+    return "armv7l" if machine in ("aarch64", "armv8l") and bits == "32" else machine
+
+
+def _whole_objects(lines: list[str]) -> list[str]:
+    pairs = (line.partition(" ")[::2] for line in lines)
+    return [path for digest, path in pairs if path.startswith(f"{digest}/")]
+
+
+def _integer(text: str | None) -> int | None:
+    return int(text) if text and text.isdecimal() else None

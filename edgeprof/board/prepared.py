@@ -1,0 +1,144 @@
+"""A board's prepared state: set before measuring, restored after, whatever happens.
+
+Owns: when ``firmware_scripts/setup_board.sh`` is run on a board and what its answers mean. What is
+set, and that it can be undone after kill -9 in the middle, is the script's. The state is leased: a
+watchdog on the board restores it when the controller has not renewed the lease in time, so a lost
+controller leaves no board behind. A lease outlasts the batch it was made for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import tarfile
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from edgeprof.board.facts import BoardFacts
+from edgeprof.errors import BoardSetupError, BoardUnreachable
+from edgeprof.inventory import BoardSpec
+from edgeprof.transport import Completed, Transport, script
+
+SETUP_DEADLINE_S = 120.0
+_NO_ROOT_STATUS = 77
+_SCRIPTS = (
+    "lib.sh",
+    "setup_board.sh",
+    "jetson_clocks.sh",
+    "pin_clocks.sh",
+    "pmu_access.sh",
+    "quiet_board.sh",
+)
+
+# Parameters: folder, digest of the scripts, arguments of setup_board.sh. Standard input: the
+# scripts.
+_SETUP = """
+set -eu
+umask 077
+place=$1/scripts/$2
+shift 2
+if [ ! -d "$place" ]; then
+  new=$place.part.$$
+  trap 'rm -rf -- "$new"' EXIT
+  mkdir -p -- "$new"
+  tar -xzf - -C "$new"
+  mv -- "$new" "$place" 2>/dev/null || [ -d "$place" ]
+fi
+if [ "$(id -u)" = 0 ]; then exec sh "$place/setup_board.sh" "$@"; fi
+if ! sudo -n true 2>/dev/null; then
+  echo "no root there (sudo -n is refused)" >&2
+  exit 77
+fi
+exec sudo -n sh "$place/setup_board.sh" "$@"
+"""
+
+
+@dataclass(frozen=True)
+class PreparedState:
+    """What ``setup_board.sh`` says of a board.
+
+    Attributes:
+        is_prepared: whether anything is set that will have to be restored.
+        status: its JSON answer; ``None`` where it cannot be run.
+        reason: why the board could not be prepared.
+    """
+
+    is_prepared: bool
+    status: dict[str, Any] | None = None
+    reason: str | None = None
+
+
+async def prepare(transport: Transport, facts: BoardFacts, *, lease_s: float) -> PreparedState:
+    """Set what ``setup_board.sh`` may set; a second call renews the lease.
+
+    A board without root or without clocks to set is measured as it is, and the answer says why:
+    the state stands beside every measurement in any case.
+
+    Raises:
+        BoardUnreachable: connection lost; the watchdog restores what was set.
+    """
+    arguments = ("apply", "--json", "--restore-after", str(round(lease_s)))
+    completed = await _setup(transport, facts, *arguments)
+    if completed.status != 0:
+        return PreparedState(False, None, completed.complaint)
+    status = _parse_status(completed)
+    return PreparedState(bool(status and status.get("prepared")), status)
+
+
+async def restore(transport: Transport, board: BoardSpec, facts: BoardFacts) -> PreparedState:
+    """Put everything back.
+
+    Raises:
+        BoardSetupError: something could not be restored; the board keeps the journal.
+    """
+    completed = await _setup(transport, facts, "restore", "--json")
+    if completed.status == _NO_ROOT_STATUS:
+        return PreparedState(False, None, completed.complaint)
+    if completed.status != 0:
+        raise BoardSetupError(
+            f"board {board.name}: its state could not be restored: {completed.complaint}; "
+            f"try again with `edgeprof boards restore {board.name}`",
+            board=board.name,
+        )
+    return PreparedState(False, _parse_status(completed))
+
+
+async def _setup(transport: Transport, facts: BoardFacts, *arguments: str) -> Completed:
+    archive, digest = _scripts()
+    argv = script(_SETUP, facts.folder, digest, *arguments)
+    completed = await transport.run(argv, stdin=archive, deadline_s=SETUP_DEADLINE_S)
+    if completed.status < 0 or completed.status > 128:
+        raise BoardUnreachable(
+            f"board {transport.name}: setup_board.sh was killed", board=transport.name
+        )
+    return completed
+
+
+def _parse_status(completed: Completed) -> dict[str, Any] | None:
+    try:
+        status = json.loads(completed.stdout)
+    except ValueError:
+        return None
+    return status if isinstance(status, dict) else None
+
+
+@cache
+def _scripts() -> tuple[bytes, str]:
+    """Return the scripts as a gzipped tar, and a digest of their content."""
+    folder = Path(__file__).parent.parent / "firmware_scripts"
+    paths = [folder / name for name in _SCRIPTS]
+    if not all(path.is_file() for path in paths):
+        raise BoardSetupError(f"{folder}: no board scripts in this installation of edgeprof")
+    digest = hashlib.sha256()
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
+        for path in paths:
+            content = path.read_bytes()
+            digest.update(path.name.encode() + b"\0" + content)
+            info = tarfile.TarInfo(path.name)
+            info.size, info.mode = len(content), 0o700
+            tar.addfile(info, io.BytesIO(content))
+    return buffer.getvalue(), digest.hexdigest()[:16]

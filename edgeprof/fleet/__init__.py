@@ -1,0 +1,1 @@
+"""Many boards: one queue for each kind, retries, resumption."""

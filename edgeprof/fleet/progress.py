@@ -1,0 +1,151 @@
+"""What is known of a run while it goes on, and what is told at its end.
+
+Owns: the counts per board, failures grouped by cause. How they are shown is ``view.py``'s.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from edgeprof.errors import EdgeprofError
+
+
+@dataclass
+class BoardProgress:
+    """One board's part of a run.
+
+    Attributes:
+        device: the queue it takes from.
+        activity: what it is doing, in a word or two.
+        measured, failed, retried: items so far.
+        temp_mdegc: of the warmest sensor, from the last record.
+        busy_s: time spent on batches.
+        error: why it was set aside, if it was.
+        notes: what the user should know, e.g. that its clocks could not be pinned.
+    """
+
+    name: str
+    device: str
+    activity: str = "waiting"
+    measured: int = 0
+    failed: int = 0
+    retried: int = 0
+    temp_mdegc: int | None = None
+    busy_s: float = 0.0
+    error: EdgeprofError | None = None
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def per_minute(self) -> float | None:
+        """Items per minute of work, once there are any."""
+        finished = self.measured + self.failed
+        return 60.0 * finished / self.busy_s if finished and self.busy_s > 0 else None
+
+
+@dataclass(frozen=True)
+class FailureGroup:
+    """Failures with one cause.
+
+    Attributes:
+        kind: the error's type.
+        example: one of the messages.
+        count: how many items failed so.
+    """
+
+    kind: str
+    example: str
+    count: int
+
+
+@dataclass(frozen=True)
+class FleetSummary:
+    """How a run ended.
+
+    Attributes:
+        measured: items measured in this run.
+        failed: items recorded as failed in this run.
+        found_done: items that were in the store before.
+        unfinished: items that no board was left for.
+        unreached: devices of which no board could be used, so that nothing was planned.
+        duplicates: records that came for an item a second time, and were not stored.
+        sent_bytes: what was sent to boards.
+    """
+
+    measured: int
+    failed: int
+    found_done: int
+    unfinished: int
+    unreached: Sequence[str]
+    duplicates: int
+    sent_bytes: int
+    wall_s: float
+    boards: Sequence[BoardProgress]
+    failures: Sequence[FailureGroup]
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready form."""
+        return {
+            "measured": self.measured,
+            "failed": self.failed,
+            "found_done": self.found_done,
+            "unfinished": self.unfinished,
+            "unreached": list(self.unreached),
+            "duplicates": self.duplicates,
+            "sent_bytes": self.sent_bytes,
+            "wall_s": round(self.wall_s, 3),
+            "boards": [
+                {
+                    "name": board.name,
+                    "device": board.device,
+                    "measured": board.measured,
+                    "failed": board.failed,
+                    "retried": board.retried,
+                    "error": None if board.error is None else str(board.error),
+                    "notes": list(board.notes),
+                }
+                for board in self.boards
+            ],
+            "failures": [vars(group) for group in self.failures],
+        }
+
+
+class Listener(Protocol):
+    """Whoever shows a run."""
+
+    def changed(self, board: BoardProgress) -> None:
+        """A board's counts or activity changed."""
+
+    def note(self, text: str) -> None:
+        """Say something for people, in one line."""
+
+
+class SilentListener:
+    """Shows nothing."""
+
+    def changed(self, board: BoardProgress) -> None:
+        """Nothing to do."""
+
+    def note(self, text: str) -> None:
+        """Nothing to do."""
+
+
+def group_failures(records: Sequence[Mapping[str, Any]]) -> list[FailureGroup]:
+    """Group failure records by cause: type and message, whatever the model and the numbers."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for record in records:
+        error = record["error"]
+        kind, message = str(error["kind"]), str(error["message"])
+        path = str(record.get("model", {}).get("path") or "")
+        cause = re.sub(r"\d+", "#", message.replace(path, "") if path else message)
+        groups.setdefault((kind, cause), []).append(message)
+    found = [FailureGroup(kind, texts[0], len(texts)) for (kind, _), texts in groups.items()]
+    return sorted(found, key=lambda group: (-group.count, group.kind, group.example))
+
+
+def temperature_of(record: Mapping[str, Any]) -> int | None:
+    """Return the warmest temperature of a record's machine state, in thousandths of a degree."""
+    zones = record.get("machine", {}).get("thermal_zones", [])
+    return max((zone["temp_mdegc"] for zone in zones if "temp_mdegc" in zone), default=None)

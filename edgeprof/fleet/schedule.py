@@ -1,0 +1,153 @@
+"""Which item is measured next, and what becomes of one that failed.
+
+Owns: the queue of items that boards of one kind share, and the retry policy. Pure: no connection,
+no clock of its own (every method is told the time), so each rule can be tested by itself.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from edgeprof.board.batch import Item
+from edgeprof.errors import InvalidRecord
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """How often, and after which pause.
+
+    Attributes:
+        attempts: of one item that fails for a passing reason.
+        backoff_s: pause of a board after a failed connection, and of an item after a failed
+            attempt; doubles each time, up to ``backoff_limit_s``.
+        cool_down_s: pause of a board after a throttled or disturbed measurement; doubles while
+            these go on.
+        board_failures: a board that fails so often in a row is set aside.
+        busy_limit_s: how long a board that another owner measures on is waited for.
+    """
+
+    attempts: int = 3
+    backoff_s: float = 2.0
+    backoff_limit_s: float = 120.0
+    cool_down_s: float = 20.0
+    board_failures: int = 5
+    busy_limit_s: float = 600.0
+
+    def backoff_after(self, failures: int) -> float:
+        """Seconds to wait after so many failures in a row."""
+        return float(min(self.backoff_s * 2.0 ** (failures - 1), self.backoff_limit_s))
+
+    def cool_down_after(self, failures: int) -> float:
+        """Seconds to let a board cool after so many spoiled batches in a row."""
+        return float(min(self.cool_down_s * 2.0 ** (failures - 1), 4 * self.cool_down_s))
+
+
+class Verdict(Enum):
+    """What a record says of its item."""
+
+    MEASURED = "measured"
+    SPOILED = "spoiled"
+    """A number, but made while the board was throttled or busy."""
+    PASSING = "passing"
+    """A failure that a retry may help."""
+    FAILED = "failed"
+    """A failure that no retry helps."""
+
+
+SPOILING_FINDINGS = frozenset({"cooling", "frequency-lowered", "throttled", "under-voltage"})
+
+
+def verdict_of(record: Mapping[str, Any], finding_ids: Iterable[str] = ()) -> Verdict:
+    """Judge a record.
+
+    Args:
+        record: of the harness.
+        finding_ids: what ``edgeprof.machine`` finds in its machine state.
+
+    Raises:
+        InvalidRecord: it is neither a measurement nor a failure.
+    """
+    error = record.get("error")
+    if error is not None:
+        return Verdict.PASSING if error.get("transient") else Verdict.FAILED
+    summary = record.get("summary")
+    if summary is None:
+        raise InvalidRecord("the board's record has neither summary nor error")
+    if summary["n_undisturbed"] * 2 < summary["n_samples"]:
+        return Verdict.SPOILED
+    return Verdict.SPOILED if SPOILING_FINDINGS.intersection(finding_ids) else Verdict.MEASURED
+
+
+class WorkQueue:
+    """The items of one kind of board, until each is measured or has failed."""
+
+    def __init__(self, items: Iterable[Item], policy: RetryPolicy) -> None:
+        self._policy = policy
+        self._items = {item.key: item for item in items}
+        self._ready = deque(self._items)
+        self._attempts: dict[str, int] = {}
+        self._later: dict[str, float] = {}  # key -> time it is ready
+        self._unfinished = set(self._items)
+
+    @property
+    def unfinished(self) -> int:
+        """Items that are neither measured nor failed, those under way included."""
+        return len(self._unfinished)
+
+    def take(self, limit: int, boards: int, now_s: float) -> list[Item]:
+        """Take items to measure next, fewer towards the end so that all boards end together.
+
+        Args:
+            limit: items of a batch at most.
+            boards: how many boards share the queue.
+            now_s: the time.
+        """
+        self._promote(now_s)
+        fair = math.ceil(len(self._ready) / max(boards, 1))
+        count = min(limit, max(fair, 1), len(self._ready))
+        return [self._items[self._ready.popleft()] for _ in range(count)]
+
+    def claim(self, keys: Iterable[str]) -> list[Item]:
+        """Take the items with these keys that are not under way elsewhere, nor finished."""
+        wanted = set(keys)
+        claimed = [key for key in self._ready if key in wanted]
+        claimed += [key for key in self._later if key in wanted]
+        self._ready = deque(key for key in self._ready if key not in wanted)
+        for key in claimed:
+            self._later.pop(key, None)
+        return [self._items[key] for key in claimed]
+
+    def put_back(self, items: Iterable[Item]) -> None:
+        """Return items whose board was lost; no attempt is counted."""
+        for item in items:
+            if item.key in self._unfinished and item.key not in self._later:
+                self._ready.append(item.key)
+
+    def finish(self, item: Item) -> bool:
+        """Note that an item has its record; returns whether that is news."""
+        if item.key not in self._unfinished:
+            return False
+        self._unfinished.discard(item.key)
+        return True
+
+    def retry(self, item: Item, now_s: float) -> bool:
+        """Queue an item again after a pause; returns ``False`` when its attempts are used up."""
+        attempts = self._attempts[item.key] = self._attempts.get(item.key, 0) + 1
+        if attempts >= self._policy.attempts or item.key not in self._unfinished:
+            return False
+        self._later[item.key] = now_s + self._policy.backoff_after(attempts)
+        return True
+
+    def next_ready_s(self) -> float | None:
+        """Return the time when the next paused item is ready, if there is one."""
+        return min(self._later.values(), default=None)
+
+    def _promote(self, now_s: float) -> None:
+        for key in [key for key, ready_s in self._later.items() if ready_s <= now_s]:
+            del self._later[key]
+            self._ready.append(key)

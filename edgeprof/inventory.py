@@ -1,0 +1,360 @@
+"""The boards of a fleet: ``boards.yaml`` on top of ``~/.ssh/config``.
+
+Owns: the form of the file, its checks, and the choice of boards by name, tag or group. Host names,
+users, keys and jumps that ``~/.ssh/config`` knows need not be said again; what stands in
+``boards.yaml`` goes first. Nothing here opens a connection.
+
+::
+
+    ssh_config: lab_ssh_config        # optional; default ~/.ssh/config
+    defaults:                         # optional; for every board that does not say otherwise
+      user: pi
+    boards:
+      rpi4-01: {host: 10.0.0.11, tags: [rpi4], threads: 4, cores: 0-3}
+      rpi4-02: {tags: [rpi4]}         # host: a name of ~/.ssh/config
+    groups:
+      lab: [rpi4-01, rpi4-02]
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from edgeprof.errors import BoardSetupError, InventoryError, MissingDependency
+
+DEFAULT_FOLDER = "~/.edgeprof"
+DEFAULT_LOCK = "/tmp/edgeprof-board.lock"
+RUNTIMES = ("onnxruntime", "litert", "tflite_c", "null")
+
+
+@dataclass(frozen=True)
+class BoardSpec:
+    """One entry of the inventory.
+
+    Attributes:
+        name: what the board is called in tables, records and on the command line.
+        host: address, or a ``Host`` of the SSH configuration; the name where it is not said.
+        port, user: ``None`` leaves them to the SSH configuration.
+        tags: the first names the queue that the board shares with others of its kind, and the
+            device that its measurements are filed under.
+        threads, runtime: to measure with; ``None`` leaves them to the command.
+        cores: cores to run on; empty leaves them to the command.
+        environment: variables for the measuring process. Values never appear in a log.
+        folder: private folder on the board; another one where the home is mounted ``noexec``.
+        lock: file that keeps two users from measuring on the board at once.
+        prepare: whether the clock governor and the like are set before and restored after.
+        ssh_config: SSH configuration to read instead of ``~/.ssh/config``.
+        line: where the entry stands in the file.
+    """
+
+    name: str
+    host: str
+    port: int | None = None
+    user: str | None = None
+    tags: tuple[str, ...] = ()
+    threads: int | None = None
+    cores: tuple[int, ...] = ()
+    runtime: str | None = None
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    folder: str = DEFAULT_FOLDER
+    lock: str = DEFAULT_LOCK
+    prepare: bool = True
+    ssh_config: Path | None = None
+    line: int | None = None
+
+    @property
+    def device(self) -> str:
+        """Name that measurements are filed under, and of the shared queue."""
+        return self.tags[0] if self.tags else self.name
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """The boards that can be used, and one error for each entry that cannot.
+
+    Attributes:
+        problems: error by board name; the other boards are not hindered.
+    """
+
+    boards: tuple[BoardSpec, ...]
+    groups: Mapping[str, tuple[str, ...]]
+    problems: Mapping[str, BoardSetupError]
+    source: Path
+
+    def select(self, names: Sequence[str] = ()) -> tuple[BoardSpec, ...]:
+        """Return the boards with one of these names, tags or groups, in order; all without any.
+
+        Raises:
+            InventoryError: a name that is neither a board, a tag nor a group.
+        """
+        if not names:
+            return self.boards
+        wanted: set[str] = set()
+        for name in names:
+            chosen = {board.name for board in self.boards if name in (board.name, *board.tags)}
+            chosen.update(self.groups.get(name, ()))
+            if not chosen and name not in self.problems:
+                raise InventoryError(f"{self.source}: no board, tag or group {name!r}")
+            wanted |= chosen
+        return tuple(board for board in self.boards if board.name in wanted)
+
+
+def read_inventory(path: Path) -> Inventory:
+    """Read ``boards.yaml``.
+
+    Raises:
+        InventoryError: no such file, not YAML, or no boards in it; the line is named. Faults of
+            single entries do not raise: they stand in ``Inventory.problems``.
+        MissingDependency: without PyYAML.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InventoryError(f"{path}: cannot be read: {error}") from error
+    return parse_inventory(text, path)
+
+
+def parse_inventory(text: str, source: Path) -> Inventory:
+    """Parse the text of a ``boards.yaml``; see :func:`read_inventory`."""
+    top = _Mapping.of(_compose(text, source), source, "the file")
+    top.refuse_unknown(("ssh_config", "defaults", "boards", "groups"))
+    ssh_config = _path_beside(source, top.scalar("ssh_config"))
+    defaults = top.mapping("defaults")
+    boards: dict[str, BoardSpec] = {}
+    problems: dict[str, BoardSetupError] = {}
+    seen: dict[str, int] = {}
+    for name, line, node in _entries(top, source):
+        what = f"board {name!r}"
+        try:
+            if name in seen:
+                boards.pop(name, None)
+                raise InventoryError(
+                    f"{source}, line {line}: {what}: the name stands in line {seen[name]} "
+                    "already; neither is used"
+                )
+            seen[name] = line
+            entry = _Mapping.of(node, source, what)
+            boards[name] = _read_board(name, entry, defaults, ssh_config)
+        except InventoryError as error:
+            problems[name] = BoardSetupError(str(error), board=name)
+    if not seen:
+        raise InventoryError(f"{source}: no boards; list them under 'boards:'")
+    return Inventory(tuple(boards.values()), _read_groups(top, source, seen), problems, source)
+
+
+class _Mapping:
+    """A YAML mapping that still knows its lines, with typed access."""
+
+    def __init__(self, source: Path, what: str, line: int, values: dict[str, Any]) -> None:
+        self.source = source
+        self.what = what
+        self.line = line
+        self.values = values  # key -> YAML node
+
+    @classmethod
+    def of(cls, node: Any, source: Path, what: str) -> _Mapping:
+        import yaml
+
+        line = 1 if node is None else node.start_mark.line + 1
+        if node is None or (isinstance(node, yaml.ScalarNode) and node.value == ""):
+            return cls(source, what, line, {})
+        if not isinstance(node, yaml.MappingNode):
+            raise InventoryError(f"{source}, line {line}: {what}: wanted 'key: value' pairs")
+        values: dict[str, Any] = {}
+        for key, value in node.value:
+            if key.value in values:
+                line = key.start_mark.line + 1
+                raise InventoryError(f"{source}, line {line}: {what}: {key.value!r} stands twice")
+            values[str(key.value)] = value
+        return cls(source, what, line, values)
+
+    def error(self, key: str, message: str) -> InventoryError:
+        line = self.values[key].start_mark.line + 1 if key in self.values else self.line
+        return InventoryError(f"{self.source}, line {line}: {self.what}: {key!r}: {message}")
+
+    def refuse_unknown(self, known: Sequence[str]) -> None:
+        for key in self.values:
+            if key not in known:
+                close = difflib.get_close_matches(key, known, 1)
+                hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
+                raise self.error(key, f"unknown key; {hint}")
+
+    def scalar(self, key: str) -> str | None:
+        import yaml
+
+        node = self.values.get(key)
+        if node is None:
+            return None
+        if not isinstance(node, yaml.ScalarNode):
+            raise self.error(key, "wanted one value")
+        return str(node.value)
+
+    def integer(self, key: str, low: int, high: int) -> int | None:
+        text = self.scalar(key)
+        if text is None:
+            return None
+        if not text.isdecimal() or not low <= int(text) <= high:
+            raise self.error(key, f"{text!r}; wanted an integer from {low} to {high}")
+        return int(text)
+
+    def boolean(self, key: str) -> bool | None:
+        text = self.scalar(key)
+        if text is None:
+            return None
+        if text.lower() not in ("true", "false", "yes", "no"):
+            raise self.error(key, f"{text!r}; wanted true or false")
+        return text.lower() in ("true", "yes")
+
+    def strings(self, key: str) -> tuple[str, ...]:
+        import yaml
+
+        node = self.values.get(key)
+        if node is None:
+            return ()
+        items = node.value if isinstance(node, yaml.SequenceNode) else [node]
+        if not all(isinstance(item, yaml.ScalarNode) for item in items):
+            raise self.error(key, "wanted a list of names")
+        return tuple(str(item.value) for item in items)
+
+    def mapping(self, key: str) -> _Mapping:
+        return _Mapping.of(self.values.get(key), self.source, key)
+
+
+def _compose(text: str, source: Path) -> Any:
+    try:
+        import yaml
+    except ImportError as error:
+        raise MissingDependency(
+            "reading boards.yaml needs PyYAML: pip install 'edgeprof[host]'"
+        ) from error
+    try:
+        return yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = mark.line + 1 if mark else 1
+        raise InventoryError(f"{source}, line {line}: not YAML: {error.problem}") from error
+    except yaml.YAMLError as error:
+        raise InventoryError(f"{source}: not YAML: {error}") from error
+
+
+def _entries(top: _Mapping, source: Path) -> Iterable[tuple[str, int, Any]]:
+    """Yield name, line and settings of each board, from a mapping or from a list with ``name``."""
+    import yaml
+
+    node = top.values.get("boards")
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            yield str(key.value), key.start_mark.line + 1, value
+    elif isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            line = item.start_mark.line + 1
+            name = _Mapping.of(item, source, "board").scalar("name")
+            if name is None:
+                raise InventoryError(f"{source}, line {line}: board without a name")
+            yield name, line, item
+    elif node is not None and node.value:
+        raise top.error("boards", "wanted 'name: {...}' pairs or a list")
+
+
+_BOARD_KEYS = tuple(
+    item.name for item in fields(BoardSpec) if item.name not in ("ssh_config", "line")
+)
+
+
+def _read_board(
+    name: str, entry: _Mapping, defaults: _Mapping, ssh_config: Path | None
+) -> BoardSpec:
+    entry.refuse_unknown(_BOARD_KEYS)
+    defaults.refuse_unknown(tuple(key for key in _BOARD_KEYS if key not in ("name", "host")))
+    merged = _Mapping(entry.source, entry.what, entry.line, {**defaults.values, **entry.values})
+    if not name.strip() or not name.isprintable():
+        raise merged.error("name", f"{name!r}; wanted printable characters")
+    optional: dict[str, Any] = {
+        "port": merged.integer("port", 1, 65535),
+        "user": merged.scalar("user"),
+        "tags": merged.strings("tags") or None,
+        "threads": merged.integer("threads", 1, 1024),
+        "cores": _read_cores(merged),
+        "runtime": merged.scalar("runtime"),
+        "environment": _read_environment(merged),
+        "folder": merged.scalar("folder"),
+        "lock": merged.scalar("lock"),
+        "prepare": merged.boolean("prepare"),
+    }
+    board = BoardSpec(
+        name=name,
+        host=merged.scalar("host") or name,
+        ssh_config=ssh_config,
+        line=entry.line,
+        **{key: value for key, value in optional.items() if value is not None},
+    )
+    _check_board(board, merged)
+    return board
+
+
+def _check_board(board: BoardSpec, entry: _Mapping) -> None:
+    checks: tuple[tuple[str, str, Callable[[str], bool], str], ...] = (
+        ("host", board.host, _is_host, "wanted a host name or an address"),
+        ("user", board.user or "x", _is_host, "wanted a user name"),
+        (
+            "runtime",
+            board.runtime or RUNTIMES[0],
+            RUNTIMES.__contains__,
+            f"wanted one of {', '.join(RUNTIMES)}",
+        ),
+        ("folder", board.folder, _is_remote_path, "wanted a path from / or ~/"),
+        ("lock", board.lock, _is_remote_path, "wanted a path from / or ~/"),
+    )
+    for key, value, is_good, wanted in checks:
+        if not is_good(value):
+            raise entry.error(key, f"{value!r}; {wanted}")
+
+
+def _is_host(text: str) -> bool:
+    # What reaches ssh's ProxyCommand as %h must not be an option, nor words of a shell.
+    return text != "" and text[0] != "-" and all(c.isalnum() or c in "-_.:%@[]" for c in text)
+
+
+def _is_remote_path(text: str) -> bool:
+    return text.startswith(("/", "~/")) and text.isprintable() and text.rstrip("/") not in ("", "~")
+
+
+def _read_cores(entry: _Mapping) -> tuple[int, ...] | None:
+    """Read ``[0, 1]``, ``0-3`` or ``0,2-3``."""
+    texts = entry.strings("cores")
+    cores: list[int] = []
+    for part in ",".join(texts).split(",") if texts else []:
+        first, _, last = part.strip().partition("-")
+        if not first.isdecimal() or not (last or first).isdecimal() or int(last or first) > 4095:
+            raise entry.error("cores", f"{part!r}; wanted numbers or ranges such as 0-3")
+        cores.extend(range(int(first), int(last or first) + 1))
+    return tuple(dict.fromkeys(cores)) or None
+
+
+def _read_environment(entry: _Mapping) -> dict[str, str] | None:
+    if "environment" not in entry.values:
+        return None
+    settings = entry.mapping("environment")
+    for key in settings.values:
+        if not key.isidentifier() or not key.isascii():
+            raise settings.error(key, "wanted the name of a variable")
+    return {key: settings.scalar(key) or "" for key in settings.values}
+
+
+def _read_groups(top: _Mapping, source: Path, known: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    groups = top.mapping("groups")
+    members = {name: groups.strings(name) for name in groups.values}
+    for name, boards in members.items():
+        for board in boards:
+            if board not in known:
+                raise groups.error(name, f"no board {board!r} in {source}")
+    return members
+
+
+def _path_beside(source: Path, text: str | None) -> Path | None:
+    """Return a path as the file means it: from home, absolute, or from the file's own folder."""
+    return None if text is None else source.parent / Path(text).expanduser()

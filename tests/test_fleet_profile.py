@@ -1,0 +1,204 @@
+"""`edgeprof profile --boards`: subnets measured with a real runtime on boards, and through Dask."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+import rack
+from loopback_fleet import null_items, run_items
+
+from edgeprof.errors import ClusterUnreachable
+from edgeprof.executors import open_executor
+from edgeprof.export import export_subnets, read_manifest
+from edgeprof.inventory import read_inventory
+from edgeprof.spaces import get_space
+from edgeprof.store import Store
+from edgeprof.subnet import write_subnets
+from edgeprof.transport.dask import DaskNetwork
+
+pytestmark = pytest.mark.skipif(rack.missing() is not None, reason=str(rack.missing()))
+
+
+def edgeprof(*arguments, cwd, status=0):
+    command = [sys.executable, "-P" if sys.version_info >= (3, 11) else "-s", "-m", "edgeprof"]
+    result = subprocess.run(
+        [*command, *arguments], capture_output=True, text=True, cwd=cwd, timeout=120
+    )
+    assert result.returncode == status, result.stderr
+    return result
+
+
+@pytest.fixture
+def boards(tmp_path):
+    with rack.Rack(tmp_path, 2) as loopback:
+        yield loopback
+
+
+@pytest.fixture
+def subnets(tmp_path):
+    drawn = get_space("ofa-mbv3-w1.0").sample(4, np.random.default_rng(0), [128])
+    write_subnets(tmp_path / "subnets.jsonl", drawn)
+    return drawn
+
+
+def test_subnets_are_measured_on_boards_and_a_repeated_command_resumes(boards, subnets, tmp_path):
+    pytest.importorskip("onnxruntime")
+    boards.inventory(extra="")
+    command = ["profile", "--subnets", "subnets.jsonl", "--max-secs", "0.3", "--store", "s.db"]
+    # One attempt: that a busy machine disturbs samples is no matter of this test.
+    command += ["--boards", "boards.yaml", "--json", "--attempts", "1"]
+    summary = json.loads(edgeprof(*command, cwd=tmp_path).stdout)
+    assert (summary["measured"], summary["failed"], summary["duplicates"]) == (4, 0, 0)
+    again = json.loads(edgeprof(*command, cwd=tmp_path).stdout)
+    assert (again["measured"], again["found_done"]) == (0, 4)
+    with Store(tmp_path / "s.db") as store:
+        measurements = list(store.measurements("loopback"))
+    assert {m.subnet.id for m in measurements} == {subnet.id for subnet in subnets}
+    record = measurements[0].record
+    assert record["model"]["path"].endswith(".onnx")
+    assert "/" not in record["model"]["path"]
+    assert record["runtime"]["name"] == "onnxruntime"
+    assert measurements[0].latency_median_ns > 10_000
+
+
+def test_boards_are_listed_and_checked_from_the_command_line(boards, tmp_path):
+    boards.inventory()
+    text = (tmp_path / "boards.yaml").read_text()
+    (tmp_path / "boards.yaml").write_text(f"{text}  bad: {{port: 99999}}\n")
+    listed = edgeprof("boards", "list", cwd=tmp_path)
+    assert [line.split()[0] for line in listed.stdout.splitlines()] == ["BOARD", "b01", "b02"]
+    assert "line 5: board 'bad': 'port': '99999'" in listed.stderr
+    checked = edgeprof("boards", "check", "--json", cwd=tmp_path, status=1)
+    assert [report["usable"] for report in json.loads(checked.stdout)] == [True, True]
+    text = edgeprof("boards", "check", cwd=tmp_path, status=1).stdout
+    assert "b01: ok: " in text
+    assert "to install: edgeprof-harness" in text
+
+
+def test_boards_are_prepared_and_cleaned_from_the_command_line(boards, tmp_path):
+    boards.inventory()
+    prepared = edgeprof("boards", "setup", "b01", "--restore-after", "600", cwd=tmp_path)
+    assert prepared.stdout == "b01: prepared\n"
+    assert [board.governor for board in boards.boards] == ["performance", "ondemand"]
+    restored = edgeprof("boards", "restore", cwd=tmp_path)
+    assert restored.stdout == "b01: as it was\nb02: as it was\n"
+    edgeprof("boards", "clean", "--json", cwd=tmp_path)
+    assert [board.governor for board in boards.boards] == ["ondemand", "ondemand"]
+    assert not any((board.home / ".edgeprof").exists() for board in boards.boards)
+
+
+@contextmanager
+def dask_process(*arguments, folder):
+    with (folder / "dask.log").open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "dask", *arguments],
+            cwd=folder,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+@contextmanager
+def scheduler(folder):
+    path = folder / "scheduler.json"
+    arguments = ("--port", "0", "--host", "127.0.0.1", "--no-dashboard", "--no-show")
+    with dask_process("scheduler", *arguments, "--scheduler-file", str(path), folder=folder):
+        end_s = time.monotonic() + 60
+        while not path.exists() or not path.read_text():
+            assert time.monotonic() < end_s, (folder / "dask.log").read_text()
+            time.sleep(0.1)
+        yield json.loads(path.read_text())["address"]
+
+
+def worker(address, boards, folder):
+    offered = " ".join(f"{board.name}=1" for board in boards)
+    arguments = ("--nthreads", "4", "--no-nanny", "--no-dashboard", "--resources", offered)
+    return dask_process("worker", address, *arguments, folder=folder)
+
+
+@pytest.mark.slow
+def test_a_dask_worker_killed_half_way_loses_nothing(tmp_path):
+    pytest.importorskip("distributed")
+    items = null_items(60, min_secs=0.1, max_secs=0.15, max_samples=1_000_000)
+    with (
+        rack.Rack(tmp_path, 4) as loopback,
+        scheduler(tmp_path) as address,
+        worker(address, loopback.boards[:2], tmp_path),
+        worker(address, loopback.boards[2:], tmp_path) as doomed,
+        Store(tmp_path / "run.db") as store,
+    ):
+
+        class Killing:
+            def changed(self, _board):
+                if doomed.poll() is None and len(store.job_keys()) >= 10:
+                    os.killpg(doomed.pid, signal.SIGKILL)
+
+            def note(self, text):
+                print(text)
+
+        specs = read_inventory(loopback.inventory()).boards
+        summary = run_items(
+            specs,
+            store,
+            items,
+            network=lambda: DaskNetwork(address),
+            listener=Killing(),
+            batch_size=5,
+        )
+        assert doomed.poll() == -signal.SIGKILL
+        assert sorted(m.job_key for m in store.measurements()) == [item.key for item in items]
+    assert summary.duplicates == 0
+    lost = {board.name for board in summary.boards if board.error is not None}
+    assert lost == {"b03", "b04"}
+
+
+@pytest.mark.slow
+def test_host_work_runs_on_dask_through_the_same_interface(tmp_path):
+    pytest.importorskip("distributed")
+    with (
+        scheduler(tmp_path) as address,
+        worker(address, [], tmp_path),
+        open_executor(dask=address) as executor,
+    ):
+        assert export_both_ways(tmp_path, executor)
+
+
+def test_host_work_runs_in_local_processes_by_default(tmp_path):
+    with open_executor(2) as executor:
+        assert executor.submit(os.getpid).result() != os.getpid()
+        assert export_both_ways(tmp_path, executor)
+
+
+def export_both_ways(folder, executor):
+    """Whether an executor writes the same models as this process, and the whole manifest."""
+    subnets = get_space("ofa-mbv3-w1.0").sample(20, np.random.default_rng(0))
+    here = export_subnets(subnets, folder / "here")
+    steps = []
+    there = export_subnets(
+        subnets, folder / "there", executor=executor, progress=lambda: steps.append(1)
+    )
+    assert len(steps) == len(subnets)
+    return here == there == read_manifest(folder / "there")
+
+
+@pytest.mark.slow
+def test_a_scheduler_that_does_not_answer_is_one_clear_line():
+    pytest.importorskip("distributed")
+    with (
+        pytest.raises(ClusterUnreachable, match="no Dask scheduler answers"),
+        open_executor(dask="tcp://127.0.0.1:1"),
+    ):
+        pass

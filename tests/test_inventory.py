@@ -1,0 +1,133 @@
+"""boards.yaml: what is read, and the line that each fault is told with."""
+
+from pathlib import Path
+
+import pytest
+
+from edgeprof.errors import InventoryError
+from edgeprof.inventory import parse_inventory, read_inventory
+
+SOURCE = Path("lab/boards.yaml")
+
+
+def parse(text):
+    return parse_inventory(text, SOURCE)
+
+
+GOOD = """
+ssh_config: my_config
+defaults:
+  user: pi
+  threads: 4
+boards:
+  rpi4-01: {host: 10.0.0.11, tags: [rpi4, lab], cores: 0-3}
+  rpi4-02: {tags: [rpi4], port: 2222, user: me, cores: [0, "2-3"]}
+  alone:
+    runtime: tflite_c
+    environment: {TOKEN: s3cret}
+groups:
+  shelf: [rpi4-02, alone]
+"""
+
+
+def test_a_board_has_what_is_said_of_it_and_the_defaults():
+    first, second, alone = parse(GOOD).boards
+    assert (first.host, first.port, first.user, first.threads) == ("10.0.0.11", None, "pi", 4)
+    assert first.cores == (0, 1, 2, 3)
+    assert (second.host, second.port, second.user) == ("rpi4-02", 2222, "me")
+    assert second.cores == (0, 2, 3)
+    assert alone.runtime == "tflite_c"
+    assert first.ssh_config == Path("lab/my_config")
+
+
+def test_the_first_tag_names_queue_and_device():
+    first, second, alone = parse(GOOD).boards
+    assert first.device == second.device == "rpi4"
+    assert alone.device == "alone"
+
+
+@pytest.mark.parametrize(
+    ("names", "chosen"),
+    [
+        ([], ["rpi4-01", "rpi4-02", "alone"]),
+        (["rpi4"], ["rpi4-01", "rpi4-02"]),
+        (["lab", "alone"], ["rpi4-01", "alone"]),
+        (["shelf"], ["rpi4-02", "alone"]),
+    ],
+)
+def test_boards_are_chosen_by_name_tag_and_group(names, chosen):
+    assert [board.name for board in parse(GOOD).select(names)] == chosen
+
+
+def test_an_unknown_choice_is_refused():
+    with pytest.raises(InventoryError, match=r"lab/boards.yaml: no board, tag or group 'rpi5'"):
+        parse(GOOD).select(["rpi5"])
+
+
+def test_a_list_of_boards_with_names_is_read_too():
+    inventory = parse("boards:\n  - {name: a, host: h}\n  - name: b\n")
+    assert [(board.name, board.host) for board in inventory.boards] == [("a", "h"), ("b", "b")]
+
+
+def test_values_of_the_environment_are_in_no_representation():
+    assert "s3cret" not in repr(parse(GOOD))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("boards: {a: {host: [}", "line 1: not YAML"),
+        ("boards:\n  a: {}\n b: {}\n", "line 3: not YAML"),
+        ("boards:\n\t- a\n", "line 2: not YAML"),
+        ("- a\n- b\n", "line 1: the file: wanted 'key: value' pairs"),
+        ("", "no boards"),
+        ("boards: {}", "no boards"),
+        ("boards: 7", "line 1: the file: 'boards': wanted"),
+        ("boards: {a: {}}\nboard: {}\n", "line 2: the file: 'board': unknown key; did you mean"),
+        ("boards: {a: {}}\ngroups:\n  g: [b]\n", "line 3: groups: 'g': no board 'b'"),
+        ("boards:\n  - host: h\n", "line 2: board without a name"),
+    ],
+)
+def test_a_file_that_is_no_inventory_is_refused_with_the_line(text, message):
+    with pytest.raises(InventoryError) as caught:
+        parse(text)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ("{port: 70000}", "'port': '70000'; wanted an integer from 1 to 65535"),
+        ("{port: x}", "'port': 'x'"),
+        ("{thread: 4}", "'thread': unknown key; did you mean 'threads'?"),
+        ("{cores: 3-x}", "'cores': '3-x'"),
+        ("{runtime: torch}", "'runtime': 'torch'; wanted one of onnxruntime"),
+        ("{host: '-oProxyCommand=x'}", "'host': '-oProxyCommand=x'; wanted a host name"),
+        ('{host: "a b;$(id)"}', "wanted a host name"),
+        ("{user: 'a;b'}", "'user': 'a;b'; wanted a user name"),
+        ("{folder: relative}", "'folder': 'relative'; wanted a path from / or ~/"),
+        ("{folder: /}", "'folder': '/'"),
+        ("{prepare: maybe}", "'prepare': 'maybe'; wanted true or false"),
+        ("{environment: {'A=B': x}}", "'A=B': wanted the name of a variable"),
+        ("{host: a, host: b}", "'host' stands twice"),
+        ("{tags: {a: b}}", "'tags'"),
+        ("[]", "wanted 'key: value' pairs"),
+    ],
+)
+def test_a_faulty_board_is_named_with_its_line_and_the_others_go_on(entry, message):
+    inventory = parse(f"boards:\n  good: {{}}\n  bad: {entry}\n  fine: {{}}\n")
+    assert [board.name for board in inventory.boards] == ["good", "fine"]
+    problem = str(inventory.problems["bad"])
+    assert "line 3" in problem
+    assert message in problem
+
+
+def test_of_two_boards_of_one_name_neither_is_used():
+    inventory = parse("boards:\n  a: {host: x}\n  b: {}\n  a: {host: y}\n")
+    assert [board.name for board in inventory.boards] == ["b"]
+    assert "line 4: board 'a': the name stands in line 2 already" in str(inventory.problems["a"])
+
+
+def test_a_missing_file_is_one_clear_line(tmp_path):
+    with pytest.raises(InventoryError, match="cannot be read"):
+        read_inventory(tmp_path / "none.yaml")
