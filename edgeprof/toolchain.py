@@ -1,0 +1,324 @@
+"""Building the board program, ``edgeprof-harness``, for boards and for this machine.
+
+Owns: the targets, the choice of a compiler, the cache of built programs, and the checks of what
+came out. The C++ sources travel in the installed package (``native/``), the descriptions of the
+compilers in ``firmware_scripts/toolchains``. The compiler is PyPI's ``ziglang`` unless another is
+asked for: it needs nothing installed on the system and can be told the oldest glibc to run with.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgeprof.elf import ElfFacts, Version, format_version, parse_version, read_elf
+from edgeprof.errors import MissingDependency, ToolchainError
+from edgeprof.files import atomic_write, make_folder, sha256_of
+
+PROGRAM = "edgeprof-harness"
+DEFAULT_GLIBC = "2.27"
+MAX_PROGRAM_BYTES = 1_500_000
+
+_PACKAGE = Path(__file__).resolve().parent
+
+
+@dataclass(frozen=True)
+class Target:
+    """A kind of processor to build for.
+
+    Attributes:
+        name: what the command line calls it.
+        machine: what ``uname -m`` says there.
+        zig_toolchain: toolchain file for zig, in ``firmware_scripts/toolchains``.
+        boards: for whom.
+    """
+
+    name: str
+    machine: str
+    zig_toolchain: str
+    boards: str
+
+
+TARGETS = {
+    target.name: target
+    for target in (
+        Target("aarch64", "aarch64", "zig-aarch64.cmake", "Raspberry Pi 3 and later, Jetson"),
+        Target("armv7", "armv7l", "zig-armv7.cmake", "Raspberry Pi OS, 32-bit"),
+        Target("x86_64", "x86_64", "zig-x86_64.cmake", "NUC and its like"),
+    )
+}
+
+
+@dataclass(frozen=True)
+class HarnessBuild:
+    """A built and checked board program.
+
+    Attributes:
+        path: the program.
+        target: name of the target.
+        facts: what its ELF file says.
+        sha256: of the file.
+        was_cached: whether it had been built before from the same sources by the same compiler.
+    """
+
+    path: Path
+    target: str
+    facts: ElfFacts
+    sha256: str
+    was_cached: bool
+
+
+def target_of(machine: str) -> Target:
+    """Return the target that serves a board, by its name or what ``uname -m`` says there.
+
+    Raises:
+        ToolchainError: if there is none.
+    """
+    # A 64-bit processor under a 32-bit system says armv8l.
+    synonyms = {"armv8l": "armv7l", "arm64": "aarch64", "amd64": "x86_64", "x86-64": "x86_64"}
+    machine = synonyms.get(machine, machine)
+    for target in TARGETS.values():
+        if machine in (target.name, target.machine):
+            return target
+    known = ", ".join(target.machine for target in TARGETS.values())
+    raise ToolchainError(f"no board program can be built for {machine!r} (only for {known})")
+
+
+def build_harness(
+    target: str,
+    *,
+    glibc: str = DEFAULT_GLIBC,
+    toolchain: str | None = None,
+    cache: Path | None = None,
+) -> HarnessBuild:
+    """Build the board program, or take it from the cache.
+
+    Args:
+        target: one of ``TARGETS``, or ``"native"`` for this machine's processor.
+        glibc: oldest C library the program must run with; what zig links against.
+        toolchain: ``"zig"``, ``"debian"`` (its cross compilers), ``"host"`` (this machine's own
+            compiler, for ``native`` only), or a CMake toolchain file; default:
+            ``$EDGEPROF_TOOLCHAIN``, else zig.
+        cache: folder to keep programs in; default: the user's cache folder.
+
+    Raises:
+        MissingDependency: zig, CMake or Ninja is not installed.
+        ToolchainError: an unknown target, a toolchain that does not work, or a program that is not
+            what was asked for.
+    """
+    toolchain = toolchain or os.environ.get("EDGEPROF_TOOLCHAIN") or "zig"
+    if target == "native":
+        target = target_of(os.uname().machine).name
+    elif toolchain == "host":
+        raise ToolchainError("the host's own compiler builds --target native only")
+    if target not in TARGETS:
+        raise ToolchainError(f"unknown target {target!r}; known: {', '.join(TARGETS)}, native")
+    definitions = _definitions(TARGETS[target], glibc, toolchain)
+    folder = (cache or cache_folder()) / "harness" / _content_hash(definitions)
+    program = folder / PROGRAM
+    was_cached = program.is_file()
+    if not was_cached:
+        make_folder(folder)
+        _compile(definitions, program, cache or cache_folder())
+    facts = read_elf(program)
+    check_program(facts, TARGETS[target].machine, glibc if toolchain == "zig" else None)
+    return HarnessBuild(program, target, facts, sha256_of(program), was_cached)
+
+
+def place_program(build: HarnessBuild, folder: Path) -> Path:
+    """Copy a built program into a folder, as ``edgeprof-harness``.
+
+    Raises:
+        OutputError: if it cannot be written.
+    """
+    path = make_folder(folder) / PROGRAM
+    with atomic_write(path, binary=True) as stream:
+        stream.write(build.path.read_bytes())
+    path.chmod(0o755)
+    return path
+
+
+def check_program(facts: ElfFacts, machine: str, glibc: str | None) -> None:
+    """Check that a program is what was asked for.
+
+    Args:
+        facts: of the program's file.
+        machine: the processor wanted, as ``uname -m`` has it.
+        glibc: newest C library it may need; ``None`` where any will do.
+
+    Raises:
+        ToolchainError: naming the first difference.
+    """
+    if facts.machine != machine:
+        raise ToolchainError(
+            f"the toolchain made a program for {facts.machine}, wanted {machine}; "
+            "name another toolchain file"
+        )
+    if glibc and facts.glibc and facts.glibc > parse_version(glibc):
+        raise ToolchainError(
+            f"the program needs glibc {format_version(facts.glibc)}, wanted at most {glibc}"
+        )
+    if "libstdc++.so.6" in facts.needed:
+        raise ToolchainError(
+            "the program needs the board's libstdc++; link it in (-static-libstdc++)"
+        )
+    if facts.stripped_bytes > MAX_PROGRAM_BYTES:
+        raise ToolchainError(
+            f"the program has {facts.stripped_bytes} bytes without its symbols, at most "
+            f"{MAX_PROGRAM_BYTES} are wanted; optimise for size, drop unused sections"
+        )
+
+
+def check_board_glibc(facts: ElfFacts, board_glibc: Version, what: str, remedy: str) -> None:
+    """Check that a program or library finds the C library it needs on a board.
+
+    Raises:
+        ToolchainError: naming what is needed, what the board has, and the remedy.
+    """
+    if facts.glibc and facts.glibc > board_glibc:
+        raise ToolchainError(
+            f"{what} needs glibc {format_version(facts.glibc)}, the board has "
+            f"{format_version(board_glibc)}; {remedy}"
+        )
+
+
+def cache_folder() -> Path:
+    """Return where built programs and fetched libraries are kept between runs."""
+    chosen = os.environ.get("EDGEPROF_CACHE")
+    if chosen:
+        return Path(chosen)
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "edgeprof"
+
+
+def source_folder() -> Path:
+    """Return the folder with the C++ sources and their CMakeLists.txt.
+
+    Raises:
+        ToolchainError: where the package was installed without them.
+    """
+    folder = _PACKAGE / "native"
+    if not (folder / "CMakeLists.txt").is_file():
+        raise ToolchainError(
+            f"{folder}: the C++ sources are not there; install edgeprof from a wheel or sdist "
+            "(an editable installation leaves them out)"
+        )
+    return folder
+
+
+def _definitions(target: Target, glibc: str, toolchain: str) -> dict[str, str]:
+    """Return the CMake definitions that choose the compiler."""
+    if toolchain == "host":
+        return {"CMAKE_EXE_LINKER_FLAGS": "-static-libstdc++ -static-libgcc -Wl,-S"}
+    if toolchain != "zig":
+        file = Path(toolchain)
+        if toolchain == "debian":
+            file = toolchain_folder() / f"debian-{target.name}.cmake"
+        if not file.is_file():
+            known = sorted(path.name for path in toolchain_folder().glob("*-*.cmake"))
+            raise ToolchainError(
+                f"{toolchain}: no such toolchain file; edgeprof brings, in {toolchain_folder()}: "
+                + ", ".join(known)
+            )
+        return {"CMAKE_TOOLCHAIN_FILE": str(file.resolve())}
+    if not re.fullmatch(r"2\.\d{2}", glibc):
+        raise ToolchainError(f"{glibc!r} is no version of glibc to build for (example: 2.27)")
+    return {
+        "CMAKE_TOOLCHAIN_FILE": str(toolchain_folder() / target.zig_toolchain),
+        "EDGEPROF_GLIBC": glibc,
+        "EDGEPROF_ZIG": str(find_zig()),
+    }
+
+
+def toolchain_folder() -> Path:
+    """Return the folder of the toolchain files that come with edgeprof."""
+    return _PACKAGE / "firmware_scripts" / "toolchains"
+
+
+def find_zig() -> Path:
+    """Return the zig program of the installed ``ziglang`` package.
+
+    Raises:
+        MissingDependency: if it is not installed.
+    """
+    spec = importlib.util.find_spec("ziglang")
+    if spec is None or spec.origin is None:
+        raise MissingDependency(
+            "cross-compilation needs the package ziglang; run: pip install 'edgeprof[cross]', "
+            "or name a toolchain file of another compiler"
+        )
+    return Path(spec.origin).parent / "zig"
+
+
+def _content_hash(definitions: dict[str, str]) -> str:
+    """Return a name for the program that changes with anything that goes into it."""
+    digest = hashlib.sha256()
+    for name, value in sorted(definitions.items()):
+        if name != "EDGEPROF_ZIG":
+            digest.update(f"{name}={value}\n".encode())
+    if "EDGEPROF_ZIG" in definitions:
+        digest.update(importlib.metadata.version("ziglang").encode())
+    sources = sorted(p for p in source_folder().rglob("*") if p.is_file())
+    toolchains = sorted(toolchain_folder().glob("*.cmake"))
+    chosen = definitions.get("CMAKE_TOOLCHAIN_FILE")
+    for path in [*sources, *toolchains, *([Path(chosen)] if chosen else [])]:
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _find_tool(name: str) -> str:
+    beside = Path(sys.executable).parent / name
+    found = str(beside) if beside.is_file() else shutil.which(name)
+    if not found:
+        raise MissingDependency(
+            f"building the board program needs {name}; run: pip install 'edgeprof[cross]'"
+        )
+    return found
+
+
+def _compile(definitions: dict[str, str], program: Path, cache: Path) -> None:
+    """Compile the sources and put the program in place, whole or not at all."""
+    cmake, ninja = _find_tool("cmake"), _find_tool("ninja")
+    source = source_folder()
+    environment = os.environ | {
+        "ZIG_GLOBAL_CACHE_DIR": str(cache / "zig"),
+        "ZIG_LOCAL_CACHE_DIR": str(cache / "zig"),
+    }
+    with tempfile.TemporaryDirectory(prefix="build.", dir=program.parent) as build:
+        configure = [cmake, "-S", str(source), "-B", build, "-G", "Ninja"]
+        configure += [f"-DCMAKE_MAKE_PROGRAM={ninja}"]
+        configure += [f"-D{name}={value}" for name, value in definitions.items()]
+        for command in (configure, [cmake, "--build", build, "--target", PROGRAM]):
+            done = subprocess.run(
+                command, env=environment, capture_output=True, text=True, check=False
+            )
+            if done.returncode != 0:
+                raise ToolchainError(
+                    f"the board program could not be built: {_cause(done.stdout + done.stderr)}",
+                    command=command,
+                    exit_status=done.returncode,
+                    stdout=done.stdout,
+                    stderr=done.stderr,
+                )
+        (Path(build) / PROGRAM).replace(program)
+
+
+def _cause(output: str) -> str:
+    """Return the line of the tools' output that says most."""
+    # CMake: "The CMAKE_CXX_COMPILER:\n\n  aarch64-linux-gnu-g++\n\nis not a full path and was not
+    # found in the PATH."
+    missing = re.search(r"COMPILER:\s+(\S+)\s+is not", output)
+    if missing:
+        return f"the compiler {missing.group(1)} is not installed"
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    telling = [line for line in lines if re.search(r"\berror\b|not found", line, re.IGNORECASE)]
+    return (telling or lines or ["no output"])[0]

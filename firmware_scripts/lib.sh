@@ -1,0 +1,493 @@
+# shellcheck shell=sh
+# Common part of the board scripts: saved state, restoration, watchdog, options. Sourced, not run.
+#
+# A script sets NAME, defines usage, available, apply and option, then calls `main "$@"`.
+#
+# Every change goes through set_file or another set_*; it is written to the script's journal before
+# it is made, so that `restore` undoes it exactly, also after kill -9 in the middle. A journal line
+# is "kind<TAB>name<TAB>value before"; the first line is the boot it belongs to. After a reboot only
+# the kinds that outlive one are undone: the kernel has forgotten the others by itself.
+#
+# Environment:
+#   EDGEPROF_ROOT       work on the tree below this folder (tests); tools are looked up in it too
+#   EDGEPROF_STATE_DIR  journals and locks; default /var/lib/edgeprof below the root
+#   EDGEPROF_POLL       seconds between two looks of a watchdog at its owner (default 10)
+#   EDGEPROF_LOCK_WAIT  seconds to wait for another run of the same script (default 10)
+
+set -u
+umask 022
+
+ROOT=${EDGEPROF_ROOT:-}
+ROOT=${ROOT%/}
+HERE=$(cd "$(dirname "$0")" && pwd)
+TAB=$(printf '\t')
+KINDS_THAT_OUTLIVE_A_BOOT='installed made nvpmodel'
+
+use_state_dir() {
+    STATE_DIR=$1
+    JOURNAL=$STATE_DIR/${NAME:?}.journal
+    WATCHDOG=$STATE_DIR/$NAME.watchdog
+    LOCK=$STATE_DIR/$NAME.lock
+}
+use_state_dir "${EDGEPROF_STATE_DIR:-$ROOT/var/lib/edgeprof}"
+
+DRY_RUN=no
+JSON=no
+RESTORE_AFTER=
+OWNER=
+LOCKED=no
+CHANGED=no
+REASON='could not be applied'
+
+say() { [ "$JSON" = yes ] || printf '%s\n' "$*"; }
+note() { printf '%s: %s\n' "$NAME.sh" "$*" >&2; }
+fail() {
+    note "$*"
+    exit 1
+}
+# Why something cannot be applied; run_apply prints it in its one line.
+because() { REASON=$*; }
+wrong_usage() {
+    note "$* (--help explains)"
+    exit 2
+}
+
+# --- reading and writing -------------------------------------------------------------------------
+
+# First line of a file into VALUE.
+read_value() {
+    VALUE=
+    [ -r "$1" ] || return 1
+    { IFS= read -r VALUE <"$1" || [ -n "$VALUE" ]; } 2>/dev/null
+}
+
+write_value() { (printf '%s\n' "$2" >"$1") 2>/dev/null; }
+
+# A tool of the board: below the root when there is one, so that a test tree never reaches ours.
+# Its path into TOOL.
+# shellcheck disable=SC2034 # TOOL is read by the scripts
+find_tool() {
+    TOOL=
+    if [ -z "$ROOT" ]; then
+        TOOL=$(PATH=$PATH:/usr/sbin:/sbin command -v "$1") || return 1
+        return 0
+    fi
+    for tool_folder in /usr/bin /usr/sbin /bin /sbin; do
+        [ -x "$ROOT$tool_folder/$1" ] || continue
+        TOOL=$ROOT$tool_folder/$1
+        return 0
+    done
+    return 1
+}
+
+is_integer() {
+    case $1 in
+    '' | *[!0-9]*) return 1 ;;
+    esac
+}
+
+# set_file PATH VALUE: save, write, read back. Fails when the kernel does not take the value.
+set_file() {
+    read_value "$1" || {
+        because "$1: cannot be read"
+        return 1
+    }
+    [ "$VALUE" != "$2" ] || return 0
+    if [ "$DRY_RUN" = yes ]; then
+        say "would set $1: $VALUE -> $2"
+        return 0
+    fi
+    before=$VALUE
+    record file "$1" "$before"
+    if ! write_value "$1" "$2" || ! read_value "$1" || [ "$VALUE" != "$2" ]; then
+        because "$1: wanted '$2', the kernel keeps '${VALUE:-$before}'"
+        return 1
+    fi
+    say "set $1: $before -> $2"
+}
+
+# --- the journal ---------------------------------------------------------------------------------
+
+boot_id() {
+    read_value "$ROOT/proc/sys/kernel/random/boot_id" || VALUE=unknown
+    printf '%s' "$VALUE"
+}
+
+open_journal() {
+    mkdir -p "$STATE_DIR" 2>/dev/null || fail "$STATE_DIR: cannot be made; nothing changed"
+    [ -f "$JOURNAL" ] || printf 'boot\t%s\n' "$(boot_id)" >"$JOURNAL" ||
+        fail "$JOURNAL: cannot be written; nothing changed"
+}
+
+# record KIND NAME BEFORE: the first value of a name is the one to go back to.
+record() {
+    CHANGED=yes
+    open_journal
+    grep -qF "$1$TAB$2$TAB" "$JOURNAL" && return 0
+    printf '%s\t%s\t%s\n' "$1" "$2" "$3" >>"$JOURNAL" ||
+        fail "$JOURNAL: cannot be written, so $2 is left alone"
+}
+
+# Drops what a reboot has undone already.
+refresh_journal() {
+    [ -f "$JOURNAL" ] && [ -w "$JOURNAL" ] || return 0
+    IFS=$TAB read -r _ journal_boot <"$JOURNAL" || journal_boot=
+    [ "$journal_boot" != "$(boot_id)" ] || return 0
+    printf 'boot\t%s\n' "$(boot_id)" >"$JOURNAL.new"
+    for kind in $KINDS_THAT_OUTLIVE_A_BOOT; do
+        grep "^$kind$TAB" "$JOURNAL" >>"$JOURNAL.new"
+    done
+    if [ "$(wc -l <"$JOURNAL.new")" -gt 1 ]; then
+        mv "$JOURNAL.new" "$JOURNAL"
+    else
+        rm -f "$JOURNAL.new" "$JOURNAL"
+    fi
+}
+
+# Changes that the journal holds, the newest first.
+changes_backwards() { sed -n '2,$p' "$JOURNAL" | grep "$TAB.*$TAB" | sed '1!G;h;$!d'; }
+
+undo_file() {
+    [ -e "$1" ] || return 0
+    read_value "$1" && [ "$VALUE" = "$2" ] && return 0
+    write_value "$1" "$2" || return 1
+    say "restored $1: $2"
+}
+
+restore_journal() {
+    refresh_journal
+    if [ ! -f "$JOURNAL" ]; then
+        say "nothing to restore"
+        return 0
+    fi
+    if [ "$DRY_RUN" = yes ]; then
+        changes_backwards | while IFS=$TAB read -r kind name before; do
+            say "would restore $kind $name: $before"
+        done
+        return 0
+    fi
+    changes_backwards >"$JOURNAL.todo"
+    # Twice, for values that are only valid once another is back (a minimum above the maximum).
+    for pass in 1 2; do
+        : >"$JOURNAL.left"
+        while IFS=$TAB read -r kind name before; do
+            "undo_$kind" "$name" "$before" ||
+                printf '%s\t%s\t%s\n' "$kind" "$name" "$before" >>"$JOURNAL.left"
+        done <"$JOURNAL.todo"
+        [ -s "$JOURNAL.left" ] || break
+        [ "$pass" = 2 ] || mv "$JOURNAL.left" "$JOURNAL.todo"
+    done
+    if [ -s "$JOURNAL.left" ]; then
+        IFS=$TAB read -r kind name before <"$JOURNAL.left"
+        rm -f "$JOURNAL.todo" "$JOURNAL.left"
+        note "$name: could not be restored to '$before'; the journal is kept in $JOURNAL"
+        return 1
+    fi
+    rm -f "$JOURNAL" "$JOURNAL.todo" "$JOURNAL.left"
+}
+
+# --- one at a time -------------------------------------------------------------------------------
+
+lock() {
+    mkdir -p "$STATE_DIR" 2>/dev/null ||
+        fail "$STATE_DIR: cannot be made (run as root); nothing changed"
+    waited=0
+    until mkdir "$LOCK" 2>/dev/null; do
+        pid=
+        { IFS=$TAB read -r pid stamp <"$LOCK/pid"; } 2>/dev/null
+        # Its owner may have been killed; the journal knows what it had done. One that has not yet
+        # written its number is given a second.
+        if [ -z "$pid" ]; then
+            [ "$waited" = 0 ] || break
+        elif ! is_running "$pid" "$stamp"; then
+            break
+        fi
+        [ "$waited" -lt "${EDGEPROF_LOCK_WAIT:-10}" ] ||
+            fail "process $pid is at it already (lock $LOCK); nothing changed"
+        waited=$((waited + 1))
+        sleep 1
+    done
+    printf '%s\t%s\n' "$$" "$(start_time $$)" >"$LOCK/pid"
+    LOCKED=yes
+}
+
+unlock() {
+    [ "$LOCKED" = yes ] || return 0
+    rm -f "$LOCK/pid"
+    rmdir "$LOCK" "$STATE_DIR" 2>/dev/null
+    LOCKED=no
+}
+
+# --- watchdog ------------------------------------------------------------------------------------
+
+# Field 22 of /proc/PID/stat tells a process from a later one with the same number.
+start_time() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d ' ' -f 20; }
+
+is_running() { # PID START_TIME
+    case $(sed 's/.*) //' "/proc/$1/stat" 2>/dev/null) in
+    '' | [ZX]*) return 1 ;; # gone, or dead and not yet collected by its parent
+    esac
+    [ "$(start_time "$1")" = "$2" ]
+}
+
+# The SSH server's process for this connection: it ends when the connection does. Into VALUE.
+find_ssh_owner() {
+    owner=$$
+    while [ "$owner" -gt 1 ]; do
+        owner=$(sed -n 's/^PPid:[^0-9]*//p' "/proc/$owner/status" 2>/dev/null)
+        is_integer "$owner" || break
+        case $(cat "/proc/$owner/comm" 2>/dev/null) in
+        sshd* | dropbear*)
+            VALUE=$owner
+            return 0
+            ;;
+        esac
+    done
+    return 1
+}
+
+uptime_s() { sed 's/[. ].*//' /proc/uptime; }
+
+# Sleeps until the time is up or the owner is gone, then restores. Wakes seldom: it runs beside
+# measurements.
+watch_then_restore() { # SECONDS OWNER OWNER_START
+    deadline=$(($(uptime_s) + ${1:-0}))
+    while :; do
+        nap=${EDGEPROF_POLL:-10}
+        if [ -n "$1" ]; then
+            left=$((deadline - $(uptime_s)))
+            [ "$left" -gt 0 ] || break
+            if [ -z "$2" ] || [ "$left" -lt "$nap" ]; then nap=$left; fi
+        fi
+        if [ -n "$2" ]; then is_running "$2" "$3" || break; fi
+        sleep "$nap" &
+        wait "$!"
+    done
+    trap - TERM
+    EDGEPROF_WATCHDOG=yes exec sh "$HERE/$NAME.sh" restore
+}
+
+stop_watchdog() {
+    [ -f "$WATCHDOG" ] || return 0
+    IFS=$TAB read -r pid stamp _ <"$WATCHDOG" || pid=
+    rm -f "$WATCHDOG"
+    # The watchdog itself restores in its own process: it must not kill itself.
+    [ "${EDGEPROF_WATCHDOG:-no}" = no ] || return 0
+    [ -n "$pid" ] && is_running "$pid" "$stamp" && kill "$pid" 2>/dev/null
+    return 0
+}
+
+start_watchdog() {
+    stop_watchdog
+    [ -n "$RESTORE_AFTER$OWNER" ] || return 0
+    owner_start=
+    [ -z "$OWNER" ] || owner_start=$(start_time "$OWNER")
+    detach=
+    # A session of its own: the hang-up of the caller's terminal does not reach it.
+    command -v setsid >/dev/null 2>&1 && detach=setsid
+    EDGEPROF_ROOT=$ROOT EDGEPROF_STATE_DIR=$STATE_DIR \
+        $detach sh "$HERE/$NAME.sh" watch "$RESTORE_AFTER" "$OWNER" "$owner_start" \
+        </dev/null >/dev/null 2>&1 &
+    # setsid may fork: the watchdog itself writes its number.
+    tries=0
+    while [ ! -s "$WATCHDOG" ] && [ "$tries" -lt 50 ]; do
+        tries=$((tries + 1))
+        sleep 0.1 2>/dev/null || sleep 1
+    done
+    [ -s "$WATCHDOG" ] || {
+        because "the watchdog does not start"
+        return 1
+    }
+    say "will restore by itself${RESTORE_AFTER:+ after $RESTORE_AFTER s}${OWNER:+ when process $OWNER ends}"
+}
+
+become_watchdog() { # SECONDS OWNER OWNER_START
+    trap '' HUP
+    trap 'kill "$!" 2>/dev/null; exit 0' TERM
+    printf '%s\t%s\t%s\t%s\n' "$$" "$(start_time $$)" "$1" "$2" >"$WATCHDOG.new"
+    mv "$WATCHDOG.new" "$WATCHDOG"
+    watch_then_restore "$1" "$2" "$3"
+}
+
+# --- status --------------------------------------------------------------------------------------
+
+json_text() { printf '"%s"' "$(printf '%s' "$1" | sed 's/\\/\\\\/g; s/"/\\"/g')"; }
+
+now_of() { # KIND NAME: what stands there now, into VALUE
+    VALUE=
+    case $1 in
+    file) read_value "$2" || VALUE= ;;
+    esac
+}
+
+# {"script":..., "available":..., "prepared":..., "changes":[...], "watchdog":...}
+status_json() {
+    refresh_journal
+    printf '{"script": "%s", ' "$NAME"
+    if reason=$(available 2>&1); then
+        printf '"available": true, '
+    else
+        printf '"available": false, "reason": %s, ' "$(json_text "$reason")"
+    fi
+    if [ -f "$JOURNAL" ]; then printf '"prepared": true, '; else printf '"prepared": false, '; fi
+    if [ -f "$WATCHDOG" ]; then
+        IFS=$TAB read -r pid stamp _ <"$WATCHDOG"
+        if is_running "$pid" "$stamp"; then printf '"watchdog": %s, ' "$pid"; fi
+    fi
+    printf '"changes": ['
+    separator=
+    if [ -f "$JOURNAL" ]; then
+        changes_backwards | sed '1!G;h;$!d' | while IFS=$TAB read -r kind name before; do
+            now_of "$kind" "$name"
+            printf '%s{"kind": "%s", "name": %s, "before": %s' "$separator" "$kind" \
+                "$(json_text "$name")" "$(json_text "$before")"
+            [ -z "$VALUE" ] || printf ', "now": %s' "$(json_text "$VALUE")"
+            printf '}'
+            separator=', '
+        done
+    fi
+    printf ']}'
+}
+
+status_text() {
+    refresh_journal
+    if ! reason=$(available 2>&1); then
+        say "not for this board: $reason"
+    elif [ -f "$JOURNAL" ] && [ -z "$(changes_backwards)" ]; then
+        say "prepared; nothing had to be changed"
+    elif [ -f "$JOURNAL" ]; then
+        say "prepared; before it was:"
+        changes_backwards | while IFS=$TAB read -r kind name before; do
+            now_of "$kind" "$name"
+            say "  $kind $name: $before${VALUE:+ (now $VALUE)}"
+        done
+    else
+        say "not prepared"
+    fi
+}
+
+show_status() {
+    if [ "$JSON" = yes ]; then
+        status_json
+        printf '\n'
+    else
+        status_text
+    fi
+}
+
+# --- the command line ----------------------------------------------------------------------------
+
+common_usage() {
+    cat <<END
+  --dry-run            print what would be changed, change nothing
+  --json               print status (of what is set after it, for apply and restore) as JSON
+  --restore-after S    restore by itself after S seconds
+  --owner PID|ssh      restore by itself when that process, or this SSH connection, ends
+  -h, --help           this text
+
+Changes are saved in $STATE_DIR before they are made. EDGEPROF_ROOT sets another root folder.
+Exit status: 0 done, 1 failed or not for this board (nothing changed), 2 wrong usage.
+END
+}
+
+parse_options() {
+    ACTION=
+    while [ $# -gt 0 ]; do
+        case $1 in
+        -h | --help)
+            usage
+            exit 0
+            ;;
+        --dry-run) DRY_RUN=yes ;;
+        --json) JSON=yes ;;
+        --restore-after | --owner)
+            [ $# -ge 2 ] || wrong_usage "$1 wants a value"
+            if [ "$1" = --owner ]; then OWNER=$2; else RESTORE_AFTER=$2; fi
+            shift
+            ;;
+        apply | restore | status)
+            [ -z "$ACTION" ] || wrong_usage "one of apply, restore, status at a time"
+            ACTION=$1
+            ;;
+        *)
+            TAKEN=0
+            option "$@" || wrong_usage "unknown argument '$1'"
+            shift $((TAKEN - 1))
+            ;;
+        esac
+        shift
+    done
+    [ -n "$ACTION" ] || wrong_usage "want one of apply, restore, status"
+    [ -z "$RESTORE_AFTER" ] || is_integer "$RESTORE_AFTER" ||
+        wrong_usage "--restore-after wants seconds, not '$RESTORE_AFTER'"
+    case $OWNER in
+    '') ;;
+    ssh)
+        find_ssh_owner || fail "--owner ssh: this does not run in an SSH connection; nothing changed"
+        OWNER=$VALUE
+        ;;
+    *)
+        is_integer "$OWNER" || wrong_usage "--owner wants a process number or ssh, not '$OWNER'"
+        [ -d "/proc/$OWNER" ] || fail "--owner $OWNER: no such process; nothing changed"
+        ;;
+    esac
+}
+
+need_root() {
+    [ "${NEEDS_ROOT:-yes}" = yes ] || return 0
+    [ -n "$ROOT" ] || [ "$(id -u)" = 0 ] || fail "needs root (sudo); nothing changed"
+    [ -z "$ROOT" ] || [ -d "$ROOT" ] || fail "EDGEPROF_ROOT $ROOT: no such folder; nothing changed"
+}
+
+run_apply() {
+    reason=$(available 2>&1) || fail "$reason; nothing changed"
+    if [ "$DRY_RUN" = yes ]; then
+        apply || fail "$REASON; nothing changed"
+        return
+    fi
+    need_root
+    lock
+    trap 'unlock' EXIT
+    refresh_journal
+    open_journal
+    trap 'note "interrupted: restoring"; restore_steps; restore_journal; exit 1' INT TERM HUP
+    if ! apply || ! start_watchdog; then
+        restore_steps && restore_journal || exit 1
+        [ "$CHANGED" = yes ] || fail "$REASON; nothing changed"
+        fail "$REASON; what had been changed is restored"
+    fi
+    trap - INT TERM HUP
+    [ "$CHANGED" = yes ] || say "$NAME: already as wanted"
+}
+
+run_restore() {
+    if [ "$DRY_RUN" = yes ]; then
+        restore_journal
+        return
+    fi
+    [ -d "$STATE_DIR" ] || {
+        say "nothing to restore"
+        return 0
+    }
+    need_root
+    lock
+    trap 'unlock' EXIT
+    stop_watchdog
+    restore_steps && restore_journal
+}
+
+# setup_board.sh has steps of its own; the others have none.
+restore_steps() { :; }
+
+main() {
+    if [ "${1:-}" = watch ]; then # internal: see start_watchdog
+        become_watchdog "$2" "$3" "$4"
+    fi
+    parse_options "$@"
+    case $ACTION in
+    apply) run_apply ;;
+    restore) run_restore || exit 1 ;;
+    status) ;;
+    esac
+    if [ "$ACTION" = status ] || [ "$JSON" = yes ]; then show_status; fi
+}

@@ -1,0 +1,52 @@
+"""The kernel module that opens the cycle counter builds against Debian's arm64 kernels."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+SCRIPTS = Path(__file__).parent.parent / "firmware_scripts"
+BUILD = SCRIPTS / "virtual_board/build_module.sh"
+SOURCE = SCRIPTS / "pmu_access"
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(600),
+    pytest.mark.skipif(not BUILD.is_file(), reason="no firmware_scripts beside the tests"),
+    pytest.mark.skipif(
+        not all(map(shutil.which, ["aarch64-linux-gnu-gcc", "make", "apt-get", "dpkg-deb"])),
+        reason="needs Debian's aarch64-linux-gnu-gcc, make and apt",
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    # Package lists and headers are kept between runs where the user says where.
+    folder = os.environ.get("EDGEPROF_CACHE")
+    path = Path(folder) if folder else tmp_path_factory.mktemp("cache")
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+@pytest.mark.parametrize(("suite", "kernel"), [("bookworm", "6.1."), ("bullseye", "5.10.")])
+def test_the_module_builds_and_opens_the_cycle_counter_only(suite, kernel, cache, tmp_path):
+    module = tmp_path / "edgeprof_pmu.ko"
+    result = subprocess.run(
+        ["sh", BUILD, cache, suite, "arm64", SOURCE, module], capture_output=True, text=True
+    )
+    if result.returncode != 0 and ("Failed to fetch" in result.stderr or "apt" in result.stderr):
+        pytest.skip(f"Debian's packages cannot be had here: {result.stderr.splitlines()[-1]}")
+    assert result.returncode == 0, result.stderr
+    assert f"vermagic={kernel}".encode() in module.read_bytes()
+    code = subprocess.run(
+        ["aarch64-linux-gnu-objdump", "-d", module], capture_output=True, text=True, check=True
+    ).stdout
+    for register in ("pmuserenr_el0", "pmcntenset_el0", "pmcntenclr_el0", "pmcr_el0"):
+        assert f"msr\t{register}" in code
+    # PMUSERENR_EL0.CR is bit 2; bit 0 (EN) would let user space write every counter.
+    assert "#0x4" in code
+    assert "#0x5" not in code
+    assert not list(SOURCE.glob("*.o")), "the build must not write into the source folder"

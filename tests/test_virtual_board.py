@@ -1,0 +1,176 @@
+"""An emulated board that counts exactly: the board program's counters, asserted to the instruction.
+
+QEMU's -icount makes time and cycle counts follow from the executed instructions: a known loop reads
+the same number on every run. That proves the counter code, not the speed of any ARM processor.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from virtual_board import Board, edgeprof_command, exact_count, start_board, stop_board
+
+from edgeprof.spaces import get_space
+from edgeprof.subnet import write_subnets
+
+pytestmark = [pytest.mark.board, pytest.mark.timeout(900)]
+
+
+@pytest.fixture(scope="module")
+def exact_board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Board]:
+    folder = tmp_path_factory.mktemp("exact")
+    try:
+        yield start_board(folder, "--exact")
+    finally:
+        stop_board(folder)
+
+
+@pytest.mark.parametrize("user_access", [1, 0], ids=["user_page", "read"])
+def test_loops_of_known_length_read_exact_cycles(exact_board: Board, user_access: int) -> None:
+    exact_board.set_kernel(paranoid=1, user_access=user_access)
+    counts = {}
+    for loop in (1, 1_000, 1_000_000):
+        report = exact_board.counters(loop, user="pi")
+        wanted = "user_page" if user_access else "read"
+        assert report["by_name"]["cpu_cycles"]["access"] == wanted
+        counts[loop] = exact_count(report, "cpu_cycles")
+    # Two instructions an iteration, and the same overhead around every loop.
+    assert counts[1_000] - counts[1] == 2 * 999
+    assert counts[1_000_000] - counts[1] == 2 * 999_999
+    assert counts[1] > 2
+
+
+def test_cycles_and_instructions_agree(exact_board: Board) -> None:
+    exact_board.set_kernel(paranoid=1, user_access=1)
+    for loop in (1, 1_000, 1_000_000):
+        report = exact_board.counters(loop)
+        cycles = exact_count(report, "cpu_cycles")
+        instructions = exact_count(report, "instructions")
+        # Each is read by instructions that the other counts: they differ by those few.
+        assert abs(cycles - instructions) <= 64
+
+
+def test_generic_timer_agrees_with_the_cycles(exact_board: Board) -> None:
+    exact_board.set_kernel(paranoid=1, user_access=1)
+    report = exact_board.counters(1_000_000)
+    timer = report["by_name"]["arm_generic_timer"]
+    cycles = exact_count(report, "cpu_cycles")
+    # One instruction is one nanosecond; the timer counts at 62.5 MHz: ticks of 16 ns. The least
+    # of the repeats is one that no timer interrupt fell into (cycles leave the kernel out).
+    assert timer["resolution_ns"] == pytest.approx(16, rel=0.01)
+    assert timer["min"] == pytest.approx(2 * 1_000_000 / 16, abs=2)
+    assert timer["min"] == pytest.approx(cycles / 16, rel=1e-3)
+    raw = report["by_name"]["clock_monotonic_raw"]
+    assert raw["min"] == pytest.approx(cycles, rel=1e-3)
+
+
+def test_counter_is_never_zero_when_user_access_is_switched_off_while_it_is_open(
+    exact_board: Board,
+) -> None:
+    """The page goes on saying that user space may read; its index is 0 then."""
+    exact_board.set_kernel(paranoid=1, user_access=0)
+    report = exact_board.counters(1_000)
+    assert report["by_name"]["cpu_cycles"]["min"] >= 2_000
+
+
+def test_counter_that_the_kernel_forbids_is_absent_with_the_reason(exact_board: Board) -> None:
+    exact_board.set_kernel(paranoid=3, user_access=1)
+    report = exact_board.counters(1_000, user="pi")
+    assert "cpu_cycles" not in report["by_name"]
+    assert "perf_event_paranoid" in report["absent"]["cpu_cycles"]
+    assert report["by_name"]["arm_generic_timer"]["median"] > 0
+
+
+# Opens more events than the processor has counters, on every processor, and holds them.
+CROWD = """
+import ctypes, struct, sys, time
+libc = ctypes.CDLL(None, use_errno=True)
+attributes = ctypes.create_string_buffer(struct.pack("<IIQ", 0, 128, 0), 128)
+for cpu in range(int(sys.argv[1])):
+    for _ in range(12):
+        assert libc.syscall(241, attributes, -1, cpu, -1, 0) >= 0
+print("held", flush=True)
+time.sleep(600)
+"""
+
+
+def test_counter_that_must_share_the_processor_is_never_zero_or_low_unnoticed(
+    exact_board: Board,
+) -> None:
+    exact_board.set_kernel(paranoid=-1, user_access=1)
+    crowd = exact_board.run(
+        f"cat >/tmp/crowd.py <<'END'\n{CROWD}\nEND\n"
+        "setsid python3 /tmp/crowd.py 1 >/tmp/crowd.log 2>&1 </dev/null & echo $!; "
+        "while ! grep -q held /tmp/crowd.log; do sleep 0.1; done"
+    ).split()[0]
+    try:
+        report = exact_board.counters(1_000_000)
+    finally:
+        exact_board.run(f"kill {crowd}")
+    for name in ("cpu_cycles", "instructions"):
+        if name in report["absent"]:
+            assert report["absent"][name]
+            continue
+        reading = report["by_name"][name]
+        exact = reading["min"] == reading["max"] and reading["median"] > 2_000_000
+        assert exact or reading["running_share"] < 1, reading
+
+
+def test_board_is_checked_profiled_and_restored_by_the_normal_commands(
+    exact_board: Board, tmp_path: Path
+) -> None:
+    """Program and library are deployed over SSH; the board has no Python package of ours."""
+    boards = exact_board.folder / "boards.yaml"
+    checked = edgeprof_command("boards", "check", "--boards", boards)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert "aarch64" in checked.stdout
+
+    store = tmp_path / "rack.db"
+    arguments = ["--space", "ofa-mbv3-w1.0", "-n", 2, "--resolutions", 128, "--max-secs", 1]
+    profiled = edgeprof_command("profile", *arguments, "--boards", boards, "--store", store)
+    assert profiled.returncode == 0, profiled.stdout + profiled.stderr
+    exported = edgeprof_command("dataset", "export", store, "-o", tmp_path / "rows.csv")
+    assert exported.returncode == 0, exported.stderr
+    rows = (tmp_path / "rows.csv").read_text(encoding="utf-8").splitlines()
+    assert len(rows) == 1 + 2
+    assert "virtual-cortex-a72-exact" in rows[1]
+
+    restored = edgeprof_command("boards", "restore", "--boards", boards)
+    assert restored.returncode == 0, restored.stdout + restored.stderr
+
+
+class AdditiveTeacher:
+    """A latency that is a sum over the choices."""
+
+    space = "ofa-mbv3-w1.0"
+    device = "teacher"
+
+    def predict_codes(self, codes: np.ndarray) -> np.ndarray:
+        return 3 + 0.1 * codes.sum(axis=1)
+
+
+def test_board_predicts_with_a_shipped_predictor(exact_board: Board, tmp_path: Path) -> None:
+    from edgeprof.predictors.distil import distil
+
+    space = get_space("ofa-mbv3-w1.0")
+    student = distil(AdditiveTeacher(), space, seed=1, n_unlabelled=500)
+    student.save(tmp_path / "p.edgp")
+    write_subnets(tmp_path / "s.jsonl", space.sample(5, np.random.default_rng(1)))
+    files = [tmp_path / "p.edgp", tmp_path / "s.jsonl"]
+    here = edgeprof_command("predict", *files)
+    codes = edgeprof_command("predict", *files, "--codes")
+    assert here.returncode == codes.returncode == 0, here.stderr + codes.stderr
+    exact_board.put(tmp_path / "p.edgp", "/tmp/p.edgp")
+    (tmp_path / "codes").write_text(codes.stdout, encoding="utf-8")
+    exact_board.put(tmp_path / "codes", "/tmp/codes")
+    there = exact_board.run("/usr/local/bin/edgeprof-harness predict /tmp/p.edgp </tmp/codes")
+    latencies = [
+        [json.loads(line)["latency_ms"] for line in text.splitlines()]
+        for text in (here.stdout, there)
+    ]
+    assert len(latencies[0]) == 5
+    np.testing.assert_allclose(latencies[1], latencies[0], rtol=1e-6)

