@@ -1,0 +1,239 @@
+"""Accuracy models made by edgeprof: fitted from measured accuracies, or distilled to be small.
+
+Owns: the rows of measured top-1, and how the latency machinery learns them: the same Gaussian
+process (``.host.npz``) and the same compact form (``.edgp``). Such a file names ``accuracy`` as
+its device, so that none is taken for a latency predictor.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from edgeprof.accuracy.base import ACCURACY_DEVICE, Accuracies, AccuracyModel
+from edgeprof.dataset import Dataset
+from edgeprof.errors import DatasetError, InvalidSubnet, PredictorFormatError, SearchError
+from edgeprof.predictors import load_predictor
+from edgeprof.predictors.base import Latencies, LatencyPredictor
+from edgeprof.predictors.compact import CompactPredictor
+from edgeprof.predictors.distil import distil
+from edgeprof.predictors.gp import HostModel
+from edgeprof.predictors.host_file import save_host
+from edgeprof.spaces.base import Codes, SearchSpace
+from edgeprof.subnet import Subnet
+
+_COLUMNS = ("space", "resolution", "ks", "e", "d", "top1")
+_CHECKED_ROWS = 4000
+_FLOAT32 = 4
+
+
+class FittedAccuracy:
+    """A Gaussian process or an ``.edgp`` asked for accuracies."""
+
+    is_proxy = False
+
+    def __init__(
+        self, predictor: LatencyPredictor, resolutions: tuple[int, ...], *, name: str
+    ) -> None:
+        self.name = name
+        self.resolutions = resolutions
+        self._predictor = predictor
+
+    def predict_codes(self, codes: Codes) -> Accuracies:
+        """See ``AccuracyModel``."""
+        return self._predictor.predict_codes(codes)
+
+
+def load_fitted(path: Path, space: SearchSpace) -> FittedAccuracy:
+    """Load what ``fit_accuracy`` or ``compact_accuracy`` wrote.
+
+    Raises:
+        PredictorFormatError: if it is no such file, predicts latency, or is of another space.
+    """
+    predictor = load_predictor(path)
+    if predictor.device != ACCURACY_DEVICE:
+        raise PredictorFormatError(
+            f"{path}: predicts the latency of {predictor.device}, no accuracy; "
+            f"`edgeprof accuracy` makes accuracy models"
+        )
+    if predictor.space != space.id:
+        raise PredictorFormatError(
+            f"{path}: is an accuracy model of space {predictor.space}, want {space.id}"
+        )
+    provenance: Mapping[str, object] = getattr(predictor, "provenance", {})
+    known = provenance.get("resolutions")
+    resolutions = tuple(known) if isinstance(known, list) else space.resolutions
+    return FittedAccuracy(predictor, resolutions, name=path.name)
+
+
+# --- fitting ------------------------------------------------------------------------------------
+
+
+def fit_accuracy(path: Path, output: Path, *, seed: int = 0) -> Dataset:
+    """Fit an accuracy model to a CSV of measured subnets and write it (``.host.npz``).
+
+    Args:
+        path: columns ``space,resolution,ks,e,d,top1`` (lists as JSON, top-1 as a fraction).
+        output: the file to write.
+        seed: of the fit.
+
+    Returns:
+        The rows it learned from, top-1 in the place of latencies.
+
+    Raises:
+        DatasetError: naming the line that cannot be learned from.
+    """
+    data = read_accuracies(path)
+    save_host(output, HostModel.fit(data, seed=seed))
+    return data
+
+
+def read_accuracies(path: Path) -> Dataset:
+    """Read measured top-1 accuracies; see ``fit_accuracy``."""
+    opened = gzip.open if path.suffix == ".gz" else open
+    subnets: list[Subnet] = []
+    values: list[float] = []
+    try:
+        with opened(path, "rt", encoding="utf-8", newline="") as stream:
+            reader = csv.DictReader(stream)
+            missing = [name for name in _COLUMNS if name not in (reader.fieldnames or ())]
+            if missing:
+                raise DatasetError(
+                    f"{path}: lacks column {missing[0]!r}; want {','.join(_COLUMNS)}"
+                )
+            for row in reader:
+                subnet, top1 = _parse_row(row, f"{path}, line {reader.line_num}")
+                subnets.append(subnet)
+                values.append(top1)
+    except OSError as error:
+        raise DatasetError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except (UnicodeDecodeError, EOFError, csv.Error) as error:
+        raise DatasetError(f"{path}: is no complete CSV file: {error}") from error
+    if not subnets:
+        raise DatasetError(f"{path}: holds no rows")
+    spaces = sorted({subnet.space for subnet in subnets})
+    if len(spaces) > 1:
+        raise DatasetError(f"{path}: rows of spaces {', '.join(spaces)}; learn from one")
+    from edgeprof.spaces import get_space
+
+    return Dataset(
+        spaces[0],
+        ACCURACY_DEVICE,
+        tuple(subnets),
+        get_space(spaces[0]).encode(subnets),
+        np.array(values),
+        np.arange(len(values)),
+        str(path),
+    )
+
+
+def _parse_row(row: Mapping[str, str], place: str) -> tuple[Subnet, float]:
+    try:
+        top1 = float(row["top1"])
+    except (TypeError, ValueError):
+        top1 = float("nan")
+    if not 0 < top1 <= 1:
+        raise DatasetError(
+            f"{place}, column top1: {row['top1']!r}, want a fraction above 0 and up to 1"
+        )
+    try:
+        lists = {name: json.loads(row[name] or "") for name in ("ks", "e", "d")}
+        subnet = Subnet.from_dict({"space": row["space"], **lists, "r": int(row["resolution"])})
+    except (TypeError, ValueError, InvalidSubnet) as error:
+        raise DatasetError(f"{place}: is no subnet: {error}") from error
+    return subnet, top1
+
+
+# --- distilling ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class CompactReport:
+    """How well the small form repeats its model, on subnets it was not fitted to.
+
+    Attributes:
+        n: subnets compared.
+        rmse: root mean square difference of top-1 (fraction).
+        largest: largest difference.
+        file_bytes: size of the file.
+    """
+
+    n: int
+    rmse: float
+    largest: float
+    file_bytes: int
+
+
+class _Teacher:
+    """An accuracy model as the distillation wants it; resolutions unknown to it are rounded."""
+
+    device = ACCURACY_DEVICE
+
+    def __init__(self, model: AccuracyModel, space: SearchSpace) -> None:
+        self.space = space.id
+        self._space = space
+        self._model = model
+        known = np.array(model.resolutions)
+        self._nearest = np.array(
+            [
+                space.resolutions.index(int(known[np.abs(known - r).argmin()]))
+                for r in space.resolutions
+            ],
+            dtype=np.uint8,
+        )
+
+    def predict(self, subnets: Sequence[Subnet]) -> Latencies:
+        return self.predict_codes(self._space.encode(subnets))
+
+    def predict_codes(self, codes: Codes) -> Latencies:
+        rounded = codes.copy()
+        rounded[:, -1] = self._nearest[codes[:, -1]]
+        return self._model.predict_codes(rounded)
+
+
+def compact_accuracy(
+    model: AccuracyModel,
+    space: SearchSpace,
+    output: Path,
+    *,
+    seed: int = 0,
+    progress: Callable[[int], object] | None = None,
+) -> CompactReport:
+    """Distil an accuracy model into an ``.edgp`` file for searches at full speed.
+
+    Args:
+        model: any but the proxy.
+        space: the space that will be searched.
+        output: the file to write.
+        seed: of the subnets it is fitted to and compared on.
+        progress: called with steps as they are done, ``distil.N_STEPS`` in all.
+
+    Raises:
+        SearchError: for a proxy, which must stay labelled as one.
+    """
+    if model.is_proxy:
+        raise SearchError(f"{model.name} is no accuracy model; there is nothing to make compact")
+    student = distil(
+        _Teacher(model, space), space, seed=seed, value_bytes=_FLOAT32, progress=progress
+    )
+    rows = space.sample_codes(_CHECKED_ROWS, np.random.default_rng(seed + 1), model.resolutions)
+    difference = student.predict_codes(rows) - model.predict_codes(rows)
+    rmse = float(np.sqrt(np.mean(difference**2)))
+    provenance: dict[str, object] = {
+        "kind": "accuracy",
+        "model": model.name,
+        "resolutions": list(model.resolutions),
+        "rmse": rmse,
+        "n": _CHECKED_ROWS,
+    }
+    written: CompactPredictor = student.with_provenance(provenance)
+    written.save(output)
+    return CompactReport(
+        _CHECKED_ROWS, rmse, float(np.abs(difference).max()), output.stat().st_size
+    )

@@ -1,0 +1,85 @@
+"""The search that uses the structure of a space: climb, recombine, climb.
+
+Owns: where climbs begin and when it ends. Evolution moves one mutation at a time and needs tens
+of thousands of evaluations; a climb sees all single changes at once and solves for the best
+combination of them. Climbs from a few plain subnets at each resolution give the parents; children
+of two of them are climbed from in turn.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeprof.search.local import climb
+from edgeprof.search.options import SearchOptions
+from edgeprof.search.problem import Problem
+from edgeprof.spaces.structure import start_rows
+
+MIN_EVALUATIONS = 4000
+"""Below this, a handful of climbs is all there would be, and evolution does better."""
+
+_FIRST_ROUNDS = 2
+_PARENTS = 5
+_PATIENCE = 3
+
+_Reached = tuple[float, NDArray[np.uint8]]
+
+
+def guided_search(problem: Problem, rng: np.random.Generator, options: SearchOptions) -> float:
+    """Search; what is found is remembered by the problem.
+
+    Returns:
+        The best score before recombination.
+
+    Raises:
+        OutOfEvaluations: if those allowed are used up before.
+    """
+    reached: list[_Reached] = []
+    for index in problem.resolution_indices:
+        for row in start_rows(problem.space, index):
+            _climb_from(problem, row, reached, _FIRST_ROUNDS)
+    for _, row in _parents(reached):
+        _climb_from(problem, row, reached)
+    before = max((score for score, _ in reached), default=-np.inf)
+    idle = 0
+    while reached and idle < (_PATIENCE if options.patience is None else options.patience):
+        parents = _parents(reached)
+        best = parents[0][0]
+        _climb_from(problem, _child(problem, parents, rng, options), reached)
+        idle = 0 if max(score for score, _ in reached) > best else idle + 1
+    return before
+
+
+def _climb_from(
+    problem: Problem, row: NDArray[np.uint8], reached: list[_Reached], rounds: int | None = None
+) -> None:
+    result = climb(problem, row, rounds)
+    if result is not None:
+        reached.append((result[1], result[0]))
+
+
+def _parents(reached: list[_Reached]) -> list[_Reached]:
+    """Return the best distinct rows reached, best first."""
+    distinct = {row.tobytes(): (score, row) for score, row in reached}
+    return sorted(distinct.values(), key=lambda item: (-item[0], item[1].tobytes()))[:_PARENTS]
+
+
+def _child(
+    problem: Problem, parents: list[_Reached], rng: np.random.Generator, options: SearchOptions
+) -> NDArray[np.uint8]:
+    """Cross two parents; a lone parent has a mutant."""
+    space = problem.space
+    if len(parents) == 1:
+        children = space.mutate(
+            parents[0][1][None],
+            rng,
+            options.mutation_probability,
+            options.resolution_mutation_probability,
+            problem.resolutions,
+        )
+    else:
+        first, second = rng.choice(len(parents), size=2, replace=False)
+        children = space.crossover(parents[first][1][None], parents[second][1][None], rng)
+    child: NDArray[np.uint8] = children[0]
+    return child

@@ -1,0 +1,111 @@
+"""Latency sources, limits and places to measure on, as the command line gives them.
+
+Owns: how names become the objects that a search takes.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+from edgeprof.errors import SearchError
+from edgeprof.jobs import ProfileSettings
+from edgeprof.predictors import load_predictor
+from edgeprof.predictors.base import LatencyPredictor
+from edgeprof.search.constraints import (
+    Constraint,
+    latency_constraint,
+    macs_constraint,
+    model_bytes_constraint,
+    parameters_constraint,
+)
+from edgeprof.search.verify import Measure, Profile, measure_through
+from edgeprof.spaces.base import SearchSpace
+
+LOCAL = "local"
+"""The place to measure on that is this machine."""
+
+
+def load_latency(source: Path, space_id: str | None = None) -> LatencyPredictor:
+    """Load a latency source: an ``.edgp``, a ``.host.npz`` or a folder of lookup tables.
+
+    Args:
+        source: the file or folder.
+        space_id: the space, where the source does not name one (lookup tables); else it must be
+            that of the source.
+
+    Raises:
+        SearchError: if the space is missing or another one.
+        PredictorFormatError: if it is no latency source.
+    """
+    predictor = load_predictor(source, space=space_id)
+    if space_id is not None and predictor.space != space_id:
+        raise SearchError(f"{source}: is a predictor of space {predictor.space}, want {space_id}")
+    return predictor
+
+
+def further_limits(
+    space: SearchSpace,
+    *,
+    latency_ms: Sequence[tuple[Path, float]] = (),
+    macs: float | None = None,
+    parameters: float | None = None,
+    model_bytes: float | None = None,
+    precision: str = "fp32",
+) -> list[Constraint]:
+    """Return the limits beside the budget; those not given are not limited."""
+    limits = [
+        latency_constraint(load_latency(source, space.id), limit_ms, space)
+        for source, limit_ms in latency_ms
+    ]
+    if macs is not None:
+        limits.append(macs_constraint(space, macs))
+    if parameters is not None:
+        limits.append(parameters_constraint(space, parameters))
+    if model_bytes is not None:
+        limits.append(model_bytes_constraint(space, model_bytes, precision=precision))
+    return limits
+
+
+@contextmanager
+def measuring_on(place: str, inventory: Path | None = None) -> Iterator[Measure]:
+    """Give the function that measures subnets at a place while the block runs.
+
+    Args:
+        place: ``local``, or the name of a board.
+        inventory: the ``boards.yaml`` that has the board.
+
+    Raises:
+        SearchError: for a board without an inventory.
+        BoardSetupError: if the inventory does not have it, or its entry is wrong.
+    """
+    if place != LOCAL and inventory is None:
+        raise SearchError(f"cannot verify on {place!r}: give --boards, or {LOCAL!r} for here")
+    with tempfile.TemporaryDirectory(prefix="edgeprof-verify-") as name:
+        folder = Path(name)
+        models = folder / "models"
+        if inventory is None:
+            profile = _profile_here(models)
+        else:
+            profile = _profile_on_board(place, inventory, models)
+        yield measure_through(profile, folder / "finalists.db")
+
+
+def _profile_here(models: Path) -> Profile:
+    from edgeprof.profiling import profile_here
+
+    return partial(profile_here, device=LOCAL, settings=ProfileSettings(), models=models)
+
+
+def _profile_on_board(name: str, inventory: Path, models: Path) -> Profile:
+    from edgeprof.fleet.profile import profile_on_boards
+    from edgeprof.inventory import read_inventory
+
+    listed = read_inventory(inventory)
+    boards = listed.select([name])
+    if not boards:
+        raise listed.problems[name]
+    return partial(profile_on_boards, boards=boards, settings=ProfileSettings(), models=models)

@@ -1,0 +1,496 @@
+"""The search: budgets are kept, answers are reproducible, local optima are optima."""
+
+import json
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from stand_in_models import AdditiveLatency, CurvedAccuracy, InteractingLatency, UncertainLatency
+from stored_records import make_record
+
+from edgeprof import Subnet, get_space
+from edgeprof.cli import cli
+from edgeprof.errors import BoardUnreachable, InfeasibleBudget, InvalidSubnet, SearchError
+from edgeprof.search import (
+    Search,
+    SearchOptions,
+    latency_constraint,
+    macs_constraint,
+    measure_through,
+    model_bytes_constraint,
+    parameters_constraint,
+    search_front,
+    search_verified,
+    to_csv,
+    to_json,
+    to_subnet_lines,
+)
+from edgeprof.search.knapsack import best_combinations, picture
+from edgeprof.search.local import climb
+from edgeprof.search.pareto import crowding, front_indices, front_ranks
+from edgeprof.search.problem import Problem
+from edgeprof.spaces import known_spaces
+from edgeprof.spaces.costs import macs_cost, parameters_cost
+from edgeprof.spaces.structure import AdditiveTables, single_changes, start_rows
+from edgeprof.subnet import read_subnets
+
+SPACE = get_space("ofa-mbv3-w1.0")
+LATENCY = AdditiveLatency(SPACE)
+ACCURACY = CurvedAccuracy(SPACE)
+QUICK = {"population": 20, "generations": 10}
+
+
+def make_search(latency=LATENCY, **settings):
+    options = SearchOptions(**{**QUICK, **settings.pop("options", {})})
+    return Search(SPACE, ACCURACY, latency, options=options, **settings)
+
+
+def random_rows(n, seed=0, space=SPACE):
+    return space.sample_codes(n, np.random.default_rng(seed))
+
+
+# --- promises -----------------------------------------------------------------------------------
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    seed=st.integers(0, 2**31),
+    budget_ms=st.floats(4.0, 20.0),
+    method=st.sampled_from(["guided", "evolution"]),
+    latency=st.sampled_from([LATENCY, InteractingLatency(SPACE)]),
+)
+def test_every_result_keeps_its_budget(seed, budget_ms, method, latency):
+    search = make_search(latency, options={"method": method, "seed": seed})
+    try:
+        (result,) = search.run([budget_ms])
+    except InfeasibleBudget:
+        assert budget_ms < 5.5
+        return
+    assert result.latency_ms <= budget_ms
+    assert result.latency_ms == latency.predict([result.subnet])[0]
+    assert result.accuracy == ACCURACY.predict_codes(SPACE.encode([result.subnet]))[0]
+
+
+@pytest.mark.slow
+def test_a_thousand_small_searches_keep_their_budgets():
+    for seed in range(1000):
+        options = {"population": 10, "generations": 5, "seed": seed, "method": "evolution"}
+        budget_ms = 5.0 + seed % 13
+        (result,) = make_search(InteractingLatency(SPACE), options=options).run([budget_ms])
+        assert result.latency_ms <= budget_ms
+
+
+@pytest.mark.parametrize("method", ["guided", "evolution"])
+def test_equal_seeds_give_equal_results_whatever_else_is_asked(method):
+    options = {"method": method, "seed": 7, "max_evaluations": 6000, "generations": 30}
+    alone = make_search(options=options).run([9.0])
+    among_others = make_search(options=options).run([7.0, 9.0])
+    again = make_search(options=options).run([9.0])
+    for other in (among_others[1], again[0]):
+        assert other.subnet == alone[0].subnet
+        assert other.accuracy == alone[0].accuracy
+        assert other.evaluations == alone[0].evaluations
+        assert other.stages == alone[0].stages
+
+
+def test_a_larger_budget_or_a_smaller_limit_is_never_reported_better_than_it_is():
+    results = make_search(options={"max_evaluations": 8000}).run([7.0, 9.0, 12.0])
+    accuracies = [result.accuracy for result in results]
+    assert accuracies == sorted(accuracies)
+
+
+def test_guided_search_beats_evolution_at_no_more_evaluations():
+    evolution = {"method": "evolution", "local_search": False, "population": 100}
+    for budget_ms in (7.0, 11.0):
+        (plain,) = make_search(options={**evolution, "generations": 100}).run([budget_ms])
+        limit = {"max_evaluations": 100 * 101}
+        (guided,) = make_search(options=limit).run([budget_ms])
+        assert guided.evaluations <= 100 * 101
+        assert guided.accuracy >= plain.accuracy
+
+
+def test_local_search_reports_what_it_gained():
+    (result,) = make_search(options={"method": "evolution"}).run([8.0])
+    assert list(result.stages) == ["evolution", "local_search"]
+    assert result.stages["local_search"] >= result.stages["evolution"]
+    assert result.accuracy == pytest.approx(result.stages["local_search"])
+
+
+# --- budgets that cannot be met -------------------------------------------------------------------
+
+
+def test_an_infeasible_budget_names_the_smallest_latency_there_is():
+    smallest = SPACE.decode(start_rows(SPACE, SPACE.resolutions.index(160)))[0]
+    smallest_ms = LATENCY.predict([smallest])[0]
+    with pytest.raises(InfeasibleBudget, match="the smallest reachable is") as caught:
+        make_search().run([10.0, 1.5])
+    named_ms = float(str(caught.value).split("reachable is ")[1].split(" ms")[0])
+    assert named_ms == pytest.approx(smallest_ms, rel=1e-4)
+    assert Subnet.from_dict(caught.value.evidence["subnet"]).id == smallest.id
+    (result,) = make_search().run([named_ms])
+    assert result.subnet.id == smallest.id
+
+
+def test_limits_that_exclude_each_other_are_named_with_the_nearest_subnet():
+    limits = [parameters_constraint(SPACE, 2.5e6)]
+    with pytest.raises(InfeasibleBudget, match=r"nearest has latency.*parameters [\d]+ \(limit"):
+        make_search(limits=limits).run([8.0])
+
+
+@pytest.mark.parametrize("budget_ms", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_budget_that_is_no_positive_number_is_refused(budget_ms):
+    with pytest.raises(SearchError, match="want a number above 0"):
+        make_search().run([budget_ms])
+
+
+# --- further limits -------------------------------------------------------------------------------
+
+
+def test_all_limits_are_kept_at_once():
+    other = AdditiveLatency(SPACE, "other-board", scale=2.0)
+    limits = [
+        latency_constraint(other, 15.0, SPACE),
+        macs_constraint(SPACE, 2.4e8),
+        parameters_constraint(SPACE, 5e6),
+        model_bytes_constraint(SPACE, 4.6e6, precision="int8"),
+    ]
+    (result,) = make_search(limits=limits, options={"max_evaluations": 5000}).run([9.0])
+    network = SPACE.layers(result.subnet)
+    assert result.latency_ms <= 9.0
+    assert other.predict([result.subnet])[0] <= 15.0
+    assert network.macs <= 2.4e8
+    assert network.parameters <= 4.6e6
+    assert result.costs["MACs"] == network.macs
+    assert result.costs["parameters"] == network.parameters
+
+
+def test_confidence_keeps_the_budget_for_the_upper_bound():
+    latency = UncertainLatency(SPACE)
+    (plain,) = make_search(latency).run([9.0])
+    (sure,) = make_search(latency, confidence=0.95).run([9.0])
+    assert plain.latency_bound_ms is None
+    assert sure.latency_bound_ms <= 9.0
+    assert sure.latency_bound_ms == pytest.approx(sure.latency_ms * (1 + 1.6449 / 20), rel=1e-4)
+
+
+def test_confidence_needs_a_predictor_that_knows_its_uncertainty():
+    with pytest.raises(SearchError, match="does not know its uncertainty"):
+        make_search(confidence=0.95).run([9.0])
+    with pytest.raises(SearchError, match=r"confidence is 1\.5"):
+        make_search(UncertainLatency(SPACE), confidence=1.5).run([9.0])
+
+
+def test_a_predictor_of_another_space_is_refused():
+    other = AdditiveLatency(get_space("ofa-mbv3-w1.2"))
+    with pytest.raises(SearchError, match=r"is of space ofa-mbv3-w1\.2, the search is over"):
+        make_search(other).run([9.0])
+
+
+def test_a_resolution_that_the_accuracy_model_cannot_tell_is_refused():
+    with pytest.raises(SearchError, match="cannot tell resolution 164"):
+        make_search(resolutions=[160, 164])
+    with pytest.raises(InvalidSubnet, match="resolution 999"):
+        make_search(resolutions=[999])
+    (result,) = make_search(resolutions=[176]).run([9.0])
+    assert result.subnet.r == 176
+
+
+def test_a_source_that_contradicts_itself_is_an_error():
+    class Liar(AdditiveLatency):
+        def predict(self, subnets):
+            return 10 * super().predict(subnets)
+
+    with pytest.raises(SearchError, match="different values for one subnet"):
+        make_search(Liar(SPACE)).run([6.0])
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("population", 1),
+        ("population", 2.5),
+        ("generations", -1),
+        ("parent_ratio", 0),
+        ("mutation_ratio", 1.5),
+        ("mutation_probability", float("nan")),
+        ("seed", -1),
+        ("method", "magic"),
+        ("max_evaluations", 0),
+        ("patience", "x"),
+    ],
+)
+def test_wrong_options_are_refused_by_name(option, value):
+    with pytest.raises(SearchError, match=option):
+        SearchOptions(**{option: value})
+
+
+# --- the parts ------------------------------------------------------------------------------------
+
+
+def make_problem(latency=LATENCY, budget_ms=9.0):
+    budget = latency_constraint(latency, budget_ms, SPACE)
+    return Problem(SPACE, ACCURACY, [budget], SPACE.sampled_resolutions, 10**9)
+
+
+@settings(max_examples=5, deadline=None)
+@given(seed=st.integers(0, 2**31), additive=st.booleans())
+def test_a_climb_ends_where_no_single_change_improves(seed, additive):
+    problem = make_problem(LATENCY if additive else InteractingLatency(SPACE))
+    row, score = climb(problem, random_rows(1, seed)[0])
+    changes = single_changes(SPACE, row, problem.resolution_indices)
+    feasible = changes[problem.feasible(changes)]
+    assert problem.feasible(row[None])[0]
+    assert problem.scores(feasible, np.ones(len(feasible), dtype=bool)).max() <= score
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 2**31), space_id=st.sampled_from(known_spaces()))
+def test_single_changes_are_subnets_of_the_space_and_each_other_than_the_row(seed, space_id):
+    space = get_space(space_id)
+    row = random_rows(1, seed, space)[0]
+    changes = single_changes(space, row, [0, int(row[-1])])
+    np.testing.assert_array_equal(space.encode(space.decode(changes)), changes)
+    assert len(np.unique(changes, axis=0)) == len(changes)
+    assert not (changes == row).all(axis=1).any()
+
+
+def test_single_changes_try_every_code_of_every_kept_slot():
+    row = start_rows(SPACE, 0)[2]  # everything at its largest: 20 slots of 9 codes, depth 4
+    changes = single_changes(SPACE, row, [0, 8])
+    codes, depths, resolutions = 20 * 8, 5 * 2, 1
+    assert len(changes) == codes + depths + resolutions
+
+
+def test_combinations_are_optimal_where_everything_adds_up():
+    """Against all combinations of two free stages, the others held by a tight budget."""
+
+    class AdditiveAccuracy(CurvedAccuracy):
+        def predict_codes(self, codes):
+            slots = np.arange(codes.shape[1] - 1)
+            return np.abs(self._bumps)[slots[None], codes[:, :-1]].sum(axis=1)
+
+    budget = latency_constraint(LATENCY, 8.0, SPACE)
+    accuracy = AdditiveAccuracy(SPACE)
+    problem = Problem(SPACE, accuracy, [budget], (192,), 10**9)
+    view = picture(problem, start_rows(SPACE, SPACE.resolutions.index(192))[1])
+    rows = best_combinations(problem, view, np.zeros(1), np.ones(1), 20)
+    rows = rows[problem.feasible(rows)]
+    best = accuracy.predict_codes(rows).max()
+    pool = SPACE.sample_codes(20_000, np.random.default_rng(0), [192])
+    pool = pool[problem.feasible(pool)]
+    assert best >= accuracy.predict_codes(pool).max()
+    # No feasible single change of the best row gains more than the width of a bin allows.
+    changes = single_changes(SPACE, rows[accuracy.predict_codes(rows).argmax()], [])
+    changes = changes[problem.feasible(changes)]
+    assert accuracy.predict_codes(changes).max() <= best + 0.05 * abs(best)
+
+
+@pytest.mark.parametrize("space_id", known_spaces())
+def test_every_space_can_be_searched(space_id):
+    space = get_space(space_id)
+    latency = AdditiveLatency(space)
+    budget_ms = float(np.median(latency.predict_codes(random_rows(50, space=space))))
+    search = Search(space, CurvedAccuracy(space), latency, options=SearchOptions(**QUICK))
+    (result,) = search.run([budget_ms])
+    assert result.latency_ms <= budget_ms
+    with pytest.raises(InfeasibleBudget):
+        search.run([1.01])
+
+
+@pytest.mark.parametrize("space_id", known_spaces())
+def test_tabulated_costs_are_those_of_the_layer_lists(space_id):
+    space = get_space(space_id)
+    codes = space.sample_codes(30, np.random.default_rng(2))
+    networks = [space.layers(subnet) for subnet in space.decode(codes)]
+    np.testing.assert_array_equal(macs_cost(space)(codes), [n.macs for n in networks])
+    np.testing.assert_array_equal(parameters_cost(space)(codes), [n.parameters for n in networks])
+
+
+def test_tables_know_whether_a_cost_is_a_sum():
+    indices = [int(i) for i in SPACE.resolution_indices(None)]
+    assert AdditiveTables.fit(SPACE, LATENCY.predict_codes, indices).exact
+    assert not AdditiveTables.fit(SPACE, InteractingLatency(SPACE).predict_codes, indices).exact
+
+
+points = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=1, max_size=40)
+
+
+@given(points)
+def test_the_front_is_what_no_point_dominates(values):
+    costs, scores = np.array(values, dtype=float).T
+    front = front_indices(costs, scores)
+    ranks = front_ranks(costs, scores)
+    for i, (cost, score) in enumerate(values):
+        dominated = any(c <= cost and s >= score and (c, s) != (cost, score) for c, s in values)
+        on_front = (cost, score) in {values[j] for j in front}
+        assert on_front == (not dominated)
+        assert ranks[i] >= dominated
+    assert (np.diff(costs[front]) > 0).all()
+    assert (np.diff(scores[front]) > 0).all()
+
+
+def test_the_ends_of_a_front_are_lonely():
+    lonely = crowding(np.array([1.0, 2.0, 2.1, 5.0]), np.array([1.0, 2.0, 2.1, 3.0]))
+    assert np.isinf(lonely[[0, 3]]).all()
+    assert lonely[2] > 0
+
+
+def test_the_pareto_front_holds_no_dominated_subnet_and_both_ends():
+    search = make_search(options={"population": 50, "max_evaluations": 5000})
+    front = search_front(search, n_budgets=4)
+    latencies = [result.latency_ms for result in front]
+    accuracies = [result.accuracy for result in front]
+    assert latencies == sorted(set(latencies))
+    assert accuracies == sorted(set(accuracies))
+    with pytest.raises(InfeasibleBudget) as caught:
+        search.run([1.5])
+    assert front[0].subnet.id == Subnet.from_dict(caught.value.evidence["subnet"]).id
+    (best,) = search.run([1e6])
+    assert accuracies[-1] >= best.accuracy
+    assert len(front) > 20
+
+
+# --- verification ---------------------------------------------------------------------------------
+
+
+def test_the_most_accurate_finalist_measured_within_the_budget_wins():
+    asked = []
+
+    def measure(subnets):
+        asked.append(list(subnets))
+        return [1.1 * value for value in LATENCY.predict(subnets)]  # ten percent slower
+
+    search = make_search(options={"max_evaluations": 5000})
+    (result,) = search_verified(search, [9.0], measure, 8)
+    assert len(asked[0]) == 8
+    assert result.measured_ms <= 9.0
+    assert result.latency_ms == pytest.approx(result.measured_ms / 1.1)
+    (unverified,) = search.run([9.0])
+    assert result.accuracy < unverified.accuracy
+
+
+def test_finalists_that_are_all_too_slow_are_an_error_that_names_the_fastest():
+    def measure(subnets):
+        return [20.0 + i for i, _ in enumerate(subnets)]
+
+    with pytest.raises(InfeasibleBudget, match=r"none of 3 finalists.*fastest took 20 ms"):
+        search_verified(make_search(options={"max_evaluations": 5000}), [9.0], measure, 3)
+
+
+def test_finalists_are_measured_as_bulk_runs_measure(tmp_path):
+    asked = []
+
+    def profile(subnets, store):
+        asked.extend(subnets)
+        rng = np.random.default_rng(0)
+        for subnet, latency_ms in zip(subnets, LATENCY.predict(subnets), strict=True):
+            record = make_record(latency_ms, rng)
+            store.append(record, job_key=subnet.id, device="here", subnet=subnet)
+
+    measure = measure_through(profile, tmp_path / "finalists.db")
+    search = make_search(options={"max_evaluations": 5000})
+    (result,) = search_verified(search, [9.0], measure, 3)
+    assert len(asked) == 3
+    assert result.measured_ms == pytest.approx(result.latency_ms, rel=0.01)
+
+
+def test_a_finalist_that_cannot_be_measured_is_its_own_error(tmp_path):
+    def profile(subnets, store):
+        error = {"kind": "BoardUnreachable", "message": "rpi4: no answer", "transient": True}
+        record = {"record_version": 1, "error": error}
+        store.append_failure(record, job_key="x", device="rpi4", subnet=subnets[0])
+
+    measure = measure_through(profile, tmp_path / "finalists.db")
+    with pytest.raises(BoardUnreachable, match="rpi4: no answer"):
+        measure(SPACE.sample(1, np.random.default_rng(0)))
+
+
+# --- written forms and the command line -----------------------------------------------------------
+
+
+def test_results_are_written_as_json_csv_and_ofas_dicts(tmp_path):
+    results = make_search().run([8.0, 9.0])
+    listed = json.loads(to_json(results))
+    assert {"budget_ms", "latency_ms", "accuracy", "subnet", "evaluations", "seconds"} <= set(
+        listed[0]
+    )
+    assert [Subnet.from_dict(item["subnet"]) for item in listed] == [r.subnet for r in results]
+    (tmp_path / "best.jsonl").write_text(to_subnet_lines(results))
+    assert read_subnets(tmp_path / "best.jsonl") == [r.subnet for r in results]
+    header, first, _ = to_csv(results).splitlines()
+    assert header.startswith("budget_ms,latency_ms,accuracy,space,resolution,ks,e,d")
+    assert first.startswith(f"8.0,{results[0].latency_ms}")
+
+
+@pytest.fixture(scope="module")
+def edgp(tmp_path_factory):
+    from edgeprof.predictors.distil import fit_student
+
+    rng = np.random.default_rng(0)
+    codes = SPACE.sample_codes(3000, rng, SPACE.resolutions)
+    path = tmp_path_factory.mktemp("edgp") / "board.edgp"
+    fit_student("board", SPACE, codes, LATENCY.predict_codes(codes), rng).save(path)
+    return path
+
+
+def invoke(*arguments):
+    return CliRunner().invoke(cli, ["search", *map(str, arguments)])
+
+
+def test_search_from_the_command_line(edgp, tmp_path):
+    output = tmp_path / "best.jsonl"
+    quick = ("--population", 20, "--generations", 5, "--seed", 3)
+    result = invoke(
+        "--latency", edgp, "--accuracy", "capacity-proxy", "--budget-ms", "8,10", *quick,
+        "-o", output, "--json",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    listed = json.loads(result.output)
+    assert [item["budget_ms"] for item in listed] == [8.0, 10.0]
+    assert all(item["latency_ms"] <= item["budget_ms"] for item in listed)
+    assert all(item["accuracy_is_proxy"] for item in listed)
+    assert len(read_subnets(output)) == 2
+
+
+def test_people_see_that_a_proxy_is_a_proxy(edgp):
+    quick = ("--population", 20, "--generations", 5)
+    result = invoke("--latency", edgp, "--accuracy", "capacity-proxy", "--budget-ms", "8", *quick)
+    assert "proxy" in result.output
+    assert "not an accuracy" in result.output
+    assert "top-1" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (("--budget-ms", "abc"), 2, "'abc' is no list of milliseconds"),
+        (("--budget-ms", ""), 2, "is no list of milliseconds"),
+        ((), 2, "Missing option '--budget-ms'"),
+        (("--budget-ms", "5,6", "--pareto"), 2, "--pareto takes one budget at most"),
+        (("--budget-ms", "9", "--also-latency", "x"), 2, "want SOURCE=MS"),
+    ],
+)
+def test_wrong_usage_is_told(edgp, arguments, status, message):
+    result = invoke("--latency", edgp, "--accuracy", "capacity-proxy", *arguments)
+    assert result.exit_code == status
+    assert message in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        (("--budget-ms", "0"), SearchError, "want a number above 0"),
+        (("--budget-ms", "1.5"), InfeasibleBudget, "the smallest reachable is"),
+        (("--budget-ms", "9", "--space", "ofa-mbv3-w1.2"), SearchError, "is a predictor of space"),
+        (("--budget-ms", "9", "--confidence", "0.9"), SearchError, "uncertainty"),
+        (("--budget-ms", "9", "--population", "1"), SearchError, "population"),
+        (("--budget-ms", "9", "--verify-on", "moon"), SearchError, "moon"),
+    ],
+)
+def test_bad_input_is_one_line(edgp, arguments, error, message):
+    result = invoke("--latency", edgp, "--accuracy", "capacity-proxy", *arguments)
+    assert isinstance(result.exception, error)
+    assert message in str(result.exception)
+    assert "\n" not in str(result.exception)
