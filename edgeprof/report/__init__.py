@@ -1,0 +1,115 @@
+"""The report: one HTML page about stores, predictors and searches.
+
+Owns: which parts stand in it and in which order: what needs attention first, then what was
+measured, how well it is predicted, and what was found with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+
+from edgeprof.files import atomic_write
+from edgeprof.predictors.base import LatencyPredictor
+from edgeprof.report.data import Device, evaluate_predictors, read_results, read_stores
+from edgeprof.report.figure import Figure
+from edgeprof.report.page import render_page
+from edgeprof.report.png import write_png
+from edgeprof.report.sections import (
+    boards_figure,
+    front_figure,
+    latency_figure,
+    learning_curve_figure,
+    prediction_figures,
+    spread_figure,
+)
+from edgeprof.report.tables import (
+    Table,
+    device_table,
+    findings_table,
+    headline,
+    predictor_table,
+    warnings_table,
+)
+
+__all__ = ["Report", "write_report"]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was written.
+
+    Attributes:
+        path: the page.
+        figure_ids: the plots in it.
+        png_paths: the plots as files, where asked for.
+    """
+
+    path: Path
+    figure_ids: tuple[str, ...]
+    png_paths: tuple[Path, ...]
+
+
+def write_report(
+    stores: Sequence[Path],
+    output: Path,
+    *,
+    predictors: Sequence[tuple[str, LatencyPredictor]] = (),
+    results: Sequence[Path] = (),
+    learning_curve: bool = True,
+    png_folder: Path | None = None,
+) -> Report:
+    """Write the report.
+
+    Args:
+        stores: where the measurements are.
+        output: the page to write.
+        predictors: labels and predictors to set beside the measurements.
+        results: files of ``edgeprof search --json``.
+        learning_curve: train on parts of the rows to see what more would bring (seconds a device).
+        png_folder: draw each plot as a PNG file here, too.
+
+    Raises:
+        StoreError: no store, or none with results.
+        PredictorFormatError: a predictor of a device or space that the stores do not hold.
+        SearchError: a results file that is none.
+        MissingDependency: without plotly, or without matplotlib where PNG files are asked for.
+        OutputError: if it cannot be written.
+    """
+    devices = read_stores(stores)
+    evaluations = evaluate_predictors(predictors, devices)
+    possible: list[Figure | None] = [
+        front_figure(read_results(results)),
+        *prediction_figures(evaluations),
+        latency_figure(devices),
+        spread_figure(devices),
+        boards_figure(devices),
+        learning_curve_figure(devices) if learning_curve else None,
+    ]
+    figures = [figure for figure in possible if figure is not None]
+    tables: list[Table | None] = [
+        findings_table(devices),
+        device_table(devices),
+        predictor_table(evaluations),
+        warnings_table(devices),
+    ]
+    page = render_page(
+        title="edgeprof report",
+        lead=_lead(devices, stores),
+        cards=headline(devices, evaluations),
+        tables=[table for table in tables if table is not None],
+        figures=figures,
+        footer=f"Written by edgeprof on {datetime.now(timezone.utc):%Y-%m-%d %H:%M} UTC.",
+    )
+    with atomic_write(output) as stream:
+        stream.write(page)
+    png_paths = [write_png(figure, png_folder) for figure in figures] if png_folder else []
+    return Report(output, tuple(figure.id for figure in figures), tuple(png_paths))
+
+
+def _lead(devices: Sequence[Device], stores: Sequence[Path]) -> str:
+    names = ", ".join(device.name for device in devices[:6])
+    more = f" and {len(devices) - 6} more" if len(devices) > 6 else ""
+    return f"{names}{more}; from {', '.join(path.name for path in stores)}"

@@ -1,0 +1,275 @@
+"""The plots of a report: what is drawn of devices, predictors and searches.
+
+Owns: which plots there are and what each says. A plot that has nothing to show is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+
+from edgeprof.predictors.metrics import metrics_of
+from edgeprof.report.data import Device, Evaluation, FrontPoint
+from edgeprof.report.figure import BARS, LINE, Figure, Series
+from edgeprof.subnet import Subnet
+from edgeprof.units import ns_to_ms
+
+_Item = TypeVar("_Item")
+
+_MOST_POINTS = 3000
+"""More than these are thinned: the page must open on any laptop."""
+
+_CURVE_SIZES = (10, 20, 50, 100, 200, 500, 1000)
+_HELD_OUT_SHARE = 0.2
+_LEAST_HELD_OUT = 5
+
+
+def subnet_text(subnet: Subnet) -> str:
+    """Write a subnet for people, a line per field."""
+    kept = {"d": subnet.d, "ks": subnet.ks, "e": subnet.e}
+    lists = "\n".join(f"{name}: {' '.join(map(str, v))}" for name, v in kept.items() if v)
+    return f"{subnet.id}, {subnet.r} px\n{lists}"
+
+
+def latency_figure(devices: Sequence[Device]) -> Figure | None:
+    """Medians with their intervals, fastest to slowest."""
+    series = []
+    for device in devices:
+        ranked = sorted(device.measurements, key=lambda m: m.latency_median_ns)
+        ranked = _thinned(ranked)
+        summaries = [m.record["summary"] for m in ranked]
+        if ranked:
+            series.append(
+                Series(
+                    device.name,
+                    [i + 1 for i in range(len(ranked))],
+                    [ns_to_ms(s["latency_median_ns"]) for s in summaries],
+                    hover=[_measurement_text(m.subnet, m.record) for m in ranked],
+                    low=[ns_to_ms(s["ci_low_ns"]) for s in summaries],
+                    high=[ns_to_ms(s["ci_high_ns"]) for s in summaries],
+                )
+            )
+    if not series:
+        return None
+    return Figure(
+        "latencies",
+        "Measured latencies",
+        "Each point is one model: the median of its undisturbed samples and the interval of that "
+        "median. Hover for the subnet and its spread.",
+        "model, fastest to slowest",
+        "latency, ms",
+        tuple(series),
+    )
+
+
+def _measurement_text(subnet: Subnet | None, record: Mapping[str, Any]) -> str:
+    summary = record["summary"]
+    what = subnet_text(subnet) if subnet else str(record["model"]["path"])
+    return (
+        f"{ns_to_ms(summary['latency_median_ns']):.4g} ms "
+        f"[{ns_to_ms(summary['ci_low_ns']):.4g}, {ns_to_ms(summary['ci_high_ns']):.4g}], "
+        f"p95 {ns_to_ms(summary['latency_p95_ns']):.4g} ms, "
+        f"{summary['n_undisturbed']} of {summary['n_samples']} samples undisturbed\n{what}"
+    )
+
+
+def spread_figure(devices: Sequence[Device]) -> Figure | None:
+    """How far single inferences are from their model's median, all models together."""
+    edges = np.linspace(-10, 50, 61)
+    series = []
+    for device in devices:
+        deviations = []
+        for measurement in device.measurements:
+            samples = np.asarray(measurement.record["samples"]["latency_ns"], dtype=np.float64)
+            median = measurement.latency_median_ns
+            deviations.append(100 * (samples / median - 1))
+        if deviations:
+            pooled = np.clip(np.concatenate(deviations), edges[0], edges[-1])
+            share = np.histogram(pooled, edges)[0] / len(pooled)
+            series.append(
+                Series(device.name, list((edges[:-1] + edges[1:]) / 2), list(share), form=LINE)
+            )
+    if not series:
+        return None
+    return Figure(
+        "spread",
+        "Spread of single inferences",
+        "All samples, disturbed ones included, relative to their model's median; what is beyond "
+        "the ends is counted there. A second hump is a second machine state.",
+        "deviation from the median, %",
+        "share of samples",
+        tuple(series),
+    )
+
+
+def prediction_figures(evaluations: Sequence[Evaluation]) -> list[Figure]:
+    """Predicted against measured, residuals, and predictors side by side."""
+    if not evaluations:
+        return []
+    scatter, residuals = [], []
+    for item in evaluations:
+        measured, predicted = item.data.latency_ms, item.predicted_ms
+        keep = _thinned(list(range(len(measured))))
+        error_pct = 100 * (predicted / measured - 1)
+        hover = [
+            f"measured {measured[i]:.4g} ms, predicted {predicted[i]:.4g} ms "
+            f"({error_pct[i]:+.1f} %)\n{subnet_text(item.data.subnets[i])}"
+            for i in keep
+        ]
+        scatter.append(Series(item.label, measured[keep].tolist(), predicted[keep].tolist(), hover))
+        residuals.append(
+            Series(item.label, measured[keep].tolist(), error_pct[keep].tolist(), hover)
+        )
+    figures = [
+        Figure(
+            "predicted",
+            "Predicted against measured",
+            "On the dotted line the prediction is right. Subnets that the predictor was trained "
+            "on are among the points unless the store holds others only.",
+            "measured, ms",
+            "predicted, ms",
+            tuple(scatter),
+            diagonal=True,
+        ),
+        Figure(
+            "residuals",
+            "Residuals",
+            "Relative error of each prediction: a slope or a curve is something the predictor "
+            "does not know.",
+            "measured, ms",
+            "error, %",
+            tuple(residuals),
+        ),
+    ]
+    if len(evaluations) > 1:
+        figures.append(_predictors_figure(evaluations))
+    return figures
+
+
+def _predictors_figure(evaluations: Sequence[Evaluation]) -> Figure:
+    labels = [item.label for item in evaluations]
+    metrics = [metrics_of(item.predicted_ms, item.data.latency_ms) for item in evaluations]
+    return Figure(
+        "predictors",
+        "Predictors side by side",
+        "Share of predictions within 5 and 10 % of their measurement: lookup tables, compact "
+        "predictors and host models on the same rows.",
+        "",
+        "share of predictions, %",
+        (
+            Series("within 5 %", labels, [100 * m.within_5pct for m in metrics], form=BARS),
+            Series("within 10 %", labels, [100 * m.within_10pct for m in metrics], form=BARS),
+        ),
+    )
+
+
+def learning_curve_figure(devices: Sequence[Device]) -> Figure | None:
+    """Error on held-out subnets of predictors trained on more and more of the rest."""
+    from edgeprof.predictors.gp import HostModel
+
+    series = []
+    for device in devices:
+        spaces = sorted({subnet.space for subnet in device.latencies_ms})
+        for space_id in spaces:
+            data = device.dataset(space_id)
+            if data is None or len(data) < 2 * _CURVE_SIZES[0]:
+                continue
+            order = np.random.default_rng(0).permutation(len(data))
+            n_held_out = max(_LEAST_HELD_OUT, int(_HELD_OUT_SHARE * len(data)))
+            held_out, rest = data.take(order[:n_held_out]), order[n_held_out:]
+            sizes = [n for n in _CURVE_SIZES if n <= len(rest)]
+            errors = []
+            for n in sizes:
+                predicted = HostModel.fit(data.take(rest[:n])).predict_codes(held_out.codes)
+                errors.append(100 * metrics_of(predicted, held_out.latency_ms).mape)
+            name = device.name if len(spaces) == 1 else f"{device.name}, {space_id}"
+            name = f"{name} ({n_held_out} held out)"
+            series.append(Series(name, sizes, errors, form=LINE))
+    if not series:
+        return None
+    return Figure(
+        "learning-curve",
+        "Learning curve",
+        "Mean absolute relative error on subnets held out of training: where the curve is flat, "
+        "more measurements do not help.",
+        "subnets trained on",
+        "error on held-out subnets, %",
+        tuple(series),
+        x_log=True,
+    )
+
+
+def front_figure(points: Sequence[FrontPoint]) -> Figure | None:
+    """Latency and accuracy of what searches found."""
+    if not points:
+        return None
+    names = sorted({(p.source, p.is_proxy) for p in points})
+    series = []
+    for source, is_proxy in names:
+        chosen = sorted(
+            (p for p in points if (p.source, p.is_proxy) == (source, is_proxy)),
+            key=lambda p: p.latency_ms,
+        )
+        scale = 1.0 if is_proxy else 100.0
+        unit = "proxy" if is_proxy else "% top-1"
+        series.append(
+            Series(
+                f"{source} (proxy, no accuracy)" if is_proxy else source,
+                [p.latency_ms for p in chosen],
+                [scale * p.accuracy for p in chosen],
+                hover=[
+                    f"{p.latency_ms:.4g} ms, {scale * p.accuracy:.2f} {unit}\n"
+                    f"{subnet_text(p.subnet)}"
+                    for p in chosen
+                ],
+                form=LINE,
+            )
+        )
+    proxy = any(is_proxy for _, is_proxy in names)
+    return Figure(
+        "front",
+        "Latency and accuracy of the subnets found",
+        "Predicted, not trained or measured. Hover for the subnet."
+        + (" The proxy only orders subnets by size; it is no accuracy." if proxy else ""),
+        "predicted latency, ms",
+        "capacity proxy (log MACs)" if proxy else "predicted top-1, %",
+        tuple(series),
+    )
+
+
+def boards_figure(devices: Sequence[Device]) -> Figure | None:
+    """The same subnets on several devices, against the first."""
+    first, *others = devices
+    series = []
+    for other in others:
+        mine, theirs = first.median_ms, other.median_ms
+        common = _thinned([subnet for subnet in mine if subnet in theirs])
+        if common:
+            hover = [
+                f"{first.name} {mine[s]:.4g} ms, {other.name} {theirs[s]:.4g} ms "
+                f"(x {theirs[s] / mine[s]:.3g})\n{subnet_text(s)}"
+                for s in common
+            ]
+            series.append(
+                Series(other.name, [mine[s] for s in common], [theirs[s] for s in common], hover)
+            )
+    if not series:
+        return None
+    return Figure(
+        "boards",
+        "The same subnets on several devices",
+        "Points on one straight line: a factor moves a predictor between the devices; a cloud: "
+        "it must be measured.",
+        f"{first.name}, ms",
+        "other device, ms",
+        tuple(series),
+    )
+
+
+def _thinned(items: list[_Item]) -> list[_Item]:
+    if len(items) <= _MOST_POINTS:
+        return items
+    chosen = np.linspace(0, len(items) - 1, _MOST_POINTS).astype(int)
+    return [items[i] for i in chosen]

@@ -1,0 +1,205 @@
+"""The report: what stands in it, and that a browser draws it without a network or an error."""
+
+import json
+import re
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from stand_in_models import AdditiveLatency, InteractingLatency
+from stored_records import fill_store
+
+from edgeprof import get_space
+from edgeprof.cli import cli
+from edgeprof.errors import PredictorFormatError, SearchError, StoreError
+from edgeprof.report import write_report
+from edgeprof.report.figure import Figure, Series
+from edgeprof.report.plotly_figure import to_plotly
+from edgeprof.store import Store
+
+SPACE = get_space("ofa-mbv3-w1.0")
+BOARDS = (AdditiveLatency(SPACE, "rpi4"), InteractingLatency(SPACE, "jetson <nano>", 0.5))
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+pytest.importorskip("plotly")
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    subnets = SPACE.sample(60, np.random.default_rng(1))
+    path = fill_store(tmp_path_factory.mktemp("store") / "rack.db", BOARDS, subnets)
+    with Store(path) as opened:
+        failure = {"error": {"kind": "BoardUnreachable", "message": "no answer </script><b>"}}
+        opened.append_failure(failure, job_key="x", device="rpi4")
+    return path
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    """The printed results of a search."""
+    subnets = SPACE.sample(5, np.random.default_rng(2))
+    listed = [
+        {
+            "latency_ms": 5.0 + i,
+            "accuracy": 0.7 + 0.01 * i,
+            "subnet": subnet.to_dict(),
+            "latency_source": "rpi4",
+        }
+        for i, subnet in enumerate(subnets)
+    ]
+    path = tmp_path_factory.mktemp("results") / "front.json"
+    path.write_text(json.dumps(listed))
+    return path
+
+
+@pytest.fixture(scope="module")
+def page(store, results, tmp_path_factory):
+    """A report with everything in it."""
+    folder = tmp_path_factory.mktemp("report")
+    return write_report(
+        [store],
+        folder / "report.html",
+        predictors=[("additive", BOARDS[0]), ("interacting", InteractingLatency(SPACE, "rpi4"))],
+        results=[results],
+        png_folder=folder / "png",
+    )
+
+
+ALL_FIGURES = (
+    "front",
+    "predicted",
+    "residuals",
+    "predictors",
+    "latencies",
+    "spread",
+    "boards",
+    "learning-curve",
+)
+
+
+def test_every_plot_is_in_the_page_and_in_a_png(page):
+    assert page.figure_ids == ALL_FIGURES
+    assert [path.stem for path in page.png_paths] == list(ALL_FIGURES)
+    for path in page.png_paths:
+        assert path.read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_page_needs_no_network(page):
+    text = page.path.read_text()
+    tags = re.sub(r'<script type="text/plain".*?</script>', "", text, flags=re.DOTALL)
+    assert not re.search(r"""(?:src|href)\s*=\s*["'](?!#|data:)""", tags)
+    assert page.path.stat().st_size < 3_000_000
+
+
+def test_texts_from_boards_cannot_become_markup(page):
+    text = page.path.read_text()
+    assert "jetson &lt;nano&gt;" in text
+    assert "no answer &lt;/script&gt;&lt;b&gt;" in text
+    assert "<b>" not in text.replace("<div class=card><b>", "")
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
+def test_chromium_draws_every_plot_without_console_errors(page, tmp_path):
+    # --enable-logging=stderr prints console messages; --dump-dom the page after its scripts ran.
+    done = subprocess.run(
+        [
+            CHROMIUM,
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            f"--user-data-dir={tmp_path}",
+            "--enable-logging=stderr",
+            "--virtual-time-budget=20000",
+            "--dump-dom",
+            page.path.as_uri(),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=True,
+    )
+    console = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+    assert console == []
+    assert f'data-drawn="{len(ALL_FIGURES)}"' in done.stdout
+    for name in ALL_FIGURES:
+        section = done.stdout.split(f'id="section-{name}"')[1].split("</section>")[0]
+        assert "main-svg" in section, name
+        assert re.search(r'class="(?:point|bars|js-line|trace)', section), name
+
+
+def test_hover_shows_the_subnet_of_each_point_of_the_front(page, results):
+    figures = json.loads(
+        re.search(r'id="figures">(.*?)</script>', page.path.read_text(), re.DOTALL).group(1)
+    )
+    subnet = json.loads(results.read_text())[0]["subnet"]
+    (trace,) = figures["front"]["data"]
+    assert f"{subnet['r']} px" in trace["text"][0]
+    assert "ks: " + " ".join(map(str, subnet["ks"])) in trace["text"][0]
+
+
+def test_intervals_are_drawn_around_their_medians():
+    series = Series("a", [1.0], [5.0], low=[4.0], high=[7.0])
+    figure = Figure("f", "t", "c", "x", "y", (series,))
+    bars = to_plotly(figure)["data"][0]["error_y"]
+    assert (bars["arrayminus"], bars["array"]) == ([1.0], [2.0])
+
+
+def test_a_proxy_is_not_shown_as_accuracy(store, results, tmp_path):
+    listed = json.loads(results.read_text())
+    proxy = tmp_path / "proxy.json"
+    proxy.write_text(json.dumps([{**item, "accuracy_is_proxy": True} for item in listed]))
+    written = write_report([store], tmp_path / "r.html", results=[proxy], learning_curve=False)
+    text = written.path.read_text()
+    assert "capacity proxy" in text
+    assert "predicted top-1" not in text
+
+
+def test_imported_rows_alone_make_a_report(tmp_path):
+    from edgeprof.store import ImportedRow
+
+    subnets = SPACE.sample(30, np.random.default_rng(3))
+    rows = [
+        ImportedRow("rpi4", subnet, float(latency_ms), "elsewhere")
+        for subnet, latency_ms in zip(subnets, BOARDS[0].predict(subnets), strict=True)
+    ]
+    with Store(tmp_path / "s.db") as opened:
+        opened.append_imported(rows)
+    written = write_report(
+        [tmp_path / "s.db"], tmp_path / "r.html", predictors=[("additive", BOARDS[0])]
+    )
+    assert written.figure_ids == ("predicted", "residuals", "learning-curve")
+
+
+# --- bad input ----------------------------------------------------------------------------------
+
+
+def test_a_store_without_results_is_one_line(tmp_path):
+    Store(tmp_path / "empty.db").close()
+    with pytest.raises(StoreError, match="holds no results"):
+        write_report([tmp_path / "empty.db"], tmp_path / "r.html")
+    assert not (tmp_path / "r.html").exists()
+
+
+def test_a_store_that_is_not_there_is_named(tmp_path):
+    result = CliRunner().invoke(cli, ["report", str(tmp_path / "none.db")])
+    assert isinstance(result.exception, StoreError)
+    assert "no such store" in str(result.exception)
+    assert not (tmp_path / "none.db").exists()
+
+
+@pytest.mark.parametrize(
+    "predictor",
+    [AdditiveLatency(get_space("ofa-mbv3-w1.2"), "rpi4"), AdditiveLatency(SPACE, "pixel")],
+)
+def test_a_predictor_of_another_space_or_device_is_named(store, tmp_path, predictor):
+    with pytest.raises(PredictorFormatError, match=r"p\.edgp: predicts .* hold nothing \(they"):
+        write_report([store], tmp_path / "r.html", predictors=[("p.edgp", predictor)])
+
+
+@pytest.mark.parametrize("content", ["hello", "[]", "{}", '[{"latency_ms": 1}]', "[1]"])
+def test_a_file_that_is_no_search_result_is_named(store, tmp_path, content):
+    path = tmp_path / "front.json"
+    path.write_text(content)
+    with pytest.raises(SearchError, match=r"front\.json: is no result"):
+        write_report([store], tmp_path / "r.html", results=[path], learning_curve=False)
