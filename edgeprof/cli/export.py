@@ -1,0 +1,109 @@
+"""``edgeprof export``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("subnets", type=click.Path(dir_okay=False, path_type=Path))
+@click.option(
+    "--format",
+    "model_format",
+    default="onnx",
+    show_default=True,
+    type=click.Choice(["onnx", "tflite"]),
+    help="Model format.",
+)
+@click.option(
+    "--precision",
+    default="fp32",
+    show_default=True,
+    type=click.Choice(["fp32", "int8"]),
+    help="Type of weights and activations.",
+)
+@click.option(
+    "--batch", default=1, show_default=True, type=click.IntRange(1), help="Images per inference."
+)
+@click.option(
+    "--weights",
+    "weights_path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="OFA-MobileNetV3 checkpoint (.pth or .npz), put into each model  [default: made weights]",
+)
+@click.option("--space", help="Search space of subnets that name none.")
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder to write; models that are there already are kept.",
+)
+@click.option(
+    "--jobs",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Processes of this machine that write models.",
+)
+@click.option(
+    "--dask",
+    metavar="ADDRESS",
+    help="Let the workers of this Dask scheduler write them; they must see the same folder.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the manifest's entries.")
+def export(
+    subnets: Path,
+    model_format: str,
+    precision: str,
+    batch: int,
+    weights_path: Path | None,
+    space: str | None,
+    output: Path,
+    jobs: int,
+    dask: str | None,
+    as_json: bool,
+) -> None:
+    """Write the model files of subnets (JSON lines) and a manifest that joins both.
+
+    \b
+    Example:
+      edgeprof sample -n 100 -o subnets.jsonl
+      edgeprof export subnets.jsonl --format onnx -o models
+      edgeprof export subnets.jsonl --format tflite --precision int8 -o models
+    """
+    from contextlib import nullcontext
+
+    from edgeprof.cli.progress import progress
+    from edgeprof.executors import open_executor
+    from edgeprof.export import MANIFEST_NAME, export_subnets
+    from edgeprof.subnet import read_subnets
+
+    weights = None
+    if weights_path is not None:
+        from edgeprof.export.ofa_weights import OfaWeights
+
+        weights = OfaWeights(weights_path)
+    wanted = read_subnets(subnets, space=space)
+    spread = jobs > 1 or dask is not None
+    with (
+        open_executor(jobs, dask=dask) if spread else nullcontext() as executor,
+        progress("Exporting", len(wanted), quiet=as_json) as advance,
+    ):
+        entries = export_subnets(
+            wanted,
+            output.absolute(),
+            format=model_format,
+            precision=precision,
+            batch=batch,
+            weights=weights,
+            progress=advance,
+            executor=executor,
+        )
+    if as_json:
+        click.echo("[" + ",\n".join(entry.to_json() for entry in entries) + "]")
+        return
+    files = {entry.file for entry in entries}
+    click.echo(f"{output}: {len(files)} models, listed in {MANIFEST_NAME}")

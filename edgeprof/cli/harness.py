@@ -1,0 +1,67 @@
+"""`edgeprof harness`: the board program."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+
+@click.group()
+def harness() -> None:
+    """The board program, edgeprof-harness: build it for a board or for this machine."""
+
+
+@harness.command()
+@click.option("--target", required=True, help="aarch64, armv7, x86_64 or native (this machine's).")
+@click.option("--glibc", default="2.27", show_default=True, help="Oldest glibc it must run with.")
+@click.option(
+    "--toolchain",
+    help="zig (from PyPI), debian (its cross compilers), host (this machine's), or a CMake "
+    "toolchain file.  [default: $EDGEPROF_TOOLCHAIN, else zig]",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path(),
+    help="Folder for edgeprof-harness.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def build(target: str, glibc: str, toolchain: str | None, output: Path, as_json: bool) -> None:
+    r"""Cross-compile the board program and check what came out.
+
+    The first build for a target takes minutes (zig compiles its C++ library), a later one of the
+    same sources none: built programs are kept.
+
+    \b
+    Example:
+      edgeprof harness build --target aarch64 -o boards
+      edgeprof harness build --target armv7 --toolchain debian
+    """
+    from edgeprof.elf import format_version
+    from edgeprof.toolchain import build_harness, place_program
+    from edgeprof.units import format_bytes
+
+    built = build_harness(target, glibc=glibc, toolchain=toolchain)
+    path = place_program(built, output)
+    needs = format_version(built.facts.glibc) if built.facts.glibc else None
+    if as_json:
+        result = {
+            "path": str(path),
+            "target": built.target,
+            "machine": built.facts.machine,
+            "glibc_needed": needs,
+            "libraries_needed": list(built.facts.needed),
+            "program_bytes": built.facts.file_bytes,
+            "stripped_bytes": built.facts.stripped_bytes,
+            "sha256": built.sha256,
+            "was_cached": built.was_cached,
+        }
+        click.echo(json.dumps(result))
+        return
+    click.echo(
+        f"{path}: {built.facts.machine}, needs glibc {needs or '(none)'}, "
+        f"{format_bytes(built.facts.file_bytes)}"
+    )

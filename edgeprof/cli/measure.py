@@ -1,0 +1,172 @@
+"""``edgeprof measure``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edgeprof.cli.settings import settings_options
+
+if TYPE_CHECKING:
+    from edgeprof.harness import Settings
+    from edgeprof.launches import Launches
+    from edgeprof.measurement import Measurement
+
+_MAX_INTERLEAVED = 8  # models in memory at once
+_PER_OP_RUNS = 20
+_SHOWN_OPERATORS = 10
+
+
+@click.command()
+@click.argument("models", nargs=-1, required=True, metavar="MODEL...")
+@settings_options
+@click.option("--launches", type=click.IntRange(1), default=1, help="Repeat in N processes.")
+@click.option("--per-op", is_flag=True, help="Also profile by operator, after the timing.")
+@click.option(
+    "--trace",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write every inference as a Chrome trace.",
+)
+@click.option(
+    "--interleave/--no-interleave",
+    default=None,
+    help=f"Measure several models in turns; default: up to {_MAX_INTERLEAVED} of them.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def measure(
+    models: tuple[str, ...],
+    settings: Settings,
+    launches: int,
+    per_op: bool,
+    trace: Path | None,
+    interleave: bool | None,
+    as_json: bool,
+) -> None:
+    r"""Time model files on this machine.
+
+    Warms up until the latency is steady, then times inferences until the 95 % interval of their
+    median is narrow enough, and says what disturbed it. Several models are measured in turns, so
+    that they can be compared.
+
+    \b
+    Example:
+      edgeprof measure model.onnx --threads 2 --ci 0.005
+      edgeprof measure model.onnx --shape input=1,3,224,224 --json
+      edgeprof measure model.onnx --launches 5 --per-op --trace trace.json
+    """
+    import json
+    from dataclasses import replace
+
+    from edgeprof.files import atomic_write
+    from edgeprof.launches import Launches
+    from edgeprof.trace import chrome_trace
+
+    settings = replace(
+        settings,
+        per_op_runs=_PER_OP_RUNS if per_op else None,
+        timestamps=True if trace else None,
+    )
+    if interleave is None:
+        interleave = len(models) <= _MAX_INTERLEAVED
+    runs = [_run(models, settings, interleave and len(models) > 1) for _ in range(launches)]
+    summaries = []
+    for results in zip(*runs, strict=True):
+        study = Launches.of(results) if launches > 1 else None
+        summaries.append({**results[0].summary(), **(study.summary() if study else {})})
+        if not as_json:
+            click.echo(describe(results[0], study))
+    if trace is not None:
+        with atomic_write(trace) as stream:
+            json.dump(chrome_trace(runs[0]), stream)
+    if as_json:
+        click.echo(json.dumps(summaries[0] if len(models) == 1 else summaries, indent=2))
+
+
+def _run(models: tuple[str, ...], settings: Settings, interleave: bool) -> list[Measurement]:
+    from edgeprof.harness import make_job, measure_interleaved, run_jobs
+    from edgeprof.measurement import Measurement
+
+    if interleave:
+        return measure_interleaved([(model, settings) for model in models])
+    jobs = [make_job(model, settings) for model in models]
+    return [Measurement.from_record(record) for record in run_jobs(jobs)]
+
+
+def describe(result: Measurement, launches: Launches | None = None) -> str:
+    """Return a measurement in words, for people."""
+    from edgeprof.machine import Severity
+    from edgeprof.units import format_duration_ns
+
+    latency_ns = launches.latency_median_ns if launches else result.latency_median_ns
+    lines = [f"{result.model}: {format_duration_ns(latency_ns)}"]
+    if launches:
+        lines.append(
+            f"  median over {len(launches.measurements)} processes; spread between them"
+            f" {launches.between_rel:.2%}, of single inferences within one"
+            f" {launches.within_rel:.2%}; the first of them:"
+        )
+    lines += [f"  {line}" for line in _facts(result)]
+    lines += [f"  warning: {warning}" for warning in result.warnings]
+    lines += [
+        f"  warning: {finding.found}: {finding.consequence} (see edgeprof doctor)"
+        for finding in result.machine_findings()
+        if finding.severity is Severity.MISLEADING
+    ]
+    if "per_op" in result.record:
+        lines += _operators(result.record["per_op"])
+    return "\n".join(lines)
+
+
+def _facts(result: Measurement) -> list[str]:
+    from edgeprof.units import format_bytes, format_duration_ns
+
+    record = result.record
+    version = f" {result.runtime_version}" if result.runtime_version else ""
+    half_width = (result.ci_high_ns - result.ci_low_ns) / 2 / max(result.latency_median_ns, 1)
+    n_disturbed = result.n_samples - result.n_undisturbed
+    causes = ", ".join(f"{name} {n}" for name, n in record["summary"]["disturbed"].items())
+    duration = format_duration_ns
+    start = (
+        f"load {duration(record['load_ns'])}, first inference"
+        f" {duration(record['first_inference_ns'])}"
+    )
+    if "peak_rss_bytes" in record:
+        start += f", peak memory {format_bytes(record['peak_rss_bytes'])}"
+    interval = (
+        f"{record['summary']['ci_level']:.0%} interval {duration(result.ci_low_ns)} to"
+        f" {duration(result.ci_high_ns)} (+-{half_width:.1%}), p95"
+        f" {duration(result.latency_p95_ns)}, min {duration(result.latency_min_ns)}"
+    )
+    samples = (
+        f"{result.n_samples} inferences after {record['warmup']['n']} to warm up, {n_disturbed} of"
+        f" them disturbed{f' ({causes})' if causes else ''}; ended by:"
+        f" {result.stop_reason.replace('_', ' ')}"
+    )
+    setting = (
+        f"{result.runtime}{version}, threads {record['settings']['threads']},"
+        f" clock {record['clock']['kind']}"
+    )
+    return [interval, samples, setting, start, *map(_energy, record.get("energy", ()))]
+
+
+def _energy(rail: dict[str, Any]) -> str:
+    return (
+        f"{rail['chip']} {rail['rail']}: {rail['power_mean_uw'] / 1e6:.2f} W,"
+        f" {rail['energy_per_inference_uj'] / 1e3:.3g} mJ per inference"
+        f" ({rail['readings_per_s']:.0f} readings/s)"
+    )
+
+
+def _operators(per_op: dict[str, Any]) -> list[str]:
+    from edgeprof.units import format_duration_ns
+
+    operators = sorted(per_op["operators"], key=lambda op: -op["mean_ns"])
+    total_ns = sum(op["mean_ns"] for op in operators) or 1
+    heading = f"  by operator, {per_op['n_runs']} inferences, the slowest of {len(operators)}:"
+    return [heading] + [
+        f"    {format_duration_ns(op['mean_ns']):>8}  {op['mean_ns'] / total_ns:6.1%}"
+        f"  {op['type']:<16} {op['name']}"
+        for op in operators[:_SHOWN_OPERATORS]
+    ]

@@ -1,0 +1,245 @@
+"""``edgeprof profile``."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import click
+
+from edgeprof.cli.subnets import parse_integers
+
+if TYPE_CHECKING:
+    from edgeprof.jobs import ProfileSettings
+    from edgeprof.subnet import Subnet
+
+
+@click.command()
+@click.option("--space", default="ofa-mbv3-w1.0", show_default=True, help="Search space.")
+@click.option(
+    "-n", "count", default=100, show_default=True, type=click.IntRange(1), help="How many."
+)
+@click.option("--seed", default=0, show_default=True, help="Seed of the draw.")
+@click.option("--resolutions", metavar="R[,R...]", help="Resolutions to draw from, in pixels.")
+@click.option(
+    "--subnets",
+    "subnet_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Measure the subnets of this file instead of drawing them.",
+)
+@click.option(
+    "--store", required=True, type=click.Path(path_type=Path), help="Store to append to (.db)."
+)
+@click.option("--device", help="Name of this machine in the store  [default: its host name]")
+@click.option(
+    "--models",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of the model files  [default: beside the store, NAME-models]",
+)
+@click.option(
+    "--format",
+    "model_format",
+    default="onnx",
+    show_default=True,
+    type=click.Choice(["onnx", "tflite"]),
+    help="Model format.",
+)
+@click.option(
+    "--precision",
+    default="fp32",
+    show_default=True,
+    type=click.Choice(["fp32", "int8"]),
+    help="Type of weights and activations.",
+)
+@click.option(
+    "--batch", default=1, show_default=True, type=click.IntRange(1), help="Images at once."
+)
+@click.option("--runtime", help="onnxruntime, litert or tflite_c  [default: by the format]")
+@click.option("--threads", default=1, show_default=True, type=click.IntRange(1), help="Threads.")
+@click.option(
+    "--cpus", metavar="N[,N...]", help="CPUs to run on  [default: the scheduler's choice]"
+)
+@click.option(
+    "--ci",
+    "ci_rel",
+    default=0.01,
+    show_default=True,
+    help="Stop when the interval of the median is within this fraction.",
+)
+@click.option(
+    "--max-secs", default=5.0, show_default=True, help="And after so many seconds per subnet."
+)
+@click.option(
+    "--boards",
+    "inventory_path",
+    type=click.Path(path_type=Path),
+    help="Measure on the boards of this inventory instead of here.",
+)
+@click.option(
+    "--board", "board_names", multiple=True, help="Only this board, tag or group; may be repeated."
+)
+@click.option(
+    "--dask",
+    metavar="ADDRESS",
+    help="Reach the boards through the workers of this Dask scheduler, which offer them by name.",
+)
+@click.option(
+    "--attempts",
+    default=3,
+    show_default=True,
+    type=click.IntRange(1),
+    help="On boards: of a subnet whose measurement failed in passing, or was disturbed.",
+)
+@click.option(
+    "--retry-failed", is_flag=True, help="On boards: try again what failed for good before."
+)
+@click.option(
+    "--prepare/--no-prepare",
+    default=True,
+    show_default=True,
+    help="On boards: pin clocks while measuring, and restore them.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+def profile(
+    space: str,
+    count: int,
+    seed: int,
+    resolutions: str | None,
+    subnet_file: Path | None,
+    store: Path,
+    device: str | None,
+    models: Path | None,
+    model_format: str,
+    precision: str,
+    batch: int,
+    runtime: str | None,
+    threads: int,
+    cpus: str | None,
+    ci_rel: float,
+    max_secs: float,
+    inventory_path: Path | None,
+    board_names: tuple[str, ...],
+    dask: str | None,
+    attempts: int,
+    retry_failed: bool,
+    prepare: bool,
+    as_json: bool,
+) -> None:
+    """Sample, export and measure subnets in bulk; every raw sample goes into a store.
+
+    The same command continues where it stopped: what is in the store is not measured again.
+
+    \b
+    Example:
+      edgeprof profile --space ofa-mbv3-w1.0 -n 100 --seed 1 --store here.db
+      edgeprof profile --subnets subnets.jsonl --store here.db --threads 4
+      edgeprof profile -n 1000 --boards boards.yaml --board rpi4 --store rack.db
+    """
+    import numpy as np
+
+    from edgeprof.cli.progress import progress
+    from edgeprof.jobs import ProfileSettings
+    from edgeprof.profiling import profile_here
+    from edgeprof.spaces import get_space
+    from edgeprof.store import Store
+    from edgeprof.subnet import read_subnets
+
+    if subnet_file is not None:
+        subnets = read_subnets(subnet_file, space=space)
+    else:
+        rng = np.random.default_rng(seed)
+        subnets = get_space(space).sample(count, rng, parse_integers(resolutions, "--resolutions"))
+    settings = ProfileSettings(
+        format=model_format,
+        precision=precision,
+        batch=batch,
+        runtime=runtime or {"onnx": "onnxruntime", "tflite": "litert"}[model_format],
+        threads=threads,
+        cpus=tuple(parse_integers(cpus, "--cpus") or ()),
+        ci_rel=ci_rel,
+        max_secs=max_secs,
+    )
+    models = models or store.with_name(f"{store.stem}-models")
+    if inventory_path is not None:
+        work = BoardWork(subnets, settings, models, attempts, prepare, retry_failed)
+        _profile_on_boards(work, store, inventory_path, board_names, dask, as_json)
+        return
+    if board_names or dask:
+        raise click.UsageError("--board and --dask go with --boards")
+    with Store(store) as opened:
+        summary = profile_here(
+            subnets,
+            opened,
+            device=device or socket.gethostname(),
+            settings=settings,
+            models=models,
+            progress=partial(progress, quiet=as_json),
+        )
+    if as_json:
+        result = {
+            "measured": summary.n_measured,
+            "resumed": summary.n_resumed,
+            "failed": dict(summary.failures_by_kind),
+        }
+        click.echo(json.dumps(result))
+    else:
+        resumed = f", {summary.n_resumed} there already" if summary.n_resumed else ""
+        click.echo(f"{store}: {summary.n_measured} subnets measured{resumed}")
+        for kind, number in summary.failures_by_kind.items():
+            click.echo(f"failed: {number} x {kind}: {summary.messages[kind]}", err=True)
+    if summary.n_failed:
+        raise SystemExit(1)
+
+
+class BoardWork(NamedTuple):
+    """What the boards have to do."""
+
+    subnets: Sequence[Subnet]
+    settings: ProfileSettings
+    models: Path
+    attempts: int
+    prepare: bool
+    retry_failed: bool
+
+
+def _profile_on_boards(
+    work: BoardWork,
+    store: Path,
+    inventory_path: Path,
+    names: tuple[str, ...],
+    dask: str | None,
+    as_json: bool,
+) -> None:
+    from edgeprof.fleet.member import FleetOptions
+    from edgeprof.fleet.profile import profile_on_boards
+    from edgeprof.fleet.schedule import RetryPolicy
+    from edgeprof.fleet.view import shown, summary_lines
+    from edgeprof.inventory import read_inventory
+    from edgeprof.store import Store
+    from edgeprof.transport.dask import DaskNetwork
+    from edgeprof.transport.ssh import SshNetwork
+
+    inventory = read_inventory(inventory_path)
+    boards = inventory.select(names)
+    for problem in inventory.problems.values():
+        click.echo(f"edgeprof: {problem}", err=True)
+    total = len(work.subnets) * len({board.device for board in boards})
+    with Store(store) as opened, shown(total, quiet=as_json) as listener:
+        summary = profile_on_boards(
+            work.subnets,
+            opened,
+            boards,
+            settings=work.settings,
+            models=work.models,
+            retry_failed=work.retry_failed,
+            options=FleetOptions(prepare=work.prepare, policy=RetryPolicy(attempts=work.attempts)),
+            listener=listener,
+            open_network=SshNetwork if dask is None else partial(DaskNetwork, dask),
+        )
+    click.echo(json.dumps(summary.as_dict()) if as_json else "\n".join(summary_lines(summary)))
+    if summary.failed or summary.unfinished or summary.unreached:
+        raise SystemExit(1)

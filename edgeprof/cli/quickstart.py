@@ -1,0 +1,111 @@
+"""``edgeprof quickstart``: the whole job on this machine, one command after the other."""
+
+from __future__ import annotations
+
+import csv
+import shlex
+import statistics
+import sys
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import click
+
+HELD_OUT_SHARE = 0.25
+PREDICTED_SUBNETS = 50_000
+
+
+class _Step(NamedTuple):
+    title: str
+    command: list[str]
+
+
+@click.command()
+@click.option(
+    "-o",
+    "--output",
+    default="edgeprof-quickstart",
+    show_default=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder for everything it makes.",
+)
+@click.option(
+    "-n", "count", default=48, show_default=True, type=click.IntRange(8), help="Subnets to measure."
+)
+@click.option("--seed", default=0, show_default=True, help="Seed of every draw.")
+@click.option("--max-secs", default=1.5, show_default=True, help="Seconds per subnet at most.")
+def quickstart(output: Path, count: int, seed: int, max_secs: float) -> None:
+    """Measure subnets here, learn their latency, ship the predictor: all in three minutes.
+
+    Prints each command before it runs it, so that you can run them one by one. Called again, it
+    keeps what is measured.
+
+    \b
+    Example:
+      edgeprof quickstart
+      edgeprof quickstart -n 100 -o mine
+    """
+    from edgeprof.cli import cli
+    from edgeprof.files import make_folder
+
+    make_folder(output)
+    start_s = time.monotonic()
+    steps = _steps(output, count, seed, max_secs)
+    for number, step in enumerate(steps, start=1):
+        click.echo(f"\n[{number}/{len(steps)}] {step.title}")
+        click.secho("$ " + shlex.join(["edgeprof", *step.command]), dim=True)
+        sys.stdout.flush()
+        cli.main(step.command, prog_name="edgeprof", standalone_mode=False)
+    click.echo(f"\nDone in {time.monotonic() - start_s:.0f} s. {_closing_words(output, count)}")
+
+
+def _steps(output: Path, count: int, seed: int, max_secs: float) -> list[_Step]:
+    held_out = max(2, round(count * HELD_OUT_SHARE))
+    train_rows, test_rows = f"0:{count - held_out}", f"{count - held_out}:{count}"
+    subnets, models, store = output / "subnets.jsonl", output / "models", output / "store.db"
+    data, predictor, unseen = output / "data.csv", output / "here.edgp", output / "unseen.jsonl"
+    space = ["--space", "ofa-mbv3-w1.0"]
+    profile = ["profile", "--subnets", subnets, "--models", models, "--store", store]
+    train = ["train", data, "--rows", train_rows, "--seed", seed, "-o", predictor]
+    steps = [
+        (f"Draw {count} subnets", ["sample", *space, "-n", count, "--seed", seed, "-o", subnets]),
+        ("Export them to ONNX", ["export", subnets, "--format", "onnx", "-o", models]),
+        ("Time each with the C++ harness", [*profile, "--max-secs", max_secs]),
+        ("Turn the store into rows for learning", ["dataset", "export", store, "-o", data]),
+        ("Train a predictor and distil it", train),
+        (
+            f"Evaluate it on the {held_out} held out",
+            ["evaluate", predictor, data, "--rows", test_rows],
+        ),
+        (
+            "Draw subnets that nobody has measured",
+            ["sample", *space, "-n", PREDICTED_SUBNETS, "--seed", seed + 1, "-o", unseen],
+        ),
+        (
+            "Predict them with the C++ reader",
+            ["predict", predictor, unseen, "-o", output / "predictions.jsonl"],
+        ),
+    ]
+    return [_Step(title, [str(word) for word in command]) for title, command in steps]
+
+
+def _closing_words(output: Path, count: int) -> str:
+    folder = shlex.quote(str(output))
+    with (output / "data.csv").open(encoding="utf-8") as stream:
+        budget_ms = statistics.median(float(row["latency_ms"]) for row in csv.DictReader(stream))
+    search = f"search --latency {folder}/here.edgp --accuracy capacity-proxy"
+    return f"""Everything lies in {folder}:
+
+  store.db           every raw sample with the state of this machine
+  models/            the {count} ONNX models and their shared weights
+  data.csv           one row per subnet
+  here.edgp          the predictor for boards; here.host.npz knows how sure it is
+  predictions.jsonl  latencies of {PREDICTED_SUBNETS:,} subnets
+
+Next, try:
+
+  edgeprof doctor
+  edgeprof {search} --budget-ms {budget_ms:.1f}
+  edgeprof ship {folder}/here.edgp --to c -o {folder}/c
+"""

@@ -1,0 +1,199 @@
+"""``edgeprof search``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from edgeprof.cli.subnets import parse_integers
+
+
+@click.command()
+@click.option(
+    "--latency",
+    "source",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Latency source: an .edgp, a .host.npz, or a folder of lookup tables.",
+)
+@click.option(
+    "--accuracy",
+    required=True,
+    help="Accuracy model: a .npz, .pth, .onnx or .edgp, or 'capacity-proxy'.",
+)
+@click.option("--budget-ms", metavar="X[,Y...]", help="Latency budgets, in milliseconds.")
+@click.option("--pareto", is_flag=True, help="Find the whole front; a budget is its far end.")
+@click.option("--space", help="Search space, where the latency source does not name it.")
+@click.option("--resolutions", metavar="R[,R...]", help="Resolutions to search, in pixels.")
+@click.option("--seed", default=0, show_default=True, help="Equal seeds give equal results.")
+@click.option(
+    "--confidence", type=float, help="Keep the budget with this probability (host models only)."
+)
+@click.option(
+    "--also-latency",
+    multiple=True,
+    metavar="SOURCE=MS",
+    help="A further latency source and its limit; may be repeated.",
+)
+@click.option("--max-macs", type=float, help="Limit of multiply-accumulates.")
+@click.option("--max-parameters", type=float, help="Limit of weights and biases.")
+@click.option("--max-model-bytes", type=float, help="Limit of the bytes of the weights.")
+@click.option(
+    "--precision",
+    default="fp32",
+    show_default=True,
+    type=click.Choice(["fp32", "int8"]),
+    help="Of the weights that --max-model-bytes counts.",
+)
+@click.option(
+    "--method",
+    default="guided",
+    show_default=True,
+    type=click.Choice(["guided", "evolution"]),
+    help="Climbs over all single changes, or Once-For-All's evolution.",
+)
+@click.option("--population", default=100, show_default=True, help="Subnets per generation.")
+@click.option("--generations", default=500, show_default=True, help="Generations at most.")
+@click.option("--patience", type=int, help="Rounds without improvement before it ends.")
+@click.option(
+    "--max-evaluations",
+    type=int,
+    help="Of the accuracy model, per budget  [default: population x (generations + 1)]",
+)
+@click.option("--no-local-search", is_flag=True, help="Leave out the climb after evolution.")
+@click.option("--verify-on", metavar="BOARD", help="Measure the finalists on a board, or 'local'.")
+@click.option("--boards", type=click.Path(path_type=Path), help="Inventory that has the board.")
+@click.option("-k", "finalists", default=10, show_default=True, help="Finalists to measure.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the subnets, one JSON object a line: the input of `edgeprof export`.",
+)
+@click.option(
+    "--csv", "csv_file", type=click.Path(dir_okay=False, path_type=Path), help="Write a table."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
+def search(
+    source: Path,
+    accuracy: str,
+    budget_ms: str | None,
+    pareto: bool,
+    space: str | None,
+    resolutions: str | None,
+    seed: int,
+    confidence: float | None,
+    also_latency: tuple[str, ...],
+    max_macs: float | None,
+    max_parameters: float | None,
+    max_model_bytes: float | None,
+    precision: str,
+    method: str,
+    population: int,
+    generations: int,
+    patience: int | None,
+    max_evaluations: int | None,
+    no_local_search: bool,
+    verify_on: str | None,
+    boards: Path | None,
+    finalists: int,
+    output: Path | None,
+    csv_file: Path | None,
+    as_json: bool,
+) -> None:
+    """Find the most accurate subnets within latency budgets.
+
+    Every result is computed anew from its subnet and keeps its budget. A budget that no subnet
+    meets ends at once and names the smallest latency there is.
+
+    \b
+    Examples:
+      edgeprof search --latency pi4.edgp --accuracy acc.npz --budget-ms 20,30 -o best.jsonl
+      edgeprof export best.jsonl --format tflite --precision int8 -o models
+      edgeprof search --latency pi4.edgp --accuracy acc.npz --pareto --csv front.csv
+      edgeprof search --latency pi4.host.npz --accuracy acc.npz --budget-ms 20 --confidence 0.95
+    """
+    from edgeprof.accuracy import load_accuracy
+    from edgeprof.files import atomic_write
+    from edgeprof.search import (
+        Search,
+        SearchOptions,
+        search_front,
+        search_verified,
+        sources,
+        to_csv,
+        to_json,
+        to_subnet_lines,
+        to_table,
+    )
+    from edgeprof.spaces import get_space
+
+    budgets_ms = _parse_budgets(budget_ms, pareto=pareto, verify=verify_on is not None)
+    options = SearchOptions(
+        method=method,
+        local_search=not no_local_search,
+        population=population,
+        generations=generations,
+        patience=patience,
+        max_evaluations=max_evaluations,
+        seed=seed,
+    )
+    latency = sources.load_latency(source, space)
+    searched = get_space(latency.space)
+    plan = Search(
+        searched,
+        load_accuracy(accuracy, searched),
+        latency,
+        limits=sources.further_limits(
+            searched,
+            latency_ms=[_parse_source_limit(text) for text in also_latency],
+            macs=max_macs,
+            parameters=max_parameters,
+            model_bytes=max_model_bytes,
+            precision=precision,
+        ),
+        confidence=confidence,
+        resolutions=parse_integers(resolutions, "--resolutions"),
+        options=options,
+    )
+    if pareto:
+        results = search_front(plan, highest_ms=budgets_ms[0] if budgets_ms else None)
+    elif verify_on is not None:
+        with sources.measuring_on(verify_on, boards) as measure:
+            results = search_verified(plan, budgets_ms, measure, finalists)
+    else:
+        results = plan.run(budgets_ms)
+    for path, text in ((output, to_subnet_lines(results)), (csv_file, to_csv(results))):
+        if path is not None:
+            with atomic_write(path) as stream:
+                stream.write(text)
+    click.echo(to_json(results) if as_json else to_table(results))
+
+
+def _parse_budgets(text: str | None, *, pareto: bool, verify: bool) -> list[float]:
+    if pareto and verify:
+        raise click.UsageError("--pareto and --verify-on do not go together")
+    if text is None:
+        if pareto:
+            return []
+        raise click.UsageError("Missing option '--budget-ms' (or '--pareto').")
+    try:
+        budgets_ms = [float(part) for part in text.split(",")]
+    except ValueError:
+        raise click.BadParameter(
+            f"{text!r} is no list of milliseconds", param_hint="--budget-ms"
+        ) from None
+    if pareto and len(budgets_ms) > 1:
+        raise click.BadParameter("--pareto takes one budget at most", param_hint="--budget-ms")
+    return budgets_ms
+
+
+def _parse_source_limit(text: str) -> tuple[Path, float]:
+    path, equals, limit = text.rpartition("=")
+    try:
+        if equals:
+            return Path(path), float(limit)
+    except ValueError:
+        pass
+    raise click.BadParameter(f"{text!r}, want SOURCE=MS", param_hint="--also-latency")

@@ -1,0 +1,292 @@
+"""``edgeprof train`` and ``edgeprof adapt``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+
+if TYPE_CHECKING:
+    from edgeprof.dataset import Dataset
+    from edgeprof.predictors.train import Training
+
+Command = Callable[..., Any]
+
+
+def rows_options(command: Command) -> Command:
+    """Add the options that select rows of a dataset."""
+    for option in (
+        click.option(
+            "--drop-invalid", is_flag=True, help="Leave invalid rows out and say how many."
+        ),
+        click.option("--seed", default=0, show_default=True, help="Seed of everything drawn."),
+        click.option(
+            "-n", "count", type=click.IntRange(1), help="Draw this many of the rows  [default: all]"
+        ),
+        click.option("--rows", metavar="A:B", help="Use the rows A to B - 1  [default: all]"),
+        click.option("--device", help="Device, where DATA has rows of several."),
+    ):
+        command = option(command)
+    return command
+
+
+def output_options(command: Command) -> Command:
+    """Add the options that say what is written and printed."""
+    for option in (
+        click.option("--json", "as_json", is_flag=True, help="Print the result as JSON."),
+        click.option("--no-host", is_flag=True, help="Do not write the host model."),
+        click.option(
+            "-o",
+            "--output",
+            required=True,
+            type=click.Path(dir_okay=False, path_type=Path),
+            help="File to write, P.edgp; the host model P.host.npz goes beside it.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+@click.command()
+@click.argument("data", type=click.Path(path_type=Path))
+@rows_options
+@click.option(
+    "--model",
+    default="gp",
+    show_default=True,
+    help="gp, linear, paper-mlp, paper-finetune (with --base) or paper-gpu (with --across).",
+)
+@click.option(
+    "--base",
+    type=click.Path(path_type=Path),
+    help="Host model of a paper-mlp whose last layer paper-finetune fits anew.",
+)
+@click.option(
+    "--across",
+    type=click.Path(path_type=Path),
+    help="devices.csv: predict --device from the other devices in DATA and their data sheets.",
+)
+@output_options
+def train(
+    data: Path,
+    device: str | None,
+    rows: str | None,
+    count: int | None,
+    seed: int,
+    drop_invalid: bool,
+    model: str,
+    base: Path | None,
+    across: Path | None,
+    output: Path,
+    no_host: bool,
+    as_json: bool,
+) -> None:
+    """Fit a latency predictor to the measurements in DATA (.csv, .csv.gz, .parquet).
+
+    Writes a compact predictor for boards and, beside it, the host model that knows how sure it is.
+
+    \b
+    Example:
+      edgeprof train pi4.csv --device pi4 -o pi4.edgp
+      edgeprof train rack.csv --device pi4-01 --rows 0:7000 -n 700 --seed 1 -o pi4.edgp
+      edgeprof train gpus.csv --across devices.csv --device new-gpu -o new-gpu.edgp
+
+    devices.csv has the columns device, cores, clock_mhz, ram_gb, bandwidth_gb_per_s and, where it
+    is not 1, batch. Rows of --device itself are never used with --across.
+    """
+    from edgeprof.predictors.train import load_base
+
+    if across is not None:
+        if device is None:
+            raise click.UsageError("--across needs --device, the device to predict")
+        selection = Selection(rows, count, seed, drop_invalid)
+        _train_across(data, across, device, selection, output, model, no_host, as_json)
+        return
+    bases = () if base is None else (load_base(base),)
+    measured = read_rows(data, device, rows, count, seed, drop_invalid=drop_invalid)
+    _train(measured, output, model=model, bases=bases, seed=seed, no_host=no_host, as_json=as_json)
+
+
+@click.command()
+@click.argument("bases", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--data",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Measurements of the new device (.csv, .csv.gz, .parquet).",
+)
+@rows_options
+@output_options
+def adapt(
+    bases: tuple[Path, ...],
+    data: Path,
+    device: str | None,
+    rows: str | None,
+    count: int | None,
+    seed: int,
+    drop_invalid: bool,
+    output: Path,
+    no_host: bool,
+    as_json: bool,
+) -> None:
+    """Move predictors of other devices (BASES) to a new one with a few measurements.
+
+    The host model beside each base is used where there is one. A base may be of the same supernet
+    at another width.
+
+    \b
+    Example:
+      edgeprof adapt pi4.edgp --data nano.csv --device nano -n 10 -o nano.edgp
+    """
+    from edgeprof.predictors.train import load_base
+
+    loaded = [load_base(path) for path in bases]
+    measured = read_rows(data, device, rows, count, seed, drop_invalid=drop_invalid)
+    _train(measured, output, model="gp", bases=loaded, seed=seed, no_host=no_host, as_json=as_json)
+
+
+def read_rows(
+    data: Path,
+    device: str | None,
+    rows: str | None,
+    count: int | None,
+    seed: int,
+    *,
+    drop_invalid: bool,
+) -> Dataset:
+    """Read the selected rows; say on stderr what was dropped."""
+    from edgeprof.dataset import parse_rows, read_dataset
+
+    selected = read_dataset(
+        data,
+        device=device,
+        rows=None if rows is None else parse_rows(rows),
+        n=count,
+        seed=seed,
+        drop_invalid=drop_invalid,
+    )
+    if selected.dropped:
+        reasons = ", ".join(f"{column}: {n}" for column, n in selected.dropped.items())
+        click.echo(f"{data}: dropped {sum(selected.dropped.values())} rows ({reasons})", err=True)
+    return selected
+
+
+def _train(
+    data: Dataset,
+    output: Path,
+    *,
+    model: str,
+    bases: Any,
+    seed: int,
+    no_host: bool,
+    as_json: bool,
+) -> None:
+    from edgeprof.cli.progress import progress
+    from edgeprof.predictors.train import N_TRAINING_STEPS, train
+
+    with progress("Training", N_TRAINING_STEPS, quiet=as_json) as advance:
+        done = train(
+            data,
+            output,
+            model=model,
+            bases=bases,
+            seed=seed,
+            keep_host=not no_host,
+            progress=advance,
+        )
+    if as_json:
+        click.echo(json.dumps(_as_dict(done)))
+    else:
+        _print(data, done)
+
+
+class Selection(NamedTuple):
+    """Options that select rows."""
+
+    rows: str | None
+    n: int | None
+    seed: int
+    drop_invalid: bool
+
+
+def _train_across(
+    data: Path,
+    across: Path,
+    target: str,
+    selection: Selection,
+    output: Path,
+    model: str,
+    no_host: bool,
+    as_json: bool,
+) -> None:
+    from edgeprof.cli.evaluate import print_metrics
+    from edgeprof.cli.progress import progress
+    from edgeprof.dataset import devices_of
+    from edgeprof.errors import DatasetError
+    from edgeprof.predictors.devices import read_devices
+    from edgeprof.predictors.train import N_TRAINING_STEPS, leave_one_device_out, train_across
+
+    devices = read_devices(across)
+    if target not in devices:
+        raise DatasetError(f"{across}, column device: no {target!r}; found {', '.join(devices)}")
+    measured = [
+        (devices[name], read_rows(data, name, *selection[:3], drop_invalid=selection.drop_invalid))
+        for name in devices_of(data)
+        if name in devices and name != target
+    ]
+    errors = {}
+    with progress("Training", N_TRAINING_STEPS, quiet=as_json) as advance:
+        done = train_across(
+            measured,
+            devices[target],
+            output,
+            model=model,
+            seed=selection.seed,
+            keep_host=not no_host,
+            progress=advance,
+        )
+        if len(measured) > 1:
+            errors = leave_one_device_out(measured, model=model, seed=selection.seed)
+    if as_json:
+        held_out = {name: metrics.to_dict() for name, metrics in errors.items()}
+        click.echo(json.dumps({**_as_dict(done), "held_out_devices": held_out}))
+        return
+    _print_notes(done)
+    _print_files(done)
+    if errors:
+        click.echo("each device as the others predict it:")
+        print_metrics(errors)
+
+
+def _as_dict(done: Training) -> dict[str, object]:
+    return {
+        "files": [str(path) for path in done.files],
+        "provenance": dict(done.student.provenance),
+        "notes": list(getattr(done.host, "notes", ())),
+        "trivial": {name: metrics.to_dict() for name, metrics in done.trivial.items()},
+    }
+
+
+def _print(data: Dataset, done: Training) -> None:
+    from edgeprof.cli.evaluate import print_metrics
+
+    click.echo(f"{data.device}: {len(data)} measurements, space {data.space}")
+    _print_notes(done)
+    if done.cross_validated is not None:
+        named = {"cross-validated": done.cross_validated}
+        print_metrics({**named, **{f"trivial: {k}": v for k, v in done.trivial.items()}})
+    _print_files(done)
+
+
+def _print_notes(done: Training) -> None:
+    for note in getattr(done.host, "notes", ()):
+        click.echo(f"note: {note}")
+
+
+def _print_files(done: Training) -> None:
+    click.echo(f"distillation costs {done.distillation_mape:.2%} (MAPE against the host model)")
+    for path in done.files:
+        click.echo(f"{path}: {path.stat().st_size} bytes")

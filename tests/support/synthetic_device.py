@@ -1,0 +1,58 @@
+"""Devices that exist on paper: a roofline per layer, launch costs and noise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from edgeprof.dataset import Dataset
+from edgeprof.layers import Network, Op
+from edgeprof.spaces.base import SearchSpace
+
+
+@dataclass(frozen=True)
+class SyntheticDevice:
+    """A device whose layers take the longer of arithmetic and memory traffic, plus a launch.
+
+    Attributes:
+        name: of the device.
+        macs_per_us, elements_per_us: its rates.
+        launch_us: per layer.
+        depthwise_efficiency: share of the arithmetic rate that depthwise convolutions reach.
+        noise: relative standard deviation of a measurement.
+    """
+
+    name: str
+    macs_per_us: float
+    elements_per_us: float
+    launch_us: float
+    depthwise_efficiency: float
+    noise: float = 0.005
+
+    def latency_ms(self, network: Network) -> float:
+        total_us = 0.0
+        for layer in network.layers():
+            depthwise = layer.op is Op.DEPTHWISE_CONV
+            rate = self.macs_per_us * (self.depthwise_efficiency if depthwise else 1.0)
+            traffic = layer.elements_read + layer.elements_written + layer.parameters
+            total_us += max(layer.macs / rate, traffic / self.elements_per_us) + self.launch_us
+        return total_us / 1000
+
+    def measure(self, space: SearchSpace, n: int, seed: int) -> Dataset:
+        rng = np.random.default_rng(seed)
+        subnets = space.sample(n, rng)
+        exact = np.array([self.latency_ms(space.layers(subnet)) for subnet in subnets])
+        return Dataset(
+            space=space.id,
+            device=self.name,
+            subnets=tuple(subnets),
+            codes=space.encode(subnets),
+            latency_ms=exact * (1 + self.noise * rng.standard_normal(n)),
+            rows=np.arange(n),
+            source=f"synthetic {self.name}",
+        )
+
+
+PHONE = SyntheticDevice("phone", 8_000.0, 2_000.0, 5.0, 0.3)
+SERVER = SyntheticDevice("server", 200_000.0, 10_000.0, 10.0, 0.1)
