@@ -1,6 +1,7 @@
 """The rules of a fleet run, without any board."""
 
 import asyncio
+import dataclasses
 import io
 import json
 import tarfile
@@ -112,7 +113,13 @@ def success(n_undisturbed):
     ],
 )
 def test_a_record_says_what_becomes_of_its_item(record, finding_ids, verdict):
-    assert verdict_of(record, finding_ids) is verdict
+    assert verdict_of(record, POLICY, finding_ids) is verdict
+
+
+def test_a_policy_may_take_measurements_as_disturbed_as_they_are():
+    lenient = dataclasses.replace(POLICY, min_undisturbed_share=0.0)
+    assert verdict_of(success(0), lenient) is Verdict.MEASURED
+    assert verdict_of(success(0), POLICY) is Verdict.SPOILED
 
 
 def failure(model, message):
@@ -170,7 +177,7 @@ def test_a_torn_record_is_no_record():
 
 def test_a_record_that_says_nothing_is_refused():
     with pytest.raises(InvalidRecord):
-        verdict_of({"job_id": "a"})
+        verdict_of({"job_id": "a"}, POLICY)
 
 
 def run_prepared(status, stdout=b"", stderr=b""):

@@ -122,7 +122,8 @@ class Ledger:
             record["model"]["path"] = item.model.name  # the path on the board helps nobody
         record["board"] = board.name
         machine = record.get("machine")
-        verdict = verdict_of(record, {found.id for found in findings(machine)} if machine else ())
+        finding_ids = {found.id for found in findings(machine)} if machine else ()
+        verdict = verdict_of(record, self._policy, finding_ids)
         progress.temp_mdegc = temperature_of(record) or progress.temp_mdegc
         queue = self._queues[board.device]
         may_retry = verdict in (Verdict.SPOILED, Verdict.PASSING)

@@ -29,6 +29,7 @@ class RetryPolicy:
             these go on.
         board_failures: a board that fails so often in a row is set aside.
         busy_limit_s: how long a board that another owner measures on is waited for.
+        min_undisturbed_share: of the samples of a measurement; with fewer it is made again.
     """
 
     attempts: int = 3
@@ -37,6 +38,7 @@ class RetryPolicy:
     cool_down_s: float = 20.0
     board_failures: int = 5
     busy_limit_s: float = 600.0
+    min_undisturbed_share: float = 0.5
 
     def backoff_after(self, failures: int) -> float:
         """Seconds to wait after so many failures in a row."""
@@ -62,11 +64,14 @@ class Verdict(Enum):
 SPOILING_FINDINGS = frozenset({"cooling", "frequency-lowered", "throttled", "under-voltage"})
 
 
-def verdict_of(record: Mapping[str, Any], finding_ids: Iterable[str] = ()) -> Verdict:
+def verdict_of(
+    record: Mapping[str, Any], policy: RetryPolicy, finding_ids: Iterable[str] = ()
+) -> Verdict:
     """Judge a record.
 
     Args:
         record: of the harness.
+        policy: how many undisturbed samples make a measurement.
         finding_ids: what ``edgeprof.machine`` finds in its machine state.
 
     Raises:
@@ -78,7 +83,7 @@ def verdict_of(record: Mapping[str, Any], finding_ids: Iterable[str] = ()) -> Ve
     summary = record.get("summary")
     if summary is None:
         raise InvalidRecord("the board's record has neither summary nor error")
-    if summary["n_undisturbed"] * 2 < summary["n_samples"]:
+    if summary["n_undisturbed"] < policy.min_undisturbed_share * summary["n_samples"]:
         return Verdict.SPOILED
     return Verdict.SPOILED if SPOILING_FINDINGS.intersection(finding_ids) else Verdict.MEASURED
 
