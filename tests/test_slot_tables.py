@@ -29,3 +29,19 @@ def test_what_is_no_sum_over_slots_is_not_tabled() -> None:
 
     codes = SPACE.sample_codes(600, np.random.default_rng(0), [160])
     np.testing.assert_array_equal(SlotTables(SPACE, product)(codes), product(codes))
+
+
+def test_many_small_calls_are_tabled_too() -> None:
+    rows_summed = 0
+
+    def total(codes: np.ndarray) -> np.ndarray:
+        nonlocal rows_summed
+        rows_summed += len(codes)
+        return codes[:, [0]] + 2.0 * codes[:, [7]]
+
+    tables = SlotTables(SPACE, total)
+    codes = SPACE.sample_codes(6000, np.random.default_rng(0), [160])
+    for part in np.array_split(codes, 300):
+        values = tables(part)
+        np.testing.assert_allclose(values, part[:, [0]] + 2.0 * part[:, [7]], atol=1e-6)
+    assert rows_summed < 1500

@@ -184,10 +184,9 @@ class FeatureMap:
     def of_networks(self, networks: Iterable[Network]) -> Floats:
         """Return the columns of networks of any kind: float64 (n_networks, width)."""
         rows = [self._row_numbers(network) for network in networks]
-        counts = np.zeros((len(rows), len(self._rows)))
-        for count, numbers in zip(counts, rows, strict=True):
-            np.add.at(count, numbers, 1)
-        columns: Floats = counts @ self._table[: len(self._rows)]
+        columns = np.empty((len(rows), self.groups.width))
+        for column, numbers in zip(columns, rows, strict=True):
+            self._table[numbers].sum(axis=0, out=column)
         return columns
 
     def _row_numbers(self, network: Network) -> list[int]:

@@ -7,6 +7,7 @@ that changes the layers of another slot), layer lists are summed.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 
 import numpy as np
@@ -15,7 +16,7 @@ from edgeprof.predictors.features import Floats
 from edgeprof.spaces.base import Codes, SearchSpace
 
 _WORTHWHILE = 256
-"""Rows at one resolution from which a table pays; fewer are summed directly."""
+"""Rows at one resolution, of all calls, from which a table pays; fewer are summed directly."""
 
 _TOLERANCE = 1e-6
 _RIDGE = 1e-6
@@ -33,6 +34,7 @@ class SlotTables:
         self._space, self._function = space, function
         self._starts = np.cumsum([0, *space.cardinalities[:-2]])
         self._tables: dict[int, Floats | None] = {}
+        self._seen: Counter[int] = Counter()
 
     def __call__(self, codes: Codes) -> Floats:
         """Return the function's values."""
@@ -49,7 +51,8 @@ class SlotTables:
         return values
 
     def _at_resolution(self, codes: Codes, resolution: int) -> Floats:
-        if resolution not in self._tables and len(codes) >= _WORTHWHILE:
+        self._seen[resolution] += len(codes)
+        if resolution not in self._tables and self._seen[resolution] >= _WORTHWHILE:
             self._tables[resolution] = self._fit(resolution)
         table = self._tables.get(resolution)
         if table is None:

@@ -18,7 +18,7 @@ from edgeprof.errors import PredictorFormatError
 from edgeprof.predictors.base import LatencyPredictor
 from edgeprof.predictors.compact import CompactPredictor
 from edgeprof.predictors.devices import Device
-from edgeprof.predictors.distil import N_STEPS, N_UNLABELLED, distil
+from edgeprof.predictors.distil import N_STEPS, distil
 from edgeprof.predictors.gp import HostModel
 from edgeprof.predictors.host_file import HostFileModel, load_host, save_host
 from edgeprof.predictors.metrics import Metrics, metrics_of, trivial_predictors
@@ -29,10 +29,6 @@ N_TRAINING_STEPS = N_STEPS + 20
 """Steps reported while training: one part for the fit, the rest for the distillation."""
 
 _CHECKED_SUBNETS = 2000
-_FEW_ROWS = 100
-_UNLABELLED_OF_FEW = 8000
-"""What a few rows teach is not worth a finer student: it costs 0.1 % instead of 0.03 %."""
-
 _SUFFIX = ".edgp"
 _HOST_SUFFIX = ".host.npz"
 
@@ -89,10 +85,7 @@ def train(
     advance(N_TRAINING_STEPS - N_STEPS)
     unseen = cross_validated(model, host, data, bases, seed=seed)
     errors = None if unseen is None else metrics_of(unseen, data.latency_ms)
-    n_unlabelled = N_UNLABELLED if len(data) > _FEW_ROWS else _UNLABELLED_OF_FEW
-    student = distil(
-        host, get_space(data.space), seed=seed, n_unlabelled=n_unlabelled, progress=advance
-    )
+    student = distil(host, get_space(data.space), seed=seed, progress=advance)
     loss = _distillation_mape(host, student, seed)
     student = student.with_provenance(_provenance(data, model, bases, seed, errors, loss))
     files = () if output is None else _save(output, host if keep_host else None, student)
