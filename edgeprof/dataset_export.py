@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edgeprof.cpu_list import format_cpus
 from edgeprof.dataset import COLUMNS, devices_of, read_dataset
 from edgeprof.errors import DatasetError, MissingDependency, MixedMachineState, OutputError
 from edgeprof.files import atomic_write, make_folder, sha256_of
@@ -21,8 +22,21 @@ from edgeprof.store import ImportedRow, Store, StoredMeasurement
 from edgeprof.subnet import Subnet
 from edgeprof.units import ns_to_ms
 
-STATE_FIELDS = ("model_kind", "runtime", "runtime_version", "threads", "governor", "max_freq_khz")
-"""What the measurements of one device must have in common to be pooled."""
+STATE_FIELDS = (
+    "model_kind",
+    "runtime",
+    "runtime_version",
+    "library_sha256",
+    "runtime_options",
+    "threads",
+    "cpus",
+    "governor",
+    "max_freq_khz",
+)
+"""What the measurements of one device must have in common to be pooled.
+
+Whatever ``jobs.job_key`` tells apart, and the clocks, which may change between two runs.
+"""
 
 EXPORTED_COLUMNS = (
     *COLUMNS,
@@ -113,11 +127,16 @@ def _device_rows(store: Store, device: str, where: Mapping[str, str]) -> list[di
 def _state(measurement: StoredMeasurement) -> dict[str, str]:
     record = measurement.record
     clusters = record.get("machine", {}).get("clusters", [])
+    runtime, settings = record["runtime"], record["settings"]
+    options = runtime.get("options", {})
     return {
         "model_kind": measurement.model_kind or "",
-        "runtime": str(record["runtime"]["name"]),
-        "runtime_version": str(record["runtime"]["version"]),
-        "threads": str(record["settings"]["threads"]),
+        "runtime": str(runtime["name"]),
+        "runtime_version": str(runtime["version"]),
+        "library_sha256": str(runtime.get("library_sha256", "")),
+        "runtime_options": json.dumps(options, sort_keys=True, separators=(",", ":")),
+        "threads": str(settings["threads"]),
+        "cpus": format_cpus(settings.get("cpus", ())) or "any",
         "governor": _joined(clusters, "governor"),
         "max_freq_khz": _joined(clusters, "max_freq_khz"),
     }

@@ -70,6 +70,24 @@ def test_different_states_are_refused_until_one_is_chosen(store, tmp_path):
     assert summary.rows_by_device == {"pi": 1}
 
 
+@pytest.mark.parametrize(
+    ("part", "changes", "chosen"),
+    [
+        ("settings", {"cpus": [4, 5]}, {"cpus": "4-5"}),
+        ("runtime", {"library_sha256": "f" * 64}, {"library_sha256": "f" * 64}),
+        ("runtime", {"options": {"xnnpack": "on"}}, {"runtime_options": '{"xnnpack":"on"}'}),
+    ],
+)
+def test_what_the_job_key_tells_apart_is_not_pooled(store, tmp_path, part, changes, chosen):
+    record = make_record(20_000_000)
+    record[part] = {**record[part], **changes}
+    store.append(record, job_key="unlike", device="pi", subnet=SUBNETS[0])
+    with pytest.raises(MixedMachineState, match=next(iter(chosen))):
+        export_dataset(store, tmp_path / "out.csv")
+    assert export_dataset(store, tmp_path / "out.csv", where=chosen).rows_by_device == {"pi": 1}
+    assert read_dataset(tmp_path / "out.csv").latency_ms == [20.0]
+
+
 def test_nothing_to_export_is_an_error(store, tmp_path):
     with pytest.raises(DatasetError, match="no subnets to export; devices there: pi"):
         export_dataset(store, tmp_path / "out.csv", device="jetson")

@@ -36,7 +36,7 @@ def export_command(
     """Write the measured subnets of STORE as rows: one per subnet and device.
 
     Refuses to pool measurements of one device that were made under different states (runtime
-    version, threads, governor ...); choose one with --where.
+    version and options, threads, CPUs, governor ...); choose one with --where.
 
     \b
     Example:
