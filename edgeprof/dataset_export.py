@@ -99,9 +99,10 @@ def import_dataset(store: Store, path: Path, *, drop_invalid: bool = False) -> i
     Raises:
         DatasetError: an invalid row, unless ``drop_invalid``; nothing is appended then.
     """
+    names = devices_of(path)
     source = f"{path.name}@{sha256_of(path)[:16]}"
     rows = []
-    for name in devices_of(path):
+    for name in names:
         dataset = read_dataset(path, device=name, drop_invalid=drop_invalid)
         rows += [
             ImportedRow(name, subnet, float(latency_ms), source)

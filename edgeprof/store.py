@@ -1,14 +1,8 @@
 """The store: every measurement ever made, in one SQLite file.
 
-Owns: the tables, their version history, and exactly-once appending. Records are kept as the
-harness wrote them (JSON, raw samples included); the columns beside them are for looking up.
-Nothing is ever changed or deleted: triggers refuse it. Write-ahead logging with full
-synchronisation makes a committed record survive a kill or a power cut, and lets others read
-while one writes.
-
-Version history of the tables (``PRAGMA user_version``):
-
-1. ``measurements``, ``failures``, ``imported_rows``.
+Owns: exactly-once appending and reading. Records are kept as the harness wrote them (JSON, raw
+samples included); the columns beside them are for looking up. Does not own: the tables and how
+the file is opened (``edgeprof.store_file``).
 """
 
 from __future__ import annotations
@@ -24,58 +18,17 @@ from types import TracebackType
 from typing import Any
 
 from edgeprof.errors import InvalidRecord, StoreError
+from edgeprof.store_file import (
+    connect,
+    connect_to_read,
+    prepare,
+    remove_if_empty,
+    transaction,
+)
 from edgeprof.subnet import Subnet
 
 Record = Mapping[str, Any]
 """A measurement record as parsed from its JSON line (see ``edgeprof.measurement``)."""
-
-_APPLICATION_ID = 0x45505246  # "EPRF"
-_SCHEMA_VERSION = 1
-_BUSY_TIMEOUT_S = 30.0
-
-_SCHEMA = """
-CREATE TABLE measurements (
-    id INTEGER PRIMARY KEY,
-    job_key TEXT NOT NULL UNIQUE,
-    created_utc TEXT NOT NULL,
-    device TEXT NOT NULL,
-    space TEXT,
-    subnet TEXT,
-    model_kind TEXT,
-    model_sha256 TEXT NOT NULL,
-    runtime TEXT NOT NULL,
-    runtime_version TEXT NOT NULL,
-    threads INTEGER NOT NULL,
-    latency_median_ns INTEGER NOT NULL,
-    ci_low_ns INTEGER NOT NULL,
-    ci_high_ns INTEGER NOT NULL,
-    n_samples INTEGER NOT NULL,
-    record TEXT NOT NULL
-) STRICT;
-CREATE INDEX measurements_by_device ON measurements (device, id);
-CREATE TABLE failures (
-    id INTEGER PRIMARY KEY,
-    job_key TEXT NOT NULL,
-    created_utc TEXT NOT NULL,
-    device TEXT NOT NULL,
-    space TEXT,
-    subnet TEXT,
-    kind TEXT NOT NULL,
-    message TEXT NOT NULL,
-    record TEXT NOT NULL
-) STRICT;
-CREATE TABLE imported_rows (
-    id INTEGER PRIMARY KEY,
-    job_key TEXT NOT NULL UNIQUE,
-    created_utc TEXT NOT NULL,
-    device TEXT NOT NULL,
-    space TEXT NOT NULL,
-    subnet TEXT NOT NULL,
-    latency_ms REAL NOT NULL,
-    source TEXT NOT NULL
-) STRICT;
-"""
-_TABLES = ("measurements", "failures", "imported_rows")
 
 
 @dataclass(frozen=True)
@@ -131,7 +84,10 @@ class Store:
 
     Args:
         path: the file; its name ends in ``.db``.
-        create: make it where it is missing.
+        create: make it where it is missing, and append. ``False`` only reads what is there, also
+            where nothing may be written.
+
+    A store that was made here goes again when the ``with`` block fails before a row was appended.
 
     Raises:
         StoreError: no such file, a foreign or damaged one, a newer version, no permission.
@@ -143,15 +99,14 @@ class Store:
             raise StoreError(f"{self.path}: a store's name ends in '.db'")
         if not create and not self.path.is_file():
             raise StoreError(f"{self.path}: no such store; `edgeprof profile --store` makes one")
+        self._is_new = create and not self.path.exists()
         with self._errors_named():
-            self._connection = sqlite3.connect(
-                self.path, timeout=_BUSY_TIMEOUT_S, isolation_level=None
-            )
+            self._connection = connect(self.path) if create else connect_to_read(self.path)
         try:
             with self._errors_named():
-                self._prepare()
+                prepare(self._connection, self.path, create=create)
         except StoreError:
-            self._connection.close()
+            self._discard()
             raise
 
     def __enter__(self) -> Store:
@@ -163,7 +118,7 @@ class Store:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.close()
+        self.close() if error is None else self._discard()
 
     def close(self) -> None:
         """Close the file; everything appended is on disk already."""
@@ -217,7 +172,7 @@ class Store:
     def append_imported(self, rows: Sequence[ImportedRow]) -> int:
         """Append latencies from elsewhere, all or none; returns how many were new."""
         appended = 0
-        with self._errors_named(), self._transaction():
+        with self._errors_named(), transaction(self._connection):
             for row in rows:
                 key = f"{row.source}|{row.device}|{row.subnet.id}"
                 values = (key, _now_utc(), row.device, *_subnet_columns(row.subnet))
@@ -274,47 +229,11 @@ class Store:
         query = f"INSERT INTO {table} VALUES (NULL, {marks}) ON CONFLICT DO NOTHING"
         return self._connection.execute(query, values).rowcount
 
-    def _prepare(self) -> None:
-        connection = self._connection
-        application = connection.execute("PRAGMA application_id").fetchone()[0]
-        tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-        if application != _APPLICATION_ID and (application != 0 or tables != 0):
-            raise StoreError(f"{self.path}: is a SQLite file, but no edgeprof store")
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-        if version == 0:
-            self._create_tables()
-        elif version > _SCHEMA_VERSION:
-            raise StoreError(
-                f"{self.path}: store version {version}, this edgeprof reads up to "
-                f"{_SCHEMA_VERSION}; update edgeprof"
-            )
-
-    def _create_tables(self) -> None:
-        with self._transaction():
-            if self._connection.execute("PRAGMA user_version").fetchone()[0] != 0:
-                return  # another process made them meanwhile
-            for statement in _SCHEMA.split(";\n"):
-                self._connection.execute(statement)
-            for table in _TABLES:
-                for verb in ("UPDATE", "DELETE"):
-                    self._connection.execute(
-                        f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} "
-                        "BEGIN SELECT RAISE(ABORT, 'the store is append-only'); END"
-                    )
-            self._connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
-            self._connection.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self._connection.execute("ROLLBACK")
-            raise
-        self._connection.execute("COMMIT")
+    def _discard(self) -> None:
+        """Close the file; one that was made here and holds nothing goes."""
+        if self._is_new:
+            remove_if_empty(self._connection, self.path)
+        self.close()
 
     @contextmanager
     def _errors_named(self) -> Iterator[None]:

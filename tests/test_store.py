@@ -1,5 +1,7 @@
 """The store keeps every record once, refuses foreign files, and survives being killed."""
 
+import contextlib
+import resource
 import signal
 import sqlite3
 import subprocess
@@ -9,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from unprivileged import run_unprivileged
 
 from edgeprof import get_space
 from edgeprof.errors import InvalidRecord, StoreError
@@ -112,6 +115,81 @@ def test_a_file_that_is_no_database_is_refused(tmp_path):
 def test_a_missing_store_is_named(tmp_path):
     with pytest.raises(StoreError, match="no such store"):
         Store(tmp_path / "none.db", create=False)
+
+
+@contextlib.contextmanager
+def full_disk(room_bytes):
+    """Let files grow to so many bytes and no further."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room_bytes, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+def test_a_full_disk_is_one_clear_error_and_appends_nothing(tmp_path):
+    rows = [ImportedRow("pi", SUBNET, 3.5, f"{number}.csv") for number in range(2000)]
+    with Store(tmp_path / "s.db") as store:
+        store.append_imported(rows[:1])
+        store._connection.execute("PRAGMA cache_size = 1")  # pages reach the disk at once
+        with full_disk(100_000), pytest.raises(StoreError, match=r"s\.db: .*(full|disk)"):
+            store.append_imported(rows)
+        assert list(store.imported_rows()) == rows[:1]
+
+
+def test_a_store_that_cannot_be_begun_leaves_no_file(tmp_path):
+    with full_disk(0), pytest.raises(StoreError, match=r"s\.db: .*(full|disk)"):
+        Store(tmp_path / "s.db")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_work_that_fails_before_its_first_row_leaves_no_store(tmp_path):
+    with pytest.raises(ZeroDivisionError):
+        fail_with(Store(tmp_path / "s.db"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def fail_with(*stores):
+    with contextlib.ExitStack() as opened:
+        for store in stores:
+            opened.enter_context(store)
+        raise ZeroDivisionError
+
+
+def test_work_that_fails_leaves_the_store_of_others(tmp_path):
+    path = tmp_path / "s.db"
+    store = Store(path)
+    with Store(path) as other:
+        with pytest.raises(ZeroDivisionError):
+            fail_with(store)
+        assert other.append(make_record(), job_key="a", device="pi")
+    with pytest.raises(ZeroDivisionError):
+        fail_with(Store(path))
+    with Store(path, create=False) as store:
+        assert store.job_keys() == {"a"}
+
+
+def test_a_store_opened_to_read_takes_no_rows(tmp_path):
+    Store(tmp_path / "s.db").close()
+    with (
+        Store(tmp_path / "s.db", create=False) as store,
+        pytest.raises(StoreError, match="readonly"),
+    ):
+        store.append(make_record(), job_key="a", device="pi")
+
+
+def test_a_store_in_a_read_only_folder_can_be_exported(tmp_path):
+    folder = tmp_path / "archive"
+    folder.mkdir()
+    with Store(folder / "s?.db") as store:  # a name that an URI would read otherwise
+        store.append(make_record(), job_key="a", device="pi", subnet=SUBNET)
+    folder.chmod(0o555)
+    output = tmp_path / "out.csv"
+    done = run_unprivileged("dataset", "export", folder / "s?.db", "-o", output, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"{output}: 1 subnets of pi\n"
+    assert [file.name for file in folder.iterdir()] == ["s?.db"]
 
 
 def test_a_newer_version_is_refused(tmp_path):

@@ -1,0 +1,164 @@
+"""The store's file: its tables, and how it is opened, to append or to read only.
+
+Owns: the tables and their version history. Nothing is ever changed or deleted: triggers refuse
+it. Write-ahead logging with full synchronisation makes a committed record survive a kill or a
+power cut, and lets others read while one writes.
+
+Version history of the tables (``PRAGMA user_version``):
+
+1. ``measurements``, ``failures``, ``imported_rows``.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from urllib.parse import quote
+
+from edgeprof.errors import StoreError
+
+_APPLICATION_ID = 0x45505246  # "EPRF"
+_SCHEMA_VERSION = 1
+_BUSY_TIMEOUT_S = 30.0
+
+_SCHEMA = """
+CREATE TABLE measurements (
+    id INTEGER PRIMARY KEY,
+    job_key TEXT NOT NULL UNIQUE,
+    created_utc TEXT NOT NULL,
+    device TEXT NOT NULL,
+    space TEXT,
+    subnet TEXT,
+    model_kind TEXT,
+    model_sha256 TEXT NOT NULL,
+    runtime TEXT NOT NULL,
+    runtime_version TEXT NOT NULL,
+    threads INTEGER NOT NULL,
+    latency_median_ns INTEGER NOT NULL,
+    ci_low_ns INTEGER NOT NULL,
+    ci_high_ns INTEGER NOT NULL,
+    n_samples INTEGER NOT NULL,
+    record TEXT NOT NULL
+) STRICT;
+CREATE INDEX measurements_by_device ON measurements (device, id);
+CREATE TABLE failures (
+    id INTEGER PRIMARY KEY,
+    job_key TEXT NOT NULL,
+    created_utc TEXT NOT NULL,
+    device TEXT NOT NULL,
+    space TEXT,
+    subnet TEXT,
+    kind TEXT NOT NULL,
+    message TEXT NOT NULL,
+    record TEXT NOT NULL
+) STRICT;
+CREATE TABLE imported_rows (
+    id INTEGER PRIMARY KEY,
+    job_key TEXT NOT NULL UNIQUE,
+    created_utc TEXT NOT NULL,
+    device TEXT NOT NULL,
+    space TEXT NOT NULL,
+    subnet TEXT NOT NULL,
+    latency_ms REAL NOT NULL,
+    source TEXT NOT NULL
+) STRICT;
+"""
+_TABLES = ("measurements", "failures", "imported_rows")
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Open a file to append; it is made where it is missing."""
+    return sqlite3.connect(path, timeout=_BUSY_TIMEOUT_S, isolation_level=None)
+
+
+def connect_to_read(path: Path) -> sqlite3.Connection:
+    """Open a file that is there, also where nothing may be written."""
+
+    def connect_with(option: str) -> sqlite3.Connection:
+        name = f"file:{quote(str(path.absolute()))}?{option}"
+        return sqlite3.connect(name, timeout=_BUSY_TIMEOUT_S, isolation_level=None, uri=True)
+
+    connection = connect_with("mode=ro")
+    try:
+        connection.execute("PRAGMA application_id").fetchone()
+    except sqlite3.OperationalError:
+        # Write-ahead logging wants files beside the store, even to read. Where none may be made
+        # and no log waits to be read, the file alone is all there is.
+        connection.close()
+        if not os.access(path, os.R_OK) or path.with_name(f"{path.name}-wal").exists():
+            raise
+        connection = connect_with("immutable=1")
+    return connection
+
+
+def prepare(connection: sqlite3.Connection, path: Path, *, create: bool) -> None:
+    """Check what file it is, and make the tables of a new one.
+
+    Raises:
+        StoreError: a foreign file, or one of a newer version.
+    """
+    application = connection.execute("PRAGMA application_id").fetchone()[0]
+    tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    if application != _APPLICATION_ID and (application != 0 or tables != 0 or not create):
+        raise StoreError(f"{path}: is a SQLite file, but no edgeprof store")
+    if create:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version == 0:
+        _create_tables(connection)
+    elif version > _SCHEMA_VERSION:
+        raise StoreError(
+            f"{path}: store version {version}, this edgeprof reads up to "
+            f"{_SCHEMA_VERSION}; update edgeprof"
+        )
+
+
+def _create_tables(connection: sqlite3.Connection) -> None:
+    with transaction(connection):
+        if connection.execute("PRAGMA user_version").fetchone()[0] != 0:
+            return  # another process made them meanwhile
+        for statement in _SCHEMA.split(";\n"):
+            connection.execute(statement)
+        for table in _TABLES:
+            for verb in ("UPDATE", "DELETE"):
+                connection.execute(
+                    f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} "
+                    "BEGIN SELECT RAISE(ABORT, 'the store is append-only'); END"
+                )
+        connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
+
+
+def remove_if_empty(connection: sqlite3.Connection, path: Path) -> None:
+    """Remove a file that holds no rows and that nobody else has open; otherwise leave it."""
+    with suppress(sqlite3.Error, OSError):
+        # Without a byte not even the begin of write-ahead logging could be written.
+        if path.stat().st_size == 0 or _is_empty_and_ours(connection):
+            path.unlink()
+
+
+def _is_empty_and_ours(connection: sqlite3.Connection) -> bool:
+    # Leaving write-ahead logging needs the file for itself: another process makes it fail.
+    connection.execute("PRAGMA busy_timeout = 0")
+    connection.execute("PRAGMA journal_mode = DELETE")
+    connection.execute("BEGIN EXCLUSIVE")
+    query = "SELECT name FROM sqlite_master WHERE type = 'table'"
+    names = [name for (name,) in connection.execute(query)]
+    return not any(connection.execute(f"SELECT 1 FROM {name}").fetchone() for name in names)
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Do all of a block, or nothing of it."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:  # a full disk has ended it already
+            connection.execute("ROLLBACK")
+        raise
