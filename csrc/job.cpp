@@ -1,8 +1,11 @@
 #include "job.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <cmath>
+#include <cstring>
 #include <fstream>
 #include <limits>
 
@@ -199,6 +202,9 @@ void check_model_file(const std::string& path) {
     }
     if (!S_ISREG(facts.st_mode)) throw Error(ErrorKind::kInvalidModel, path + ": is not a file");
     if (facts.st_size == 0) throw Error(ErrorKind::kInvalidModel, path + ": is empty");
+    if (access(path.c_str(), R_OK) != 0) {
+        throw Error(ErrorKind::kInvalidModel, path + ": cannot be read: " + std::strerror(errno));
+    }
 }
 
 // A model that is loaded, with all that it needs to stay so.

@@ -62,6 +62,14 @@ def make_folder(path: Path) -> Path:
     return path
 
 
+def has_sha256(path: Path, wanted: str) -> bool:
+    """Return whether the file is there with this content; one that cannot be read is not."""
+    try:
+        return sha256_of(path) == wanted
+    except OSError:
+        return False
+
+
 def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a file as 64 hexadecimal digits."""
     digest = hashlib.sha256()

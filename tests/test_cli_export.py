@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from unprivileged import run_unprivileged
 
 from edgeprof.cli import cli
 from edgeprof.errors import EdgeprofError, InvalidSubnet, OutputError
@@ -67,12 +67,25 @@ def test_a_subnet_that_is_none_is_named_by_its_line(subnets: Path, tmp_path: Pat
     assert not (tmp_path / "models").exists()
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write into read-only folders")
 def test_a_read_only_folder_is_one_clear_error(subnets: Path, tmp_path: Path) -> None:
     folder = tmp_path / "models"
     folder.mkdir(mode=0o555)
-    with pytest.raises(OutputError, match="Permission denied"):
-        run(subnets, "-o", folder)
+    result = run_unprivileged("export", subnets, "-o", folder, cwd=tmp_path)
+    assert result.returncode == 1
+    assert result.stderr.startswith(f"edgeprof: {folder}")
+    assert result.stderr.endswith(": cannot be written: Permission denied\n")
+    assert result.stderr.count("\n") == 1
+
+
+def test_files_that_cannot_be_read_are_written_again(subnets: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "models"
+    run(subnets, "-o", folder)
+    contents = {path: path.read_bytes() for path in folder.iterdir()}
+    for path in contents:
+        path.chmod(0 if path.suffix != ".jsonl" else 0o600)
+    result = run_unprivileged("export", subnets, "-o", folder, cwd=tmp_path)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert {path: path.read_bytes() for path in folder.iterdir()} == contents
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")

@@ -18,10 +18,16 @@ def accuracy() -> None:
 
 
 @accuracy.command()
-@click.argument("data", type=click.Path(path_type=Path))
-@click.option("--seed", default=0, show_default=True, help="Seed of the fit.")
+@click.argument("data", type=click.Path(readable=False, path_type=Path))
 @click.option(
-    "-o", "--output", required=True, type=click.Path(path_type=Path), help="File, *.host.npz."
+    "--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of the fit."
+)
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(readable=False, path_type=Path),
+    help="File, *.host.npz.",
 )
 def fit(data: Path, seed: int, output: Path) -> None:
     """Fit an accuracy model to measured subnets.
@@ -39,11 +45,21 @@ def fit(data: Path, seed: int, output: Path) -> None:
 
 
 @accuracy.command()
-@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("model", type=click.Path(readable=False, path_type=Path))
 @click.option("--space", default="ofa-mbv3-w1.0", show_default=True, help="Space to search.")
-@click.option("--seed", default=0, show_default=True, help="Seed of the subnets it is fitted to.")
 @click.option(
-    "-o", "--output", required=True, type=click.Path(path_type=Path), help="File, *.edgp."
+    "--seed",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0),
+    help="Seed of the subnets it is fitted to.",
+)
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(readable=False, path_type=Path),
+    help="File, *.edgp.",
 )
 def compact(model: Path, space: str, seed: int, output: Path) -> None:
     """Distil an accuracy model (.npz, .pth, .onnx, .host.npz) into a few kilobytes.

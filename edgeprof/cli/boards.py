@@ -21,7 +21,7 @@ _inventory = click.option(
     "inventory_path",
     default="boards.yaml",
     show_default=True,
-    type=click.Path(path_type=Path),
+    type=click.Path(readable=False, path_type=Path),
     help="Inventory of the boards.",
 )
 _json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")

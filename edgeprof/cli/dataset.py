@@ -14,12 +14,12 @@ def dataset() -> None:
 
 
 @dataset.command("export")
-@click.argument("store", type=click.Path(path_type=Path))
+@click.argument("store", type=click.Path(readable=False, path_type=Path))
 @click.option(
     "-o",
     "--output",
     required=True,
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=click.Path(readable=False, dir_okay=False, path_type=Path),
     help="File to write: .csv or .parquet.",
 )
 @click.option("--device", help="Only this device  [default: all]")
@@ -58,9 +58,12 @@ def export_command(
 
 
 @dataset.command("import")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=click.Path(readable=False, path_type=Path))
 @click.option(
-    "--store", required=True, type=click.Path(path_type=Path), help="Store to append to (.db)."
+    "--store",
+    required=True,
+    type=click.Path(readable=False, path_type=Path),
+    help="Store to append to (.db).",
 )
 @click.option("--drop-invalid", is_flag=True, help="Leave invalid rows out, and count them.")
 def import_command(file: Path, store: Path, drop_invalid: bool) -> None:

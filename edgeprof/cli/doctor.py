@@ -19,7 +19,7 @@ from edgeprof.errors import BoardSetupError
     "inventory_path",
     default="boards.yaml",
     show_default=True,
-    type=click.Path(path_type=Path),
+    type=click.Path(readable=False, path_type=Path),
     help="Inventory that --board is looked up in.",
 )
 @click.option(

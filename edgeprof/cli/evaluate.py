@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("predictor", type=click.Path(path_type=Path))
-@click.argument("data", type=click.Path(path_type=Path))
+@click.argument("predictor", type=click.Path(readable=False, path_type=Path))
+@click.argument("data", type=click.Path(readable=False, path_type=Path))
 @rows_options
 @click.option("--json", "as_json", is_flag=True, help="Print the metrics as JSON.")
 def evaluate(
@@ -56,7 +56,7 @@ def evaluate(
 
 
 @click.command("compare-predictors")
-@click.argument("data", type=click.Path(path_type=Path))
+@click.argument("data", type=click.Path(readable=False, path_type=Path))
 @rows_options
 @click.option(
     "--counts",
@@ -72,7 +72,7 @@ def evaluate(
     "--base",
     "bases",
     multiple=True,
-    type=click.Path(path_type=Path),
+    type=click.Path(readable=False, path_type=Path),
     help="Predictor of another device: gp is also judged with it; may be repeated.",
 )
 @click.option("--held-out", type=click.IntRange(1), help="Rows to judge on  [default: a fifth]")
@@ -80,7 +80,10 @@ def evaluate(
     "--draws", default=5, show_default=True, type=click.IntRange(1), help="Draws per count."
 )
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path), help="Learning curves, .png or .svg."
+    "-o",
+    "--output",
+    type=click.Path(readable=False, path_type=Path),
+    help="Learning curves, .png or .svg.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the points as JSON.")
 def compare_predictors(

@@ -8,7 +8,7 @@ import click
 
 
 @click.command()
-@click.argument("subnets", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("subnets", type=click.Path(readable=False, dir_okay=False, path_type=Path))
 @click.option(
     "--format",
     "model_format",
@@ -30,7 +30,7 @@ import click
 @click.option(
     "--weights",
     "weights_path",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=click.Path(readable=False, dir_okay=False, path_type=Path),
     help="OFA-MobileNetV3 checkpoint (.pth or .npz), put into each model  [default: made weights]",
 )
 @click.option("--space", help="Search space of subnets that name none.")
@@ -38,7 +38,7 @@ import click
     "-o",
     "--output",
     required=True,
-    type=click.Path(file_okay=False, path_type=Path),
+    type=click.Path(readable=False, file_okay=False, path_type=Path),
     help="Folder to write; models that are there already are kept.",
 )
 @click.option(

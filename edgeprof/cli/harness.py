@@ -24,7 +24,7 @@ def harness() -> None:
 @click.option(
     "-o",
     "--output",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=click.Path(readable=False, file_okay=False, path_type=Path),
     default=Path(),
     help="Folder for edgeprof-harness.",
 )

@@ -29,7 +29,7 @@ def lut() -> None:
     "-o",
     "--output",
     required=True,
-    type=click.Path(file_okay=False, path_type=Path),
+    type=click.Path(readable=False, file_okay=False, path_type=Path),
     help="Folder of the tables; a build that was cut off goes on there.",
 )
 @click.option("--device", help="Name of the device in the tables  [default: the host name]")
@@ -90,8 +90,8 @@ def build(
 
 
 @lut.command()
-@click.argument("tables", type=click.Path(path_type=Path))
-@click.argument("subnets", type=click.Path(path_type=Path))
+@click.argument("tables", type=click.Path(readable=False, path_type=Path))
+@click.argument("subnets", type=click.Path(readable=False, path_type=Path))
 @click.option("--space", help="Search space, where the tables do not name it.")
 def predict(tables: Path, subnets: Path, space: str | None) -> None:
     """Sum the entries of each subnet; one JSON object a line: the subnet and its latency_ms.
@@ -115,7 +115,7 @@ def predict(tables: Path, subnets: Path, space: str | None) -> None:
 
 
 @lut.command()
-@click.argument("tables", type=click.Path(path_type=Path))
+@click.argument("tables", type=click.Path(readable=False, path_type=Path))
 @click.option(
     "--to",
     "grammar",
@@ -127,7 +127,7 @@ def predict(tables: Path, subnets: Path, space: str | None) -> None:
     "-o",
     "--output",
     required=True,
-    type=click.Path(file_okay=False, path_type=Path),
+    type=click.Path(readable=False, file_okay=False, path_type=Path),
     help="Folder to write to.",
 )
 def convert(tables: Path, grammar: str, output: Path) -> None:

@@ -26,7 +26,7 @@ _SHOWN_OPERATORS = 10
 @click.option("--per-op", is_flag=True, help="Also profile by operator, after the timing.")
 @click.option(
     "--trace",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=click.Path(readable=False, dir_okay=False, path_type=Path),
     help="Write every inference as a Chrome trace.",
 )
 @click.option(

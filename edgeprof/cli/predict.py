@@ -20,8 +20,8 @@ LEAST_FOR_A_RATE = 1000
 
 
 @click.command()
-@click.argument("predictor", type=click.Path(path_type=Path))
-@click.argument("subnets", type=click.Path(path_type=Path))
+@click.argument("predictor", type=click.Path(readable=False, path_type=Path))
+@click.argument("subnets", type=click.Path(readable=False, path_type=Path))
 @click.option(
     "--codes",
     "codes_only",
@@ -31,7 +31,7 @@ LEAST_FOR_A_RATE = 1000
 @click.option(
     "-o",
     "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=click.Path(readable=False, dir_okay=False, path_type=Path),
     help="File to write  [default: standard output]",
 )
 def predict(predictor: Path, subnets: Path, codes_only: bool, output: Path | None) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from edgeprof.cli.subnets import parse_integers
+from edgeprof.runtimes import RUNTIMES
 
 if TYPE_CHECKING:
     from edgeprof.jobs import ProfileSettings
@@ -23,21 +24,26 @@ if TYPE_CHECKING:
 @click.option(
     "-n", "count", default=100, show_default=True, type=click.IntRange(1), help="How many."
 )
-@click.option("--seed", default=0, show_default=True, help="Seed of the draw.")
+@click.option(
+    "--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of the draw."
+)
 @click.option("--resolutions", metavar="R[,R...]", help="Resolutions to draw from, in pixels.")
 @click.option(
     "--subnets",
     "subnet_file",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=click.Path(readable=False, dir_okay=False, path_type=Path),
     help="Measure the subnets of this file instead of drawing them.",
 )
 @click.option(
-    "--store", required=True, type=click.Path(path_type=Path), help="Store to append to (.db)."
+    "--store",
+    required=True,
+    type=click.Path(readable=False, path_type=Path),
+    help="Store to append to (.db).",
 )
 @click.option("--device", help="Name of this machine in the store  [default: its host name]")
 @click.option(
     "--models",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=click.Path(readable=False, file_okay=False, path_type=Path),
     help="Folder of the model files  [default: beside the store, NAME-models]",
 )
 @click.option(
@@ -58,7 +64,9 @@ if TYPE_CHECKING:
 @click.option(
     "--batch", default=1, show_default=True, type=click.IntRange(1), help="Images at once."
 )
-@click.option("--runtime", help="onnxruntime, litert or tflite_c  [default: by the format]")
+@click.option(
+    "--runtime", type=click.Choice(RUNTIMES), help="Inference runtime  [default: by the format]"
+)
 @click.option("--threads", default=1, show_default=True, type=click.IntRange(1), help="Threads.")
 @click.option(
     "--cpus", metavar="N[,N...]", help="CPUs to run on  [default: the scheduler's choice]"
@@ -76,7 +84,7 @@ if TYPE_CHECKING:
 @click.option(
     "--boards",
     "inventory_path",
-    type=click.Path(path_type=Path),
+    type=click.Path(readable=False, path_type=Path),
     help="Measure on the boards of this inventory instead of here.",
 )
 @click.option(

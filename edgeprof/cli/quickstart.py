@@ -27,13 +27,15 @@ class _Step(NamedTuple):
     "--output",
     default="edgeprof-quickstart",
     show_default=True,
-    type=click.Path(file_okay=False, path_type=Path),
+    type=click.Path(readable=False, file_okay=False, path_type=Path),
     help="Folder for everything it makes.",
 )
 @click.option(
     "-n", "count", default=48, show_default=True, type=click.IntRange(8), help="Subnets to measure."
 )
-@click.option("--seed", default=0, show_default=True, help="Seed of every draw.")
+@click.option(
+    "--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of every draw."
+)
 @click.option("--max-secs", default=1.5, show_default=True, help="Seconds per subnet at most.")
 def quickstart(output: Path, count: int, seed: int, max_secs: float) -> None:
     """Measure subnets here, learn their latency, ship the predictor: all in three minutes.

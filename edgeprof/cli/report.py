@@ -8,12 +8,12 @@ import click
 
 
 @click.command()
-@click.argument("stores", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("stores", nargs=-1, required=True, type=click.Path(readable=False, path_type=Path))
 @click.option(
     "--predictor",
     "predictors",
     multiple=True,
-    type=click.Path(path_type=Path),
+    type=click.Path(readable=False, path_type=Path),
     help="Set this predictor beside the measurements; may be repeated.",
 )
 @click.option("--space", help="Space of predictors that do not name one (lookup tables).")
@@ -21,14 +21,14 @@ import click
     "--search",
     "results",
     multiple=True,
-    type=click.Path(path_type=Path),
+    type=click.Path(readable=False, path_type=Path),
     help="Show these results of `edgeprof search --json`; may be repeated.",
 )
 @click.option("--no-learning-curve", is_flag=True, help="Leave out training on parts of the rows.")
 @click.option(
     "--png",
     "png_folder",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=click.Path(readable=False, file_okay=False, path_type=Path),
     help="Draw each plot as a PNG file into this folder, too.",
 )
 @click.option(
@@ -36,7 +36,7 @@ import click
     "--output",
     default="report.html",
     show_default=True,
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=click.Path(readable=False, dir_okay=False, path_type=Path),
     help="Page to write.",
 )
 def report(

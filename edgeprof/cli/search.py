@@ -14,7 +14,7 @@ from edgeprof.cli.subnets import parse_integers
     "--latency",
     "source",
     required=True,
-    type=click.Path(path_type=Path),
+    type=click.Path(readable=False, path_type=Path),
     help="Latency source: an .edgp, a .host.npz, or a folder of lookup tables.",
 )
 @click.option(
@@ -63,16 +63,23 @@ from edgeprof.cli.subnets import parse_integers
 )
 @click.option("--no-local-search", is_flag=True, help="Leave out the climb after evolution.")
 @click.option("--verify-on", metavar="BOARD", help="Measure the finalists on a board, or 'local'.")
-@click.option("--boards", type=click.Path(path_type=Path), help="Inventory that has the board.")
+@click.option(
+    "--boards",
+    type=click.Path(readable=False, path_type=Path),
+    help="Inventory that has the board.",
+)
 @click.option("-k", "finalists", default=10, show_default=True, help="Finalists to measure.")
 @click.option(
     "-o",
     "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=click.Path(readable=False, dir_okay=False, path_type=Path),
     help="Write the subnets, one JSON object a line: the input of `edgeprof export`.",
 )
 @click.option(
-    "--csv", "csv_file", type=click.Path(dir_okay=False, path_type=Path), help="Write a table."
+    "--csv",
+    "csv_file",
+    type=click.Path(readable=False, dir_okay=False, path_type=Path),
+    help="Write a table.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
 def search(

@@ -72,7 +72,9 @@ class KeyValue(click.ParamType):  # type: ignore[type-arg, unused-ignore]
 
 _OPTIONS = (
     click.option("--runtime", help="onnxruntime, litert or tflite_c; default: by the ending."),
-    click.option("--library", type=click.Path(), help="The runtime's library; default: found."),
+    click.option(
+        "--library", type=click.Path(readable=False), help="The runtime's library; default: found."
+    ),
     click.option("--threads", type=click.IntRange(1), help="Threads of the runtime; default 1."),
     click.option("--cpus", type=CpuList(), default=(), help="Cores to run on, as in 0-3,6."),
     click.option(

@@ -8,7 +8,7 @@ import click
 
 
 @click.command()
-@click.argument("predictor", type=click.Path(path_type=Path))
+@click.argument("predictor", type=click.Path(readable=False, path_type=Path))
 @click.option(
     "--to",
     "form",
@@ -20,7 +20,7 @@ import click
     "-o",
     "--output",
     required=True,
-    type=click.Path(file_okay=False, path_type=Path),
+    type=click.Path(readable=False, file_okay=False, path_type=Path),
     help="Folder to write to.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the files as a JSON list.")

@@ -12,7 +12,9 @@ import click
 @click.option(
     "-n", "count", default=100, show_default=True, type=click.IntRange(1), help="How many."
 )
-@click.option("--seed", default=0, show_default=True, help="Seed of the draw.")
+@click.option(
+    "--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of the draw."
+)
 @click.option(
     "--resolutions",
     metavar="R[,R...]",
@@ -21,7 +23,7 @@ import click
 @click.option(
     "-o",
     "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=click.Path(readable=False, dir_okay=False, path_type=Path),
     help="File to write, one JSON object a line  [default: standard output]",
 )
 def sample(space: str, count: int, seed: int, resolutions: str | None, output: Path | None) -> None:

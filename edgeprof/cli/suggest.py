@@ -12,7 +12,7 @@ import click
     "--predictor",
     "predictors",
     multiple=True,
-    type=click.Path(path_type=Path),
+    type=click.Path(readable=False, path_type=Path),
     help="Host model of the device, or (with --new-device) a base; then it may be repeated.",
 )
 @click.option(
@@ -25,14 +25,20 @@ import click
 )
 @click.option("--space", help="Search space, where no predictor names it.")
 @click.option(
-    "--pool", default=2000, show_default=True, help="Random subnets to choose from, at least -n."
+    "--pool",
+    default=2000,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Random subnets to choose from, at least -n.",
 )
-@click.option("--seed", default=0, show_default=True, help="Seed of the pool.")
+@click.option(
+    "--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of the pool."
+)
 @click.option("--resolutions", metavar="R[,R...]", help="Resolutions of the pool, in pixels.")
 @click.option(
     "-o",
     "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=click.Path(readable=False, dir_okay=False, path_type=Path),
     help="File to write, one JSON object a line  [default: standard output]",
 )
 def suggest(

@@ -22,7 +22,13 @@ def rows_options(command: Command) -> Command:
         click.option(
             "--drop-invalid", is_flag=True, help="Leave invalid rows out and say how many."
         ),
-        click.option("--seed", default=0, show_default=True, help="Seed of everything drawn."),
+        click.option(
+            "--seed",
+            default=0,
+            show_default=True,
+            type=click.IntRange(0),
+            help="Seed of everything drawn.",
+        ),
         click.option(
             "-n", "count", type=click.IntRange(1), help="Draw this many of the rows  [default: all]"
         ),
@@ -42,7 +48,7 @@ def output_options(command: Command) -> Command:
             "-o",
             "--output",
             required=True,
-            type=click.Path(dir_okay=False, path_type=Path),
+            type=click.Path(readable=False, dir_okay=False, path_type=Path),
             help="File to write, P.edgp; the host model P.host.npz goes beside it.",
         ),
     ):
@@ -51,7 +57,7 @@ def output_options(command: Command) -> Command:
 
 
 @click.command()
-@click.argument("data", type=click.Path(path_type=Path))
+@click.argument("data", type=click.Path(readable=False, path_type=Path))
 @rows_options
 @click.option(
     "--model",
@@ -61,12 +67,12 @@ def output_options(command: Command) -> Command:
 )
 @click.option(
     "--base",
-    type=click.Path(path_type=Path),
+    type=click.Path(readable=False, path_type=Path),
     help="Host model of a paper-mlp whose last layer paper-finetune fits anew.",
 )
 @click.option(
     "--across",
-    type=click.Path(path_type=Path),
+    type=click.Path(readable=False, path_type=Path),
     help="devices.csv: predict --device from the other devices in DATA and their data sheets.",
 )
 @output_options
@@ -111,11 +117,11 @@ def train(
 
 
 @click.command()
-@click.argument("bases", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("bases", nargs=-1, required=True, type=click.Path(readable=False, path_type=Path))
 @click.option(
     "--data",
     required=True,
-    type=click.Path(path_type=Path),
+    type=click.Path(readable=False, path_type=Path),
     help="Measurements of the new device (.csv, .csv.gz, .parquet).",
 )
 @rows_options

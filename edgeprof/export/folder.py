@@ -11,6 +11,7 @@ continues (a torn last line is passed over, its file is written again).
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
@@ -20,7 +21,7 @@ from typing import Any, NamedTuple
 
 from edgeprof.errors import InvalidRecord, InvalidSubnet, OutputError
 from edgeprof.export.weights import MadeWeights, WeightFile, WeightSource
-from edgeprof.files import atomic_write, make_folder, sha256_of
+from edgeprof.files import atomic_write, has_sha256, make_folder, sha256_of
 from edgeprof.layers import Network
 from edgeprof.spaces import get_space
 from edgeprof.subnet import Subnet
@@ -150,6 +151,7 @@ def export_subnets(
     """
     _check_choice("format", format, FORMATS)
     _check_choice("precision", precision, PRECISIONS)
+    _writer(format, precision)  # says what is missing before there is a folder
     exporter = _Exporter(make_folder(folder), format, precision, batch, weights)
     advance = progress or _nothing
     entries = []
@@ -279,18 +281,24 @@ class _Exporter:
         return self._spaces[space]
 
     def _write(self, network: Network, path: Path, shared: _SpaceWeights) -> None:
-        batch, precision = self._options["batch"], self._options["precision"]
-        if self._options["format"] == "tflite":
-            from edgeprof.export import tflite
+        write = _writer(self._options["format"], self._options["precision"])
+        shared_file = {} if self._options["format"] == "tflite" else {"weight_file": shared.file}
+        write(network, path, batch=self._options["batch"], weights=shared.weights, **shared_file)
 
-            tflite.export_network(
-                network, path, batch=batch, precision=precision, weights=shared.weights
-            )
-            return
-        from edgeprof.export import onnx, onnx_int8
 
-        write = onnx_int8.export_network if precision == "int8" else onnx.export_network
-        write(network, path, batch=batch, weights=shared.weights, weight_file=shared.file)
+def _writer(format: str, precision: str) -> Callable[..., None]:  # noqa: A002
+    """Return what writes models of this kind.
+
+    Raises:
+        MissingDependency: the package that writes the format is not installed.
+    """
+    if format == "tflite":
+        from edgeprof.export import tflite
+
+        return functools.partial(tflite.export_network, precision=precision)
+    from edgeprof.export import onnx, onnx_int8
+
+    return onnx_int8.export_network if precision == "int8" else onnx.export_network
 
 
 class _Manifest:
@@ -316,8 +324,7 @@ class _Manifest:
         entry = self._entries.get(wanted["file"])
         if entry is None or any(getattr(entry, k) != v for k, v in wanted.items()):
             return None
-        path = self._folder / entry.file
-        return entry if path.is_file() and sha256_of(path) == entry.sha256 else None
+        return entry if has_sha256(self._folder / entry.file, entry.sha256) else None
 
     def add(self, entry: ManifestEntry) -> None:
         """Append an entry."""

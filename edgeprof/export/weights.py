@@ -31,7 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeprof.errors import InvalidModel
-from edgeprof.files import atomic_write, sha256_of
+from edgeprof.files import atomic_write, has_sha256
 from edgeprof.layers import INPUT, Layer, Network, Op
 from edgeprof.spaces.base import SearchSpace
 
@@ -345,7 +345,7 @@ class WeightFile:
         for chunk in self._chunks():
             digest.update(chunk)
         wanted = digest.hexdigest()
-        if not path.is_file() or sha256_of(path) != wanted:
+        if not has_sha256(path, wanted):
             with atomic_write(path, binary=True) as stream:
                 stream.writelines(self._chunks())
         return wanted

@@ -19,6 +19,7 @@ import numpy as np
 
 from edgeprof.dataset import Dataset
 from edgeprof.errors import PredictorFormatError, UnsupportedModel
+from edgeprof.extras import extra
 from edgeprof.layers import Network
 from edgeprof.predictors.base import Latencies, LatencyInterval, LatencyPredictor
 from edgeprof.predictors.base_models import base_from_bytes, base_to_bytes, check_base
@@ -372,6 +373,7 @@ def _cholesky(gram: Floats) -> Floats | None:
 
 
 def _solve_triangular(factor: Floats, right: Floats, *, lower: bool) -> Floats:
-    from scipy.linalg import solve_triangular  # slow to import: not where nothing is predicted
+    with extra("host"):  # slow to import: not where nothing is predicted
+        from scipy.linalg import solve_triangular
 
     return np.asarray(solve_triangular(factor, right, lower=lower), dtype=np.float64)

@@ -10,12 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from scipy.optimize import fmin_l_bfgs_b
-from sklearn.gaussian_process import GaussianProcessRegressor
-from sklearn.gaussian_process.kernels import Hyperparameter, Kernel
 
+from edgeprof.extras import extra
 from edgeprof.predictors.features import Floats
 from edgeprof.predictors.kernels import Component, weighted_alone, weighted_between
+
+with extra("host"):
+    from scipy.optimize import fmin_l_bfgs_b
+    from sklearn.gaussian_process import GaussianProcessRegressor
+    from sklearn.gaussian_process.kernels import Hyperparameter, Kernel
 
 PRIOR_DEVIATION = 1.0
 """Standard deviation of the log variances around their expectation."""

@@ -20,6 +20,7 @@ import numpy as np
 
 from edgeprof.dataset import Dataset
 from edgeprof.errors import DatasetError
+from edgeprof.extras import extra
 from edgeprof.layers import Block, Network
 from edgeprof.predictors.base import Latencies, LatencyInterval
 from edgeprof.predictors.devices import Device
@@ -133,7 +134,8 @@ class HardwareModel:
         Raises:
             DatasetError: if no other device has rows.
         """
-        from scipy.optimize import nnls
+        with extra("host"):
+            from scipy.optimize import nnls
 
         others = [(device, data) for device, data in measured if device.name != target.name]
         if not others:

@@ -13,6 +13,7 @@ import numpy as np
 
 from edgeprof.dataset import Dataset
 from edgeprof.errors import DatasetError
+from edgeprof.extras import extra
 from edgeprof.predictors.base import IntervalPredictor, Latencies, LatencyPredictor
 from edgeprof.predictors.features import Floats
 from edgeprof.spaces import get_space
@@ -76,7 +77,8 @@ def metrics_of(predicted_ms: Latencies, measured_ms: Latencies) -> Metrics:
 def _rank_correlation(a: Latencies, b: Latencies, name: str) -> float | None:
     if np.ptp(a) == 0 or np.ptp(b) == 0:
         return None  # one value has no ranks; a number here would mean something else
-    from scipy import stats
+    with extra("host"):
+        from scipy import stats
 
     correlation: Callable[[Latencies, Latencies], tuple[float, float]] = getattr(stats, name)
     return float(correlation(a, b)[0])

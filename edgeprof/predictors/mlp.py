@@ -20,6 +20,7 @@ import numpy as np
 from edgeprof.accuracy.ofa import OfaEncoding
 from edgeprof.dataset import Dataset
 from edgeprof.errors import DatasetError, PredictorFormatError
+from edgeprof.extras import extra
 from edgeprof.predictors.base import Latencies, LatencyPredictor
 from edgeprof.predictors.base_models import check_base
 from edgeprof.predictors.devices import Device
@@ -173,8 +174,9 @@ def _hidden(layers: Layers, inputs: Floats) -> Floats:
 
 
 def _fit_layers(inputs: Floats, latency_ms: Floats, seed: int) -> tuple[Layers, float, float]:
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.neural_network import MLPRegressor
+    with extra("host"):
+        from sklearn.exceptions import ConvergenceWarning
+        from sklearn.neural_network import MLPRegressor
 
     offset_ms, unit_ms = float(latency_ms.mean()), float(latency_ms.std()) or 1.0
     network = MLPRegressor(

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeprof.extras import extra
+
 Array = NDArray[np.float64]
 Array32 = NDArray[np.float32]
 
@@ -90,7 +92,8 @@ def fit_residual_net(
         progress: called with a number of steps as they are done.
         n_steps: how many of them in all.
     """
-    from scipy.optimize import minimize
+    with extra("host"):
+        from scipy.optimize import minimize
 
     advance = _Advance(progress, n_steps)
     size = float(target.std())
