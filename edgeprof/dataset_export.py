@@ -59,7 +59,12 @@ class ExportSummary:
 
 
 def export_dataset(
-    store: Store, path: Path, *, device: str | None = None, where: Mapping[str, str] | None = None
+    store: Store,
+    path: Path,
+    *,
+    device: str | None = None,
+    where: Mapping[str, str] | None = None,
+    subnets: Sequence[Subnet] | None = None,
 ) -> ExportSummary:
     """Write the store's subnets and their latencies to ``.csv`` or ``.parquet``.
 
@@ -70,6 +75,7 @@ def export_dataset(
         path: where to write; the ending tells the form.
         device: only this one.
         where: keep measurements whose state (see ``STATE_FIELDS``) has these values.
+        subnets: only these, in this order; all in the order they were measured if ``None``.
 
     Raises:
         DatasetError: nothing to export, or an unknown ending.
@@ -83,7 +89,8 @@ def export_dataset(
     if path.suffix not in (".csv", ".parquet"):
         raise DatasetError(f"{path}: want a name that ends in .csv or .parquet")
     names = store.devices() if device is None else [device]
-    rows_by_device = {name: _device_rows(store, name, where or {}) for name in names}
+    order = None if subnets is None else {s.id: i for i, s in reversed([*enumerate(subnets)])}
+    rows_by_device = {name: _device_rows(store, name, where or {}, order) for name in names}
     if not any(rows_by_device.values()):
         there = ", ".join(store.devices()) or "none"
         raise DatasetError(f"{store.path}: no subnets to export; devices there: {there}")
@@ -111,18 +118,24 @@ def import_dataset(store: Store, path: Path, *, drop_invalid: bool = False) -> i
     return store.append_imported(rows)
 
 
-def _device_rows(store: Store, device: str, where: Mapping[str, str]) -> list[dict[str, Any]]:
+def _device_rows(
+    store: Store, device: str, where: Mapping[str, str], order: Mapping[str, int] | None
+) -> list[dict[str, Any]]:
     pools: dict[tuple[str, ...], list[StoredMeasurement]] = {}
     for measurement in store.measurements(device):
+        if measurement.subnet is None or (order is not None and measurement.subnet.id not in order):
+            continue
         state = _state(measurement)
-        if measurement.subnet is not None and all(state[k] == v for k, v in where.items()):
+        if all(state[k] == v for k, v in where.items()):
             pools.setdefault(tuple(state.values()), []).append(measurement)
     if len(pools) > 1:
         raise _mixed(store, device, list(pools))
     rows = [row for measurements in pools.values() for row in _measured_rows(device, measurements)]
     if not where:  # imported rows have no state to choose by
-        rows += [_imported_row(row) for row in store.imported_rows(device)]
-    return rows
+        rows += [(row.subnet.id, _imported_row(row)) for row in store.imported_rows(device)]
+    if order is not None:
+        rows = sorted((row for row in rows if row[0] in order), key=lambda row: order[row[0]])
+    return [row for _, row in rows]
 
 
 def _state(measurement: StoredMeasurement) -> dict[str, str]:
@@ -161,7 +174,8 @@ def _mixed(store: Store, device: str, states: Sequence[tuple[str, ...]]) -> Mixe
 
 def _measured_rows(
     device: str, measurements: Iterable[StoredMeasurement]
-) -> Iterable[dict[str, Any]]:
+) -> Iterable[tuple[str, dict[str, Any]]]:
+    """Yield the id and the row of each subnet."""
     by_subnet: dict[str, list[StoredMeasurement]] = {}
     for measurement in measurements:
         if measurement.subnet is not None:
@@ -170,7 +184,7 @@ def _measured_rows(
         subnet = repeated[0].subnet
         summaries = [measurement.record["summary"] for measurement in repeated]
         if subnet is not None:
-            yield {
+            row = {
                 **_subnet_row(device, subnet),
                 "latency_ms": _median_ms(summaries, "latency_median_ns"),
                 "ci_low_ms": _median_ms(summaries, "ci_low_ns"),
@@ -180,6 +194,7 @@ def _measured_rows(
                 "source": "measured",
                 **_state(repeated[0]),
             }
+            yield subnet.id, row
 
 
 def _median_ms(summaries: Sequence[Mapping[str, Any]], field: str) -> float:

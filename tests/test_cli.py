@@ -88,6 +88,11 @@ def test_wrong_usage_is_exit_status_2(tmp_path):
         ("train", "data.csv", "-o", "p.edgp", "--seed", "-1"),
         ("profile", "--store", "s.db", "--seed", "-1"),
         ("profile", "--store", "s.db", "--runtime", "null"),
+        ("profile", "--store", "s.db", "--max-secs", "-1"),
+        ("profile", "--store", "s.db", "--ci", "0"),
+        ("profile", "--store", "s.db", "--cpus", "0-"),
+        ("quickstart", "--max-secs", "0"),
+        ("suggest", "--pool", "0"),
     ],
 )
 def test_values_that_make_no_sense_are_wrong_usage(arguments, tmp_path):

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from run_cli import run
 
 from edgeprof import get_space
 from edgeprof.cli import cli
@@ -12,6 +13,7 @@ from edgeprof.dataset import read_dataset
 from edgeprof.dataset_export import export_dataset, import_dataset
 from edgeprof.errors import DatasetError, MixedMachineState
 from edgeprof.store import Store
+from edgeprof.subnet import write_subnets
 
 SUBNETS = get_space("ofa-mbv3-w1.0").sample(3, np.random.default_rng(0))
 
@@ -70,6 +72,18 @@ def test_different_states_are_refused_until_one_is_chosen(store, tmp_path):
     assert summary.rows_by_device == {"pi": 1}
 
 
+def test_the_subnets_of_a_file_are_exported_in_its_order(store, tmp_path):
+    output, chosen = tmp_path / "out.csv", tmp_path / "chosen.jsonl"
+    unmeasured = get_space("ofa-mbv3-w1.0").sample(5, np.random.default_rng(1))[:1]
+    write_subnets(chosen, [SUBNETS[2], *unmeasured, SUBNETS[0], SUBNETS[2]])
+    result = run("dataset", "export", store.path, "--subnets", chosen, "-o", output)
+    assert result.output == f"{output}: 2 subnets of pi\n"
+    assert list(read_dataset(output).subnets) == [SUBNETS[2], SUBNETS[0]]
+    write_subnets(chosen, unmeasured)
+    result = run("dataset", "export", store.path, "--subnets", chosen, "-o", output)
+    assert isinstance(result.exception, DatasetError)
+
+
 @pytest.mark.parametrize(
     ("part", "changes", "chosen"),
     [
@@ -122,3 +136,5 @@ def test_the_commands_say_what_they_did(store, tmp_path):
     arguments = ["dataset", "import", str(output), "--store", str(tmp_path / "new.db")]
     result = CliRunner().invoke(cli, arguments, catch_exceptions=False)
     assert "3 new rows" in result.output
+    result = CliRunner().invoke(cli, [*arguments, "--json"], catch_exceptions=False)
+    assert json.loads(result.output) == {"store": str(tmp_path / "new.db"), "new_rows": 0}

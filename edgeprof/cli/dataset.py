@@ -29,9 +29,20 @@ def dataset() -> None:
     metavar="FIELD=VALUE",
     help="Only measurements made under this state, e.g. threads=1; may be repeated.",
 )
+@click.option(
+    "--subnets",
+    "subnet_file",
+    type=click.Path(readable=False, dir_okay=False, path_type=Path),
+    help="Only the subnets of this file, in its order  [default: all]",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def export_command(
-    store: Path, output: Path, device: str | None, where: tuple[str, ...], as_json: bool
+    store: Path,
+    output: Path,
+    device: str | None,
+    where: tuple[str, ...],
+    subnet_file: Path | None,
+    as_json: bool,
 ) -> None:
     """Write the measured subnets of STORE as rows: one per subnet and device.
 
@@ -41,14 +52,17 @@ def export_command(
     \b
     Example:
       edgeprof dataset export board.db -o board.csv
+      edgeprof dataset export board.db --subnets subnets.jsonl -o board.csv
       edgeprof dataset export rack.db --device pi4-01 --where threads=4 -o pi4.parquet
     """
     from edgeprof.dataset_export import export_dataset
     from edgeprof.store import Store
+    from edgeprof.subnet import read_subnets
 
     chosen = dict(_parse_condition(text) for text in where)
+    subnets = None if subnet_file is None else read_subnets(subnet_file)
     with Store(store, create=False) as opened:
-        summary = export_dataset(opened, output, device=device, where=chosen)
+        summary = export_dataset(opened, output, device=device, where=chosen, subnets=subnets)
     if as_json:
         result = {"path": str(summary.path), "rows": dict(summary.rows_by_device)}
         click.echo(json.dumps(result))
@@ -66,7 +80,8 @@ def export_command(
     help="Store to append to (.db).",
 )
 @click.option("--drop-invalid", is_flag=True, help="Leave invalid rows out, and count them.")
-def import_command(file: Path, store: Path, drop_invalid: bool) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def import_command(file: Path, store: Path, drop_invalid: bool, as_json: bool) -> None:
     """Append the rows of FILE (.csv, .csv.gz, .parquet) to a store, each once.
 
     \b
@@ -78,7 +93,10 @@ def import_command(file: Path, store: Path, drop_invalid: bool) -> None:
 
     with Store(store) as opened:
         count = import_dataset(opened, file, drop_invalid=drop_invalid)
-    click.echo(f"{store}: {count} new rows from {file}")
+    if as_json:
+        click.echo(json.dumps({"store": str(store), "new_rows": count}))
+    else:
+        click.echo(f"{store}: {count} new rows from {file}")
 
 
 def _parse_condition(text: str) -> tuple[str, str]:

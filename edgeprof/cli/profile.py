@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
+from edgeprof.cli.settings import SECONDS, SHARE, cpus_option
 from edgeprof.cli.subnets import parse_integers
 from edgeprof.runtimes import RUNTIMES
 
@@ -68,18 +69,21 @@ if TYPE_CHECKING:
     "--runtime", type=click.Choice(RUNTIMES), help="Inference runtime  [default: by the format]"
 )
 @click.option("--threads", default=1, show_default=True, type=click.IntRange(1), help="Threads.")
-@click.option(
-    "--cpus", metavar="N[,N...]", help="CPUs to run on  [default: the scheduler's choice]"
-)
+@cpus_option
 @click.option(
     "--ci",
     "ci_rel",
     default=0.01,
     show_default=True,
+    type=SHARE,
     help="Stop when the interval of the median is within this fraction.",
 )
 @click.option(
-    "--max-secs", default=5.0, show_default=True, help="And after so many seconds per subnet."
+    "--max-secs",
+    default=5.0,
+    show_default=True,
+    type=SECONDS,
+    help="And after so many seconds per subnet.",
 )
 @click.option(
     "--boards",
@@ -126,7 +130,7 @@ def profile(
     batch: int,
     runtime: str | None,
     threads: int,
-    cpus: str | None,
+    cpus: tuple[int, ...],
     ci_rel: float,
     max_secs: float,
     inventory_path: Path | None,
@@ -167,7 +171,7 @@ def profile(
         batch=batch,
         runtime=runtime or {"onnx": "onnxruntime", "tflite": "litert"}[model_format],
         threads=threads,
-        cpus=tuple(parse_integers(cpus, "--cpus") or ()),
+        cpus=cpus,
         ci_rel=ci_rel,
         max_secs=max_secs,
     )

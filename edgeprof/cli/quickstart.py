@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 import click
 
+from edgeprof.cli.settings import SECONDS
+
 HELD_OUT_SHARE = 0.25
 PREDICTED_SUBNETS = 50_000
 
@@ -36,7 +38,13 @@ class _Step(NamedTuple):
 @click.option(
     "--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of every draw."
 )
-@click.option("--max-secs", default=1.5, show_default=True, help="Seconds per subnet at most.")
+@click.option(
+    "--max-secs",
+    default=1.5,
+    show_default=True,
+    type=SECONDS,
+    help="Seconds per subnet at most.",
+)
 def quickstart(output: Path, count: int, seed: int, max_secs: float) -> None:
     """Measure subnets here, learn their latency, ship the predictor: all in three minutes.
 
@@ -69,12 +77,14 @@ def _steps(output: Path, count: int, seed: int, max_secs: float) -> list[_Step]:
     data, predictor, unseen = output / "data.csv", output / "here.edgp", output / "unseen.jsonl"
     space = ["--space", "ofa-mbv3-w1.0"]
     profile = ["profile", "--subnets", subnets, "--models", models, "--store", store]
+    # The folder may hold the measurements of other draws: rows are those of this one, in its order.
+    export = ["dataset", "export", store, "--subnets", subnets, "-o", data]
     train = ["train", data, "--rows", train_rows, "--seed", seed, "-o", predictor]
     steps = [
         (f"Draw {count} subnets", ["sample", *space, "-n", count, "--seed", seed, "-o", subnets]),
         ("Export them to ONNX", ["export", subnets, "--format", "onnx", "-o", models]),
         ("Time each with the C++ harness", [*profile, "--max-secs", max_secs]),
-        ("Turn the store into rows for learning", ["dataset", "export", store, "-o", data]),
+        ("Turn the store into rows for learning", export),
         ("Train a predictor and distil it", train),
         (
             f"Evaluate it on the {held_out} held out",

@@ -70,13 +70,19 @@ class KeyValue(click.ParamType):  # type: ignore[type-arg, unused-ignore]
             return key, text
 
 
+SHARE = click.FloatRange(0, 1, min_open=True)
+SECONDS = click.FloatRange(0, min_open=True)
+cpus_option = click.option(
+    "--cpus", type=CpuList(), default=(), help="Cores to run on, as in 0-3,6  [default: any]"
+)
+
 _OPTIONS = (
     click.option("--runtime", help="onnxruntime, litert or tflite_c; default: by the ending."),
     click.option(
         "--library", type=click.Path(readable=False), help="The runtime's library; default: found."
     ),
     click.option("--threads", type=click.IntRange(1), help="Threads of the runtime; default 1."),
-    click.option("--cpus", type=CpuList(), default=(), help="Cores to run on, as in 0-3,6."),
+    cpus_option,
     click.option(
         "--shape", "shapes", type=Shape(), multiple=True, help="Shape of a dynamic input."
     ),
@@ -90,12 +96,12 @@ _OPTIONS = (
     click.option(
         "--ci",
         "ci_rel",
-        type=click.FloatRange(0, 1, min_open=True),
+        type=SHARE,
         help="Stop when the 95 % interval of the median is within +- this share; default 0.01.",
     ),
     click.option(
         "--max-secs",
-        type=click.FloatRange(0, min_open=True),
+        type=SECONDS,
         help="Stop after so long at the latest; default 10.",
     ),
     click.option("--seed", type=click.IntRange(0), help="Of the inputs' values; default 0."),
