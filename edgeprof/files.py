@@ -62,6 +62,18 @@ def make_folder(path: Path) -> Path:
     return path
 
 
+def remove_file(path: Path) -> None:
+    """Remove a file if it is there.
+
+    Raises:
+        OutputError: if that cannot be done.
+    """
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be removed: {error.strerror or error}") from error
+
+
 def has_sha256(path: Path, wanted: str) -> bool:
     """Return whether the file is there with this content; one that cannot be read is not."""
     try:

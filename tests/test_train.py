@@ -14,9 +14,19 @@ from synthetic_device import PHONE, SERVER
 from edgeprof.dataset import Dataset, read_dataset
 from edgeprof.errors import DatasetError, PredictorFormatError
 from edgeprof.predictors import load_predictor
-from edgeprof.predictors.host_file import load_host
-from edgeprof.predictors.metrics import evaluate
-from edgeprof.predictors.train import train
+from edgeprof.predictors.compact import CompactPredictor
+from edgeprof.predictors.evaluation import evaluate_predictor
+from edgeprof.predictors.gp import HostModel
+from edgeprof.predictors.host_file import load_host, save_host
+from edgeprof.predictors.linear import LinearModel
+from edgeprof.predictors.metrics import (
+    evaluate,
+    metrics_of,
+    trivial_cross_validated,
+    trivial_predictors,
+)
+from edgeprof.predictors.models import folds_of
+from edgeprof.predictors.train import load_base, load_host_model, save_predictor, train
 from edgeprof.spaces import get_space
 from edgeprof.subnet import read_subnets
 
@@ -85,6 +95,58 @@ def test_evaluate_prints_the_metrics_that_scripts_rely_on(folder: Path) -> None:
     assert "coverage_90pct" not in found
     with_host = json.loads(run("evaluate", folder / "s.host.npz", *arguments).stdout)
     assert 0.75 <= with_host["coverage_90pct"] <= 1.0
+
+
+def test_trivial_predictors_are_fitted_to_the_training_rows_too(folder: Path) -> None:
+    trained = read_dataset(folder / "data.csv", device="server", rows=(0, 60))
+    judged = read_dataset(folder / "data.csv", device="server", rows=(60, 160))
+    expected = np.abs(trained.latency_ms.mean() / judged.latency_ms - 1).mean()
+    for name in ("s.edgp", "s.host.npz"):
+        result = evaluate_predictor(load_predictor(folder / name), judged)
+        assert result.trivial_fitted_to == "training rows"
+        assert result.trivial["mean"].mape == pytest.approx(expected)
+        assert result.trivial["macs"] == evaluate(trivial_predictors(trained)["macs"], judged)
+    no_training = evaluate_predictor(trivial_predictors(trained)["macs"], judged)
+    assert no_training.trivial_fitted_to == "these rows"
+
+
+@pytest.mark.parametrize("n_folds", [12, 5])
+def test_trivial_predictors_are_cross_validated_in_the_same_folds(n_folds: int) -> None:
+    data = SERVER.measure(get_space(SPACE), 12, seed=0)
+    model = HostModel.fit(data) if n_folds == 12 else LinearModel.fit(data)
+    folds = folds_of(model, len(data), seed=3)
+    assert len(folds) == n_folds
+    assert sorted(np.concatenate(folds)) == list(range(12))
+    found = trivial_cross_validated(data, folds)
+    predicted = {"mean": np.empty(12), "macs": np.empty(12)}
+    for fold in folds:
+        rest = data.take(np.setdiff1d(np.arange(12), fold))
+        for name, predictor in trivial_predictors(rest).items():
+            predicted[name][fold] = predictor.predict_codes(data.codes[fold])
+    for name, predicted_ms in predicted.items():
+        assert found[name].mae_ms == pytest.approx(metrics_of(predicted_ms, data.latency_ms).mae_ms)
+    assert found["mean"].spearman is None
+
+
+def test_no_host_removes_the_host_model_of_the_predictor_it_replaces(
+    folder: Path, tmp_path: Path
+) -> None:
+    student = CompactPredictor.load(folder / "s.edgp")
+    for host, files in ((load_host(folder / "s.host.npz"), 2), (None, 1)):
+        assert len(save_predictor(tmp_path / "s.edgp", host, student)) == files
+        assert len(list(tmp_path.iterdir())) == files
+        assert load_base(tmp_path / "s.edgp").device == "server"
+
+
+def test_a_host_model_of_another_predictor_is_refused(folder: Path, tmp_path: Path) -> None:
+    assert load_host_model(folder / "s.edgp").device == "server"
+    (tmp_path / "other.edgp").write_bytes((folder / "s.edgp").read_bytes())
+    save_host(
+        tmp_path / "other.host.npz", HostModel.fit(PHONE.measure(get_space(SPACE), 5, seed=0))
+    )
+    for load in (load_base, load_host_model):
+        with pytest.raises(PredictorFormatError, match=r"is not the host model that .*other\.edgp"):
+            load(tmp_path / "other.edgp")
 
 
 def test_adapt_needs_few_rows_and_uses_the_host_model_of_the_base(folder: Path) -> None:
@@ -157,8 +219,6 @@ def test_an_unknown_model_and_another_suffix_are_errors(folder: Path, tmp_path: 
 
 
 def test_a_predictor_of_another_space_is_not_judged(folder: Path) -> None:
-    from edgeprof.predictors.evaluation import evaluate_predictor
-
     other = PHONE.measure(get_space("ofa-mbv3-w1.2"), 3, seed=0)
     with pytest.raises(DatasetError, match="column space"):
         evaluate_predictor(load_predictor(folder / "s.edgp"), other)

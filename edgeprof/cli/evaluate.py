@@ -33,8 +33,8 @@ def evaluate(
     """Compare the predictions of PREDICTOR with the measurements in DATA.
 
     A .edgp is judged as it is shipped; a .host.npz also by the coverage of its 90 % intervals.
-    The trivial predictors beside it (the mean; MACs, scaled) are fitted to the very rows they
-    are judged on, which flatters them.
+    The trivial predictors beside it (the mean; MACs, scaled) are fitted to the rows it was trained
+    on, or, where it does not know them, to the very rows they are judged on.
 
     \b
     Example:
@@ -51,6 +51,8 @@ def evaluate(
     click.echo(f"{predictor} on {len(measured)} measurements of {measured.device}")
     trivial = {f"trivial: {name}": metrics for name, metrics in result.trivial.items()}
     print_metrics({predictor.name: result.metrics, **trivial})
+    if result.trivial_fitted_to == "these rows":
+        click.echo("the trivial predictors are fitted to these very rows, which flatters them")
     if result.coverage_90pct is not None:
         click.echo(f"90 % intervals hold {result.coverage_90pct:.1%} of the measurements")
 

@@ -5,12 +5,21 @@ Owns: what ``edgeprof evaluate`` reports.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from edgeprof.dataset import Dataset
 from edgeprof.errors import DatasetError
 from edgeprof.predictors.base import IntervalPredictor, LatencyPredictor
-from edgeprof.predictors.metrics import Metrics, evaluate, interval_coverage, trivial_predictors
+from edgeprof.predictors.gp import HostModel
+from edgeprof.predictors.load import EdgpPredictor
+from edgeprof.predictors.metrics import (
+    Metrics,
+    evaluate,
+    interval_coverage,
+    trivial_from_facts,
+    trivial_predictors,
+)
 
 
 @dataclass(frozen=True)
@@ -19,19 +28,23 @@ class Evaluation:
 
     Attributes:
         metrics: of the predictor.
-        trivial: of the trivial predictors, fitted to the same measurements.
+        trivial: of the trivial predictors.
+        trivial_fitted_to: ``"training rows"``, where the predictor knows them, else ``"these
+            rows"``: the very measurements, which flatters them.
         coverage_90pct: share of measurements in the predictor's 90 % intervals; None where it
             has none.
     """
 
     metrics: Metrics
     trivial: dict[str, Metrics]
+    trivial_fitted_to: str
     coverage_90pct: float | None
 
     def to_dict(self) -> dict[str, object]:
-        """Return the metrics by name, with ``trivial`` and ``coverage_90pct`` beside them."""
+        """Return the metrics by name, with the other fields beside them."""
         out: dict[str, object] = dict(self.metrics.to_dict())
         out["trivial"] = {name: metrics.to_dict() for name, metrics in self.trivial.items()}
+        out["trivial_fitted_to"] = self.trivial_fitted_to
         if self.coverage_90pct is not None:
             out["coverage_90pct"] = self.coverage_90pct
         return out
@@ -49,11 +62,23 @@ def evaluate_predictor(predictor: LatencyPredictor, data: Dataset) -> Evaluation
             f"but the predictor is of {predictor.space}",
             column="space",
         )
+    trained = _trivial_of_training(predictor)
     trivial = {
         name: evaluate(trivial_predictor, data)
-        for name, trivial_predictor in trivial_predictors(data).items()
+        for name, trivial_predictor in (trained or trivial_predictors(data)).items()
     }
     coverage = None
     if isinstance(predictor, IntervalPredictor):
         coverage = interval_coverage(predictor, data)
-    return Evaluation(evaluate(predictor, data), trivial, coverage)
+    fitted_to = "training rows" if trained else "these rows"
+    return Evaluation(evaluate(predictor, data), trivial, fitted_to, coverage)
+
+
+def _trivial_of_training(predictor: LatencyPredictor) -> dict[str, LatencyPredictor] | None:
+    """Return the trivial predictors fitted to what the predictor learned from, if it says so."""
+    if isinstance(predictor, HostModel):
+        return trivial_predictors(predictor.data)
+    facts = predictor.provenance.get("trivial") if isinstance(predictor, EdgpPredictor) else None
+    if not isinstance(facts, Mapping):
+        return None
+    return trivial_from_facts(predictor.space, predictor.device, facts)

@@ -6,10 +6,12 @@ errors (the first was once published under the name of the second). Fractions, n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgeprof.dataset import Dataset
 from edgeprof.errors import DatasetError
@@ -19,6 +21,9 @@ from edgeprof.predictors.features import Floats
 from edgeprof.spaces import get_space
 from edgeprof.spaces.base import Codes
 from edgeprof.subnet import Subnet
+
+Rows: TypeAlias = NDArray[np.int64]
+"""Positions of rows."""
 
 
 @dataclass(frozen=True)
@@ -108,12 +113,13 @@ class MeanPredictor:
         return np.full(len(codes), self.mean_ms)
 
 
+@dataclass
 class MacsPredictor:
     """Predicts latencies in proportion to MACs: what needs no learning reaches."""
 
-    def __init__(self, data: Dataset) -> None:
-        self.space, self.device = data.space, data.device
-        self.ms_per_mac = float(data.latency_ms.sum() / _macs(data.space, data.codes).sum())
+    space: str
+    device: str
+    ms_per_mac: float
 
     def predict(self, subnets: Sequence[Subnet]) -> Latencies:
         """See the interface."""
@@ -132,8 +138,44 @@ def _macs(space_id: str, codes: Codes) -> Floats:
 
 def trivial_predictors(data: Dataset) -> dict[str, LatencyPredictor]:
     """Return the predictors that any other must beat, fitted to the data."""
-    mean = MeanPredictor(data.space, data.device, float(data.latency_ms.mean()))
-    return {"mean": mean, "macs": MacsPredictor(data)}
+    return trivial_from_facts(data.space, data.device, trivial_facts(data))
+
+
+def trivial_facts(data: Dataset) -> dict[str, float]:
+    """Return all that the trivial predictors know of the data."""
+    macs = _macs(data.space, data.codes)
+    return {
+        "mean_ms": float(data.latency_ms.mean()),
+        "ms_per_mac": float(data.latency_ms.sum() / macs.sum()),
+    }
+
+
+def trivial_from_facts(
+    space: str, device: str, facts: Mapping[str, float]
+) -> dict[str, LatencyPredictor]:
+    """Return the trivial predictors of ``trivial_facts``."""
+    return {
+        "mean": MeanPredictor(space, device, facts["mean_ms"]),
+        "macs": MacsPredictor(space, device, facts["ms_per_mac"]),
+    }
+
+
+def trivial_cross_validated(data: Dataset, folds: Sequence[Rows]) -> dict[str, Metrics]:
+    """Return the errors of the trivial predictors on rows that they were not fitted to.
+
+    Args:
+        data: the rows.
+        folds: positions of rows that are left out together; each row stands in one of them.
+    """
+    macs, latency_ms = _macs(data.space, data.codes), data.latency_ms
+    mean_ms, scaled_ms = np.empty(len(data)), np.empty(len(data))
+    for fold in folds:
+        rest_ms = np.delete(latency_ms, fold)
+        mean_ms[fold] = rest_ms.mean()
+        scaled_ms[fold] = macs[fold] * rest_ms.sum() / np.delete(macs, fold).sum()
+    # The mean of the others falls as the row left out rises: that order means nothing.
+    mean = replace(metrics_of(mean_ms, latency_ms), spearman=None, kendall_tau=None)
+    return {"mean": mean, "macs": metrics_of(scaled_ms, latency_ms)}
 
 
 def evaluate(model: LatencyPredictor, data: Dataset) -> Metrics:

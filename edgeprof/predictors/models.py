@@ -17,6 +17,7 @@ from edgeprof.predictors.gp import HostModel
 from edgeprof.predictors.hardware import HardwareModel
 from edgeprof.predictors.host_file import HostFileModel
 from edgeprof.predictors.linear import LinearModel
+from edgeprof.predictors.metrics import Rows
 from edgeprof.predictors.mlp import PaperMlp, fit_fine_tuned
 
 Fit = Callable[[Dataset, Sequence[LatencyPredictor], int], HostFileModel]
@@ -93,6 +94,12 @@ def fit_model(
     return MODELS[name](data, bases, seed)
 
 
+def folds_of(model: LatencyPredictor, n: int, seed: int) -> list[Rows]:
+    """Return the rows that ``cross_validated`` leaves out together."""
+    order = np.random.default_rng(seed).permutation(n)
+    return np.array_split(order, n if isinstance(model, HostModel) else min(_FOLDS, n))
+
+
 def cross_validated(
     name: str,
     model: LatencyPredictor,
@@ -111,9 +118,8 @@ def cross_validated(
     if isinstance(model, HostModel):
         return model.leave_one_out()
     predicted = np.empty(len(data))
-    order = np.random.default_rng(seed).permutation(len(data))
-    for fold in np.array_split(order, min(_FOLDS, len(data))):
-        rest = np.setdiff1d(order, fold)
+    for fold in folds_of(model, len(data), seed):
+        rest = np.setdiff1d(np.arange(len(data)), fold)
         fitted = fit_model(name, data.take(rest), bases, seed=seed)
         predicted[fold] = fitted.predict_codes(data.codes[fold])
     return predicted

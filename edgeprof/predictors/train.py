@@ -6,6 +6,7 @@ base are found.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -15,14 +16,21 @@ import numpy as np
 
 from edgeprof.dataset import Dataset
 from edgeprof.errors import PredictorFormatError
+from edgeprof.files import atomic_write, remove_file, sha256_of
 from edgeprof.predictors.base import LatencyPredictor
-from edgeprof.predictors.compact import CompactPredictor
+from edgeprof.predictors.compact import CompactPredictor, read_predictor_bytes
 from edgeprof.predictors.devices import Device
 from edgeprof.predictors.distil import N_STEPS, distil
 from edgeprof.predictors.gp import HostModel
-from edgeprof.predictors.host_file import HostFileModel, load_host, save_host
-from edgeprof.predictors.metrics import Metrics, metrics_of, trivial_predictors
-from edgeprof.predictors.models import cross_validated, fit_across, fit_model
+from edgeprof.predictors.host_file import HostFileModel, host_bytes, load_host
+from edgeprof.predictors.load import EdgpPredictor, load_predictor
+from edgeprof.predictors.metrics import (
+    Metrics,
+    metrics_of,
+    trivial_cross_validated,
+    trivial_facts,
+)
+from edgeprof.predictors.models import cross_validated, fit_across, fit_model, folds_of
 from edgeprof.spaces import get_space
 
 N_TRAINING_STEPS = N_STEPS + 20
@@ -41,7 +49,7 @@ class Training:
         host: the fitted model.
         student: what is shipped.
         cross_validated: errors of the host model on rows it has not seen; None below 3 rows.
-        trivial: errors of the trivial predictors on the same rows.
+        trivial: errors of the trivial predictors on rows they have not seen, in the same folds.
         distillation_mape: how far the student is from the host model, on fresh subnets.
         files: what was written.
     """
@@ -84,12 +92,15 @@ def train(
     host = fit_model(model, data, bases, seed=seed)
     advance(N_TRAINING_STEPS - N_STEPS)
     unseen = cross_validated(model, host, data, bases, seed=seed)
-    errors = None if unseen is None else metrics_of(unseen, data.latency_ms)
+    errors, trivial = None, {}
+    if unseen is not None:
+        errors = metrics_of(unseen, data.latency_ms)
+        trivial = trivial_cross_validated(data, folds_of(host, len(data), seed))
     student = distil(host, get_space(data.space), seed=seed, progress=advance)
     loss = _distillation_mape(host, student, seed)
     student = student.with_provenance(_provenance(data, model, bases, seed, errors, loss))
-    files = () if output is None else _save(output, host if keep_host else None, student)
-    return Training(host, student, errors, _trivial(data), loss, files)
+    files = () if output is None else save_predictor(output, host if keep_host else None, student)
+    return Training(host, student, errors, trivial, loss, files)
 
 
 def train_across(
@@ -132,7 +143,7 @@ def train_across(
         "distillation_mape": loss,
     }
     student = student.with_provenance(provenance)
-    files = () if output is None else _save(output, host if keep_host else None, student)
+    files = () if output is None else save_predictor(output, host if keep_host else None, student)
     return Training(host, student, None, {}, loss, files)
 
 
@@ -148,11 +159,14 @@ def leave_one_device_out(
 
 
 def load_base(path: Path) -> LatencyPredictor:
-    """Load a base: the host model beside ``P.edgp`` where there is one, else the file itself."""
-    from edgeprof.predictors.load import load_predictor
+    """Load a base: the host model beside ``P.edgp`` where there is one, else the file itself.
 
-    beside = host_path(path)
-    return load_predictor(beside if path.suffix == _SUFFIX and beside.exists() else path)
+    Raises:
+        PredictorFormatError: if it cannot be read, or the two do not belong together.
+    """
+    if path.suffix == _SUFFIX and host_path(path).exists():
+        return _load_beside(path)
+    return load_predictor(path)
 
 
 def load_host_model(path: Path) -> HostModel:
@@ -162,7 +176,7 @@ def load_host_model(path: Path) -> HostModel:
         PredictorFormatError: if there is none, or the host model is of another kind.
     """
     at = host_path(path) if path.suffix == _SUFFIX else path
-    model = load_host(at)
+    model = _load_beside(path) if at != path and path.exists() else load_host(at)
     if not isinstance(model, HostModel):
         raise PredictorFormatError(f"{at}: is a {model.kind} model; want gp, which has intervals")
     return model
@@ -173,17 +187,46 @@ def host_path(path: Path) -> Path:
     return path.with_name(path.name.removesuffix(_SUFFIX) + _HOST_SUFFIX)
 
 
+def _load_beside(path: Path) -> HostFileModel:
+    """Load the host model beside ``P.edgp``, if it is the one that this file was distilled from."""
+    at = host_path(path)
+    model = load_host(at)
+    wanted = EdgpPredictor(read_predictor_bytes(path), str(path)).provenance.get("host_sha256")
+    if sha256_of(at) != wanted:
+        raise PredictorFormatError(
+            f"{at}: is not the host model that {path} was distilled from; remove it to use the "
+            "latter alone, or train it anew"
+        )
+    return model
+
+
 def _check_suffix(output: Path | None) -> None:
     if output is not None and output.suffix != _SUFFIX:
         raise PredictorFormatError(f"{output}: want a file name that ends in {_SUFFIX}")
 
 
-def _save(output: Path, host: HostFileModel | None, student: CompactPredictor) -> tuple[Path, ...]:
-    student.save(output)
+def save_predictor(
+    output: Path, host: HostFileModel | None, student: CompactPredictor
+) -> tuple[Path, ...]:
+    """Write ``P.edgp`` and, beside it, the host model; without one, none stays there.
+
+    Returns:
+        The files that were written.
+
+    Raises:
+        OutputError: if a file cannot be written.
+    """
+    beside = host_path(output)
     if host is None:
+        student.save(output)
+        remove_file(beside)  # of the predictor that was replaced
         return (output,)
-    save_host(host_path(output), host)
-    return output, host_path(output)
+    content = host_bytes(host)
+    named = {**student.provenance, "host_sha256": hashlib.sha256(content).hexdigest()}
+    student.with_provenance(named).save(output)
+    with atomic_write(beside, binary=True) as stream:
+        stream.write(content)
+    return output, beside
 
 
 def _distillation_mape(host: LatencyPredictor, student: LatencyPredictor, seed: int) -> float:
@@ -191,13 +234,6 @@ def _distillation_mape(host: LatencyPredictor, student: LatencyPredictor, seed: 
     rng = np.random.default_rng([seed, 1])
     codes = get_space(host.space).sample_codes(_CHECKED_SUBNETS, rng)
     return metrics_of(student.predict_codes(codes), host.predict_codes(codes)).mape
-
-
-def _trivial(data: Dataset) -> dict[str, Metrics]:
-    return {
-        name: metrics_of(predictor.predict_codes(data.codes), data.latency_ms)
-        for name, predictor in trivial_predictors(data).items()
-    }
 
 
 def _provenance(
@@ -217,4 +253,5 @@ def _provenance(
         "bases": [f"{base.device} ({base.space})" for base in bases],
         "cross_validated": None if errors is None else errors.to_dict(),
         "distillation_mape": distillation_mape,
+        "trivial": trivial_facts(data),
     }
