@@ -41,12 +41,14 @@ def compare(
     """
     import json
 
+    from edgeprof.cli.progress import progress
     from edgeprof.compare import compare as run_comparison
     from edgeprof.units import format_duration_ns
 
-    result = run_comparison(
-        model_a, changed(settings, changes_a), model_b or model_a, changed(settings, changes_b)
-    )
+    with progress("Comparing", None, quiet=as_json):
+        result = run_comparison(
+            model_a, changed(settings, changes_a), model_b or model_a, changed(settings, changes_b)
+        )
     if as_json:
         fields = {
             "ratio": result.ratio,

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
 from edgeprof.cli.settings import settings_options
 
 if TYPE_CHECKING:
+    from edgeprof.errors import EdgeprofError
     from edgeprof.harness import Settings
     from edgeprof.launches import Launches
     from edgeprof.measurement import Measurement
+
+Outcome: TypeAlias = "Measurement | EdgeprofError"
 
 _MAX_INTERLEAVED = 8  # models in memory at once
 _PER_OP_RUNS = 20
@@ -48,7 +52,8 @@ def measure(
 
     Warms up until the latency is steady, then times inferences until the 95 % interval of their
     median is narrow enough, and says what disturbed it. Several models are measured in turns, so
-    that they can be compared.
+    that they can be compared; where one of them fails, one after the other. A failure is told on
+    stderr, what could be measured is printed, and the exit status is 1.
 
     \b
     Example:
@@ -59,8 +64,9 @@ def measure(
     import json
     from dataclasses import replace
 
+    from edgeprof.cli.progress import progress
     from edgeprof.files import atomic_write
-    from edgeprof.launches import Launches
+    from edgeprof.measurement import Measurement
     from edgeprof.trace import chrome_trace
 
     settings = replace(
@@ -68,30 +74,70 @@ def measure(
         per_op_runs=_PER_OP_RUNS if per_op else None,
         timestamps=True if trace else None,
     )
-    if interleave is None:
-        interleave = len(models) <= _MAX_INTERLEAVED
-    runs = [_run(models, settings, interleave and len(models) > 1) for _ in range(launches)]
+    runs: list[list[Outcome]] = [[] for _ in models]
     summaries = []
-    for results in zip(*runs, strict=True):
-        study = Launches.of(results) if launches > 1 else None
-        summaries.append({**results[0].summary(), **(study.summary() if study else {})})
-        if not as_json:
-            click.echo(describe(results[0], study))
-    if trace is not None:
+    with progress("Measuring", len(models) * launches, quiet=as_json) as advance:
+        for launch in range(launches):
+            for index, outcome in enumerate(_outcomes(models, settings, interleave)):
+                runs[index].append(outcome)
+                advance()
+                if launch == launches - 1:
+                    summaries += _told(runs[index], as_json)
+    results = [run[0] for run in runs if isinstance(run[0], Measurement)]
+    if trace is not None and results:
         with atomic_write(trace) as stream:
-            json.dump(chrome_trace(runs[0]), stream)
+            json.dump(chrome_trace(results), stream)
     if as_json:
         click.echo(json.dumps(summaries[0] if len(models) == 1 else summaries, indent=2))
+    if len(summaries) < len(models):
+        raise SystemExit(1)
 
 
-def _run(models: tuple[str, ...], settings: Settings, interleave: bool) -> list[Measurement]:
-    from edgeprof.harness import make_job, measure_interleaved, run_jobs
+def _outcomes(
+    models: Sequence[str], settings: Settings, interleave: bool | None
+) -> Iterator[Outcome]:
+    """Yield each model's measurement as it is made, or its error where others are left to do.
+
+    Raises:
+        EdgeprofError: of the only model, or of any where measuring in turns was asked for.
+    """
+    from edgeprof.errors import EdgeprofError
+    from edgeprof.harness import measure as measure_model
+    from edgeprof.harness import measure_interleaved
+
+    if len(models) > 1 and (interleave or (interleave is None and len(models) <= _MAX_INTERLEAVED)):
+        try:
+            yield from measure_interleaved([(model, settings) for model in models])
+            return
+        except EdgeprofError as error:
+            if interleave:
+                raise
+            click.echo(f"edgeprof: not in turns, but one after the other: {error}", err=True)
+    for model in models:
+        try:
+            outcome: Outcome = measure_model(model, settings)
+        except EdgeprofError as error:
+            if len(models) == 1:
+                raise
+            outcome = error
+        yield outcome
+
+
+def _told(launches: Sequence[Outcome], as_json: bool) -> list[dict[str, Any]]:
+    """Print a model's result, or its error on stderr; return its summary, if it has one."""
+    from edgeprof.errors import EdgeprofError
+    from edgeprof.launches import Launches
     from edgeprof.measurement import Measurement
 
-    if interleave:
-        return measure_interleaved([(model, settings) for model in models])
-    jobs = [make_job(model, settings) for model in models]
-    return [Measurement.from_record(record) for record in run_jobs(jobs)]
+    for outcome in launches:
+        if isinstance(outcome, EdgeprofError):
+            click.echo(f"edgeprof: {outcome}", err=True)
+            return []
+    results = [outcome for outcome in launches if isinstance(outcome, Measurement)]
+    study = Launches.of(results) if len(results) > 1 else None
+    if not as_json:
+        click.echo(describe(results[0], study))
+    return [{**results[0].summary(), **(study.summary() if study else {})}]
 
 
 def describe(result: Measurement, launches: Launches | None = None) -> str:

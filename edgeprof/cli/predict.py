@@ -56,7 +56,8 @@ def predict(predictor: Path, subnets: Path, codes_only: bool, output: Path | Non
     else:
         lines = _subnet_lines(loaded, predictor, subnets)
     if output is None:
-        click.echo("\n".join(lines))
+        for line in lines:
+            click.echo(line)
         return
     from edgeprof.files import atomic_write
 

@@ -10,19 +10,21 @@ from edgeprof.progress import no_progress
 
 
 @contextmanager
-def progress(label: str, total: int, *, quiet: bool = False) -> Iterator[Callable[..., object]]:
+def progress(
+    label: str, total: int | None, *, quiet: bool = False
+) -> Iterator[Callable[..., object]]:
     """Show a bar with elapsed and remaining time while the block runs.
 
     Args:
         label: what is being done, e.g. ``"Exporting"``.
-        total: number of steps.
+        total: number of steps; ``None`` where nobody can tell.
         quiet: show nothing, e.g. with ``--json``.
 
     Yields:
         ``advance(steps=1)``. It does nothing where stderr is no terminal or rich is missing.
     """
     if quiet or not sys.stderr.isatty():
-        with no_progress(label, total) as advance:
+        with no_progress(label, total or 0) as advance:
             yield advance
         return
     try:
@@ -36,7 +38,7 @@ def progress(label: str, total: int, *, quiet: bool = False) -> Iterator[Callabl
             TimeRemainingColumn,
         )
     except ImportError:  # the base install of a board
-        with no_progress(label, total) as advance:
+        with no_progress(label, total or 0) as advance:
             yield advance
         return
     columns = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import shlex
+import shutil
 import statistics
 import sys
 import time
@@ -60,14 +61,17 @@ def quickstart(output: Path, count: int, seed: int, max_secs: float) -> None:
     from edgeprof.files import make_folder
 
     make_folder(output)
+    typed = _program_as_typed()
     start_s = time.monotonic()
     steps = _steps(output, count, seed, max_secs)
     for number, step in enumerate(steps, start=1):
         click.echo(f"\n[{number}/{len(steps)}] {step.title}")
-        click.secho("$ " + shlex.join(["edgeprof", *step.command]), dim=True)
+        click.secho(f"$ {typed} {shlex.join(step.command)}", dim=True)
         sys.stdout.flush()
         cli.main(step.command, prog_name="edgeprof", standalone_mode=False)
-    click.echo(f"\nDone in {time.monotonic() - start_s:.0f} s. {_closing_words(output, count)}")
+    click.echo(
+        f"\nDone in {time.monotonic() - start_s:.0f} s. {_closing_words(typed, output, count)}"
+    )
 
 
 def _steps(output: Path, count: int, seed: int, max_secs: float) -> list[_Step]:
@@ -102,7 +106,17 @@ def _steps(output: Path, count: int, seed: int, max_secs: float) -> list[_Step]:
     return [_Step(title, [str(word) for word in command]) for title, command in steps]
 
 
-def _closing_words(output: Path, count: int) -> str:
+def _program_as_typed() -> str:
+    """Return what runs this program again: the README's users have it in ``.venv/bin`` only."""
+    program = Path(sys.argv[0])
+    if program.name == "__main__.py":
+        return shlex.join([sys.executable, "-m", "edgeprof"])
+    found = shutil.which(program.name)
+    is_found = found is not None and program.exists() and program.samefile(found)
+    return program.name if is_found else shlex.quote(str(program))
+
+
+def _closing_words(typed: str, output: Path, count: int) -> str:
     folder = shlex.quote(str(output))
     with (output / "data.csv").open(encoding="utf-8") as stream:
         budget_ms = statistics.median(float(row["latency_ms"]) for row in csv.DictReader(stream))
@@ -117,7 +131,7 @@ def _closing_words(output: Path, count: int) -> str:
 
 Next, try:
 
-  edgeprof doctor
-  edgeprof {search} --budget-ms {budget_ms:.1f}
-  edgeprof ship {folder}/here.edgp --to c -o {folder}/c
+  {typed} doctor
+  {typed} {search} --budget-ms {budget_ms:.1f}
+  {typed} ship {folder}/here.edgp --to c -o {folder}/c
 """

@@ -122,6 +122,7 @@ def search(
       edgeprof search --latency pi4.host.npz --accuracy acc.npz --budget-ms 20 --confidence 0.95
     """
     from edgeprof.accuracy import load_accuracy
+    from edgeprof.cli.progress import progress
     from edgeprof.files import atomic_write
     from edgeprof.search import (
         Search,
@@ -164,13 +165,14 @@ def search(
         resolutions=parse_integers(resolutions, "--resolutions"),
         options=options,
     )
-    if pareto:
-        results = search_front(plan, highest_ms=budgets_ms[0] if budgets_ms else None)
-    elif verify_on is not None:
-        with sources.measuring_on(verify_on, boards) as measure:
-            results = search_verified(plan, budgets_ms, measure, finalists)
-    else:
-        results = plan.run(budgets_ms)
+    with progress("Searching", None, quiet=as_json):
+        if pareto:
+            results = search_front(plan, highest_ms=budgets_ms[0] if budgets_ms else None)
+        elif verify_on is not None:
+            with sources.measuring_on(verify_on, boards) as measure:
+                results = search_verified(plan, budgets_ms, measure, finalists)
+        else:
+            results = plan.run(budgets_ms)
     for path, text in ((output, to_subnet_lines(results)), (csv_file, to_csv(results))):
         if path is not None:
             with atomic_write(path) as stream:
