@@ -133,6 +133,14 @@ class Layer:
         """Activation values written."""
         return self.out_shape.elements
 
+    def bytes_moved(self, element_bytes: int) -> int:
+        """Return the bytes of activations read and written and of weights, each moved once.
+
+        Args:
+            element_bytes: size of one value: 4 for float32, 1 for int8.
+        """
+        return element_bytes * (self.elements_read + self.elements_written + self.parameters)
+
 
 @dataclass(frozen=True)
 class Block:
@@ -234,6 +242,14 @@ class Network:
     def parameters(self) -> int:
         """Weights and biases, batch normalisation folded."""
         return sum(placed.block.parameters for placed in self.blocks)
+
+    def bytes_moved(self, element_bytes: int) -> int:
+        """Return the bytes that all layers move for one image, see ``Layer.bytes_moved``."""
+        return sum(
+            layer.bytes_moved(element_bytes)
+            for placed in self.blocks
+            for layer in placed.block.layers
+        )
 
     def layers(self) -> Iterator[Layer]:
         """Yield all layers in order, with names that are unique in the network."""
