@@ -53,6 +53,13 @@ _SOURCES = {
     ),
 }
 
+_SYSTEM_FOLDERS = (
+    "/usr/local/lib",
+    f"/usr/lib/{sysconfig.get_config_var('MULTIARCH')}",
+    "/usr/lib64",
+    "/usr/lib",
+)
+
 RUNTIMES = tuple(_SOURCES)
 """Names of all runtimes, as jobs and options have them."""
 
@@ -135,10 +142,7 @@ def _folders(source: _Source) -> Iterator[tuple[str, Path]]:
         spec = importlib.util.find_spec(module)
         for root in (spec.submodule_search_locations or []) if spec else []:
             yield f"package {module}", Path(root) / folder
-    multiarch = sysconfig.get_config_var("MULTIARCH")
-    folders = os.environ.get("LD_LIBRARY_PATH", "").split(":")
-    folders += ["/usr/local/lib", f"/usr/lib/{multiarch}", "/usr/lib64", "/usr/lib"]
-    for folder in folders:
+    for folder in (*os.environ.get("LD_LIBRARY_PATH", "").split(":"), *_SYSTEM_FOLDERS):
         if folder:
             yield "system", Path(folder)
 

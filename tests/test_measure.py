@@ -164,7 +164,9 @@ def test_dynamic_shapes_are_accepted_when_fixed(tmp_path: Path) -> None:
 
 def test_missing_runtime_names_the_extra(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
-    monkeypatch.setattr("edgeprof.runtimes.sysconfig.get_config_var", lambda _: "nowhere")
+    monkeypatch.setattr("edgeprof.runtimes._SYSTEM_FOLDERS", ())
+    monkeypatch.delenv("LD_LIBRARY_PATH", raising=False)
+    monkeypatch.delenv("EDGEPROF_ONNXRUNTIME", raising=False)
     with pytest.raises(errors.RuntimeUnavailable, match=r"pip install 'edgeprof\[onnx\]'"):
         find_runtime("onnxruntime")
     monkeypatch.setenv("EDGEPROF_ONNXRUNTIME", str(tmp_path / "gone.so"))
