@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and hashes of files.
+"""Files that appear whole or not at all, hashes of files, and the files that come with edgeprof.
 
 Owns: atomic replacement with one clear error for whatever the disk refuses.
 """
@@ -13,7 +13,17 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
+import edgeprof
 from edgeprof.errors import OutputError
+
+
+def packaged(name: str) -> Path:
+    """Return where a file or folder that comes with the package lies, such as ``bin/...``.
+
+    An editable installation has two folders: the sources, and what was built from them.
+    """
+    places = [Path(folder) / name for folder in edgeprof.__path__]
+    return next((place for place in places if place.exists()), places[0])
 
 
 @contextmanager

@@ -18,13 +18,14 @@ from pathlib import Path
 from typing import IO, Any
 
 from edgeprof.errors import HarnessCrashed
+from edgeprof.files import packaged
 from edgeprof.measurement import Measurement, Record, check_version, error_of
 from edgeprof.runtimes import find_runtime, runtime_of
 
 Job = Mapping[str, Any]
 """What to measure and how: the fields of a job line (see ``csrc/main.cpp``)."""
 
-PROGRAM = Path(__file__).parent / "bin" / "edgeprof-harness"
+PROGRAM = packaged("bin/edgeprof-harness")
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from edgeprof.errors import BoardSetupError
+from edgeprof.files import packaged
 from edgeprof.machine_rules import RULES, MachineState
 
 
@@ -238,7 +239,7 @@ def remedy_note(found: Sequence[Finding]) -> str | None:
     """Say where the scripts are that remedies speak of; ``None`` where none does."""
     if not any("firmware_scripts/" in finding.remedy for finding in found):
         return None
-    folder = Path(__file__).parent / "firmware_scripts"
+    folder = packaged("firmware_scripts")
     if not folder.is_dir():
         return None
     return f"(firmware_scripts is {folder}; it may be copied to a board as it is)"

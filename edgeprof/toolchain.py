@@ -22,13 +22,11 @@ from pathlib import Path
 
 from edgeprof.elf import ElfFacts, Version, format_version, parse_version, read_elf
 from edgeprof.errors import MissingDependency, ToolchainError
-from edgeprof.files import atomic_write, make_folder, sha256_of
+from edgeprof.files import atomic_write, make_folder, packaged, sha256_of
 
 PROGRAM = "edgeprof-harness"
 DEFAULT_GLIBC = "2.27"
 MAX_PROGRAM_BYTES = 1_500_000
-
-_PACKAGE = Path(__file__).resolve().parent
 
 
 @dataclass(frozen=True)
@@ -206,12 +204,9 @@ def source_folder() -> Path:
     Raises:
         ToolchainError: where the package was installed without them.
     """
-    folder = _PACKAGE / "native"
+    folder = packaged("native")
     if not (folder / "CMakeLists.txt").is_file():
-        raise ToolchainError(
-            f"{folder}: the C++ sources are not there; install edgeprof from a wheel or sdist "
-            "(an editable installation leaves them out)"
-        )
+        raise ToolchainError(f"{folder}: the C++ sources are not there; install edgeprof again")
     return folder
 
 
@@ -241,7 +236,7 @@ def _definitions(target: Target, glibc: str, toolchain: str) -> dict[str, str]:
 
 def toolchain_folder() -> Path:
     """Return the folder of the toolchain files that come with edgeprof."""
-    return _PACKAGE / "firmware_scripts" / "toolchains"
+    return packaged("firmware_scripts/toolchains")
 
 
 def find_zig() -> Path:

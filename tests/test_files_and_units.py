@@ -3,7 +3,7 @@
 import pytest
 
 from edgeprof.errors import EdgeprofError, OutputError, StableError, TransientError
-from edgeprof.files import atomic_write, sha256_of
+from edgeprof.files import atomic_write, packaged, sha256_of
 from edgeprof.units import format_bytes, format_count, format_duration_ns
 
 
@@ -74,3 +74,13 @@ def test_evidence_is_kept_in_fields():
     error = TransientError("board pi: gone", board="pi", exit_status=255)
     assert error.evidence == {"board": "pi", "exit_status": 255}
     assert error.kind == "TransientError"
+
+
+def test_packaged_files_are_found_where_an_editable_install_has_them(tmp_path, monkeypatch):
+    for folder in ("sources", "built"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "built" / "firmware_scripts").mkdir()
+    paths = [str(tmp_path / "sources"), str(tmp_path / "built")]
+    monkeypatch.setattr("edgeprof.__path__", paths)
+    assert packaged("firmware_scripts") == tmp_path / "built" / "firmware_scripts"
+    assert packaged("bin/edgeprof-harness") == tmp_path / "sources" / "bin" / "edgeprof-harness"

@@ -14,11 +14,11 @@ import json
 import tarfile
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from edgeprof.board.facts import BoardFacts
 from edgeprof.errors import BoardSetupError, BoardUnreachable
+from edgeprof.files import packaged
 from edgeprof.inventory import BoardSpec
 from edgeprof.transport import Completed, Transport, script
 
@@ -128,7 +128,7 @@ def _parse_status(completed: Completed) -> dict[str, Any] | None:
 @cache
 def _scripts() -> tuple[bytes, str]:
     """Return the scripts as a gzipped tar, and a digest of their content."""
-    folder = Path(__file__).parent.parent / "firmware_scripts"
+    folder = packaged("firmware_scripts")
     paths = [folder / name for name in _SCRIPTS]
     if not all(path.is_file() for path in paths):
         raise BoardSetupError(f"{folder}: no board scripts in this installation of edgeprof")
