@@ -24,6 +24,20 @@ IN_EVERY_SDIST = (
 )
 
 
+# What boards need and what the package reads at run time: where it lies, installed and here.
+SHIPPED = [
+    ("edgeprof/native/csrc", "csrc", "*.cpp"),
+    ("edgeprof/native/csrc", "csrc", "*.h"),
+    ("edgeprof/native", ".", "CMakeLists.txt"),
+    ("edgeprof/native", ".", "pyproject.toml"),
+    ("edgeprof/firmware_scripts", "firmware_scripts", "**/*.sh"),
+    ("edgeprof/firmware_scripts", "firmware_scripts", "**/*.cmake"),
+    ("edgeprof/firmware_scripts", "firmware_scripts", "pmu_access/*"),
+    ("edgeprof", "edgeprof", "**/*.py"),
+    ("edgeprof", "edgeprof", "py.typed"),
+]
+
+
 def find_extension(names):
     return [name for name in names if name.startswith("edgeprof/_core.") and name.endswith(".so")]
 
@@ -36,6 +50,20 @@ def test_the_installed_package_is_complete():
     assert any(name.endswith("LICENSE") for name in names)
     harness = next(file for file in files if file.name == "edgeprof-harness").locate()
     assert os.access(harness, os.X_OK)
+
+
+@pytest.mark.parametrize(("installed", "source", "pattern"), SHIPPED)
+def test_what_is_installed_is_what_stands_in_the_sources(installed, source, pattern):
+    wanted = [path for path in (SOURCE / source).glob(pattern) if path.is_file()]
+    if not (SOURCE / "pyproject.toml").is_file():
+        pytest.skip("no source tree beside the tests")
+    assert wanted
+    files = {str(file): file.locate() for file in importlib.metadata.files("edgeprof")}
+    for path in wanted:
+        found = files[f"{installed}/{path.relative_to(SOURCE / source)}"]
+        assert found.read_bytes() == path.read_bytes(), path
+        if os.access(path, os.X_OK):
+            assert os.access(found, os.X_OK), path
 
 
 def test_the_base_install_is_light():
