@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import pickle
 import zipfile
 from itertools import pairwise
 from pathlib import Path
@@ -13,7 +14,16 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch_checkpoint import call, legacy_checkpoint, state_dict_pickle, zip_checkpoint
+from torch_checkpoint import (
+    build,
+    build_slots,
+    call,
+    legacy_checkpoint,
+    named,
+    rebuilt,
+    state_dict_pickle,
+    zip_checkpoint,
+)
 
 from edgeprof import Subnet, get_space
 from edgeprof.accuracy import load_accuracy
@@ -92,6 +102,11 @@ def test_pth_gives_the_same_as_npz(tmp_path, rows, write):
     )
 
 
+def test_a_tensor_of_no_dimension_is_read(tmp_path):
+    (tmp_path / "t.pth").write_bytes(zip_checkpoint({"t": np.array(0.5, dtype=np.float32)}))
+    assert read_torch_tensors(tmp_path / "t.pth")["t"] == np.float32(0.5)
+
+
 @pytest.mark.parametrize("dtype", ["<f4", "<f8", "<f2"])
 def test_strided_tensors_of_every_float_type_are_read(tmp_path, dtype):
     array = np.arange(12, dtype=dtype).reshape(3, 4).T
@@ -118,6 +133,66 @@ def test_legacy_pth_that_names_a_function_is_refused(tmp_path):
     path.write_bytes(state_dict_pickle({}, legacy=True, prefix=call("os", "system", "true")))
     with pytest.raises(PredictorFormatError, match=r"names os\.system"):
         load_accuracy(path, SPACE)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        rebuilt(strides=(-1,)),
+        rebuilt(strides=(-100_000_000,)),
+        rebuilt(offset=-1),
+        rebuilt(strides=(1 << 30,)),
+        rebuilt(state=build(strides=(-1,))),
+        rebuilt(state=build(strides=(-100_000_000,))),
+        rebuilt(state=build_slots(strides=(-1,))),
+        rebuilt(state=build_slots(offset=-1_000)),
+        rebuilt(state=build(storage="x")),
+    ],
+)
+def test_pth_cannot_make_a_view_of_foreign_memory(tmp_path, content):
+    (tmp_path / "evil.pth").write_bytes(content)
+    with pytest.raises(PredictorFormatError, match=r"evil\.pth"):
+        read_torch_tensors(tmp_path / "evil.pth")
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        ("collections", "OrderedDict"),
+        ("torch._utils", "_rebuild_tensor_v2"),
+        ("torch._utils", "_rebuild_parameter"),
+        ("torch", "FloatStorage"),
+    ],
+)
+@pytest.mark.parametrize(
+    "state",
+    [
+        build_slots(__defaults__=(1, 2)),
+        build_slots(__code__=None),
+        build_slots(name="x"),
+        build(name="x"),
+        pickle.dumps((4, ">", None, None, None, -1, -1, 0), protocol=2)[2:-1] + b"b",
+    ],
+)
+def test_pth_cannot_change_what_its_names_stand_for(tmp_path, module, name, state):
+    """Opcode BUILD on a name; another file reads the same before and after."""
+    tensors = small_mlp()
+    (tmp_path / "evil.pth").write_bytes(zip_checkpoint(tensors, prefix=named(module, name, state)))
+    (tmp_path / "good.pth").write_bytes(zip_checkpoint(tensors))
+    with pytest.raises(PredictorFormatError, match=r"evil\.pth"):
+        read_torch_tensors(tmp_path / "evil.pth")
+    read = read_torch_tensors(tmp_path / "good.pth")
+    assert read.keys() == tensors.keys()
+    for key, array in tensors.items():
+        np.testing.assert_array_equal(read[key], array)
+
+
+def test_compressed_pth_is_refused(tmp_path):
+    with zipfile.ZipFile(tmp_path / "bomb.pth", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("archive/data.pkl", b"\x80\x02}.")
+        archive.writestr("archive/data/0", b"\0" * 10_000)
+    with pytest.raises(PredictorFormatError, match="compressed entries"):
+        read_torch_tensors(tmp_path / "bomb.pth")
 
 
 def test_tensor_reaching_beyond_its_storage_is_refused(tmp_path):

@@ -1,8 +1,8 @@
 """Tensors out of a PyTorch checkpoint, without PyTorch and without running what it holds.
 
 Owns: the two file formats of ``torch.save`` (zip since 1.6, and the older stream of pickles). A
-pickle may name any Python function; this reader knows six names, all of which it maps to its own
-code, and refuses every other one.
+pickle may name any Python function; this reader knows the few names that tensors need, gives the
+pickle an immutable record in the place of each, and refuses every other name.
 
 Source: ``torch/serialization.py`` and ``torch/_utils.py`` of PyTorch.
 """
@@ -12,11 +12,10 @@ from __future__ import annotations
 import io
 import pickle
 import zipfile
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +24,7 @@ from edgeprof.errors import PredictorFormatError
 
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _LEGACY_PROTOCOL = 1001
-_DTYPES = {
+_DTYPES: dict[str, np.dtype[Any]] = {
     "FloatStorage": np.dtype("<f4"),
     "DoubleStorage": np.dtype("<f8"),
     "HalfStorage": np.dtype("<f2"),
@@ -39,17 +38,20 @@ class _Refused(Exception):
     """The file names something that is no part of a tensor."""
 
 
-@dataclass(frozen=True)
-class _Storage:
+# A pickle may set attributes of whatever it has hold of (opcode BUILD), and change lists and dicts
+# after they were looked at. So all it gets hold of is immutable: named tuples without a __dict__,
+# never a function, a class or a dtype.
+
+
+class _Storage(NamedTuple):
     """A storage named in the pickle; its bytes stand elsewhere in the file."""
 
     key: str
-    dtype: np.dtype[Any]
+    dtype: str
     elements: int
 
 
-@dataclass(frozen=True)
-class _Tensor:
+class _Tensor(NamedTuple):
     """A view of a storage; offset and strides count elements."""
 
     storage: _Storage
@@ -59,66 +61,75 @@ class _Tensor:
 
 
 class _StateDict(dict[str, object]):
-    """Stands for ``OrderedDict``; keeps what pickle sets beside the items out of the way."""
+    """Stands for ``OrderedDict``."""
+
+    __slots__ = ()
 
     def __setstate__(self, state: object) -> None:
-        """Drop attributes such as ``_metadata``."""
+        """Drop what PyTorch sets beside the items, such as ``_metadata``."""
 
 
-def _rebuild_tensor(
-    storage: object, offset: object, shape: object, strides: object, *_: object
-) -> _Tensor:
-    if not isinstance(storage, _Storage) or not isinstance(offset, int):
+class _Name(NamedTuple):
+    """A name of PyTorch's that a checkpoint of tensors needs; called where it is a function."""
+
+    module: str
+    name: str
+
+    def __call__(self, *arguments: object) -> object:
+        """Return what the function of this name would, as this module's own record."""
+        if self.name == "OrderedDict" and not arguments:
+            return _StateDict()
+        if self.name in ("_rebuild_tensor", "_rebuild_tensor_v2") and len(arguments) >= 4:
+            return _tensor(*arguments[:4])
+        if self.name == "_rebuild_parameter" and arguments and isinstance(arguments[0], _Tensor):
+            return arguments[0]
+        raise _Refused(f"it calls {self.module}.{self.name} with other arguments than a tensor's")
+
+
+def _tensor(storage: object, offset: object, shape: object, strides: object) -> _Tensor:
+    if not isinstance(storage, _Storage):
         raise _Refused("a tensor without a storage")
-    return _Tensor(storage, offset, _sizes(shape), _sizes(strides))
+    (start,) = _sizes((offset,))
+    return _Tensor(storage, start, _sizes(shape), _sizes(strides))
 
 
 def _sizes(value: object) -> tuple[int, ...]:
-    if not isinstance(value, tuple) or not all(isinstance(n, int) and n >= 0 for n in value):
-        raise _Refused(f"a tensor of shape {value!r}")
+    if not isinstance(value, tuple) or not all(type(n) is int and n >= 0 for n in value):
+        raise _Refused(f"a tensor of offset, shape or strides {value!r}")
     return value
 
 
-def _rebuild_parameter(tensor: object, *_: object) -> object:
-    return tensor
-
-
-def _make_state_dict(*items: object) -> _StateDict:
-    if items:
-        raise _Refused("an OrderedDict with arguments")
-    return _StateDict()
-
-
-_KNOWN: dict[tuple[str, str], Callable[..., object]] = {
-    ("collections", "OrderedDict"): _make_state_dict,
-    ("torch._utils", "_rebuild_tensor"): _rebuild_tensor,
-    ("torch._utils", "_rebuild_tensor_v2"): _rebuild_tensor,
-    ("torch._utils", "_rebuild_parameter"): _rebuild_parameter,
-}
+_KNOWN = frozenset(
+    {
+        _Name("collections", "OrderedDict"),
+        _Name("torch._utils", "_rebuild_tensor"),
+        _Name("torch._utils", "_rebuild_tensor_v2"),
+        _Name("torch._utils", "_rebuild_parameter"),
+        *(_Name("torch", name) for name in _DTYPES),
+    }
+)
 
 
 class _TensorUnpickler(pickle.Unpickler):
     """Builds dicts and tensor views; refuses every other name."""
 
-    def find_class(self, module: str, name: str) -> Any:
-        """Return own code for the known names; storages become their dtype."""
-        if module == "torch" and name in _DTYPES:
-            return _DTYPES[name]
-        known = _KNOWN.get((module, name))
-        if known is None:
+    def find_class(self, module: str, name: str) -> _Name:
+        """Return the name itself if it is known."""
+        found = _Name(module, name)
+        if found not in _KNOWN:
             raise _Refused(f"it names {module}.{name}, which is no part of a tensor")
-        return known
+        return found
 
     def persistent_load(self, pid: Any) -> _Storage:
         """Return the storage that a persistent id names."""
         if not isinstance(pid, tuple) or len(pid) < 5 or pid[0] != "storage":
             raise _Refused("it refers to something that is no storage")
-        _, dtype, key, _, elements = pid[:5]
-        if not isinstance(dtype, np.dtype) or not isinstance(elements, int):
+        _, kind, key, _, elements = pid[:5]
+        if not isinstance(kind, _Name) or kind.name not in _DTYPES or type(elements) is not int:
             raise _Refused("it refers to a storage of unknown type")
         if not 0 <= elements <= _MAX_ELEMENTS:
             raise _Refused(f"a storage of {elements} elements")
-        return _Storage(str(key), dtype, elements)
+        return _Storage(str(key), kind.name, elements)
 
 
 def read_torch_tensors(path: Path) -> dict[str, NDArray[Any]]:
@@ -165,6 +176,8 @@ def read_torch_tensors(path: Path) -> dict[str, NDArray[Any]]:
 
 def _read_zip(content: bytes) -> tuple[object, Mapping[str, bytes]]:
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
+            raise ValueError("compressed entries, which PyTorch never writes")
         pickles = [name for name in archive.namelist() if name.endswith("/data.pkl")]
         if len(pickles) != 1:
             raise ValueError(f"{len(pickles)} entries named data.pkl")
@@ -188,7 +201,9 @@ def _read_legacy(content: bytes) -> tuple[object, Mapping[str, bytes]]:
     unpickler = _TensorUnpickler(stream)
     value = unpickler.load()
     keys = _TensorUnpickler(stream).load()
-    item_sizes = {tensor.storage.key: tensor.storage.dtype.itemsize for tensor in _tensors(value)}
+    item_sizes = {
+        tensor.storage.key: _DTYPES[tensor.storage.dtype].itemsize for tensor in _tensors(value)
+    }
     storages = {}
     for key in keys:
         elements = int.from_bytes(stream.read(8), "little")
@@ -220,18 +235,21 @@ def _named(value: object, storages: Mapping[str, bytes]) -> dict[str, NDArray[An
 
 def _as_array(tensor: _Tensor, content: bytes) -> NDArray[Any]:
     """Return a copy of the view; every element it reaches must lie in the storage."""
-    dtype = tensor.storage.dtype
-    flat = np.frombuffer(content, dtype=dtype)
-    if len(tensor.shape) != len(tensor.strides) or tensor.offset < 0:
+    dtype = _DTYPES[tensor.storage.dtype]
+    if len(tensor.shape) != len(tensor.strides):
         raise ValueError("a tensor whose shape and strides disagree")
+    if min((tensor.offset, *tensor.shape, *tensor.strides)) < 0:
+        raise ValueError("a tensor of negative offset, shape or strides")
     if 0 in tensor.shape:
         return np.zeros(tensor.shape, dtype=dtype)
-    steps = zip(tensor.shape, tensor.strides, strict=True)
     if prod(tensor.shape) > _MAX_ELEMENTS:
         raise ValueError(f"a tensor of shape {tensor.shape}")
+    steps = zip(tensor.shape, tensor.strides, strict=True)
     last = tensor.offset + sum((n - 1) * stride for n, stride in steps)
-    if last >= len(flat):
-        raise ValueError(f"a tensor reaches element {last} of a storage of {len(flat)}")
-    byte_strides = tuple(stride * dtype.itemsize for stride in tensor.strides)
-    view = np.lib.stride_tricks.as_strided(flat[tensor.offset :], tensor.shape, byte_strides)
+    elements = len(content) // dtype.itemsize
+    if last >= elements:
+        raise ValueError(f"a tensor reaches element {last} of a storage of {elements}")
+    byte_strides = [stride * dtype.itemsize for stride in tensor.strides]
+    # numpy checks the bounds of such a view once more.
+    view = np.ndarray(tensor.shape, dtype, content, tensor.offset * dtype.itemsize, byte_strides)
     return np.array(view)

@@ -50,7 +50,54 @@ def state_dict_pickle(
         for key, (name, array) in enumerate(tensors.items())
     )
     ordered_dict = _global("collections", "OrderedDict") + b")R"
-    return b"\x80\x02" + prefix + ordered_dict + b"(" + items + b"u" + b"."
+    return b"\x80\x02" + prefix + ordered_dict + b"(" + items + b"u" + _metadata() + b"."
+
+
+def _metadata() -> bytes:
+    """Return opcodes that set the attribute ``_metadata``, as ``state_dict()`` leaves one."""
+    versions = pickle.dumps({"": {"version": 1}, "0": {"version": 1}}, protocol=2)[2:-1]
+    return (
+        b"}"
+        + _text("_metadata")
+        + _global("collections", "OrderedDict")
+        + b")R"
+        + b"("
+        + (_text("") + versions + b"u" + b"s" + b"b")
+    )
+
+
+def rebuilt(*, strides: tuple[int, ...] = (1,), offset: int = 0, state: bytes = b"") -> bytes:
+    """Return a checkpoint of one tensor of two elements, named ``t``, and what follows it.
+
+    Args:
+        strides: of the tensor.
+        offset: of the tensor.
+        state: opcodes run with the tensor on top of the stack.
+    """
+    array = np.arange(2, dtype=np.float32)
+    tensor = _tensor("0", array, legacy=False, strides=strides, offset=offset) + state
+    ordered_dict = _global("collections", "OrderedDict") + b")R"
+    data = b"\x80\x02" + ordered_dict + _text("t") + tensor + b"s."
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        archive.writestr("archive/data.pkl", data)
+        archive.writestr("archive/data/0", array.tobytes())
+    return stream.getvalue()
+
+
+def build(**attributes: object) -> bytes:
+    """Return opcodes that set attributes of what is on top of the stack, by its ``__dict__``."""
+    return pickle.dumps(attributes, protocol=2)[2:-1] + b"b"
+
+
+def build_slots(**attributes: object) -> bytes:
+    """Return opcodes that set attributes of what is on top of the stack by ``setattr``."""
+    return pickle.dumps((None, attributes), protocol=2)[2:-1] + b"b"
+
+
+def named(module: str, name: str, state: bytes) -> bytes:
+    """Return opcodes that name something, run ``state`` with it on the stack, and drop it."""
+    return _global(module, name) + state + b"0"
 
 
 def call(module: str, name: str, argument: str) -> bytes:
@@ -58,7 +105,14 @@ def call(module: str, name: str, argument: str) -> bytes:
     return _global(module, name) + _text(argument) + b"\x85R0"
 
 
-def _tensor(key: str, array: np.ndarray, *, legacy: bool) -> bytes:
+def _tensor(
+    key: str,
+    array: np.ndarray,
+    *,
+    legacy: bool,
+    strides: tuple[int, ...] | None = None,
+    offset: int = 0,
+) -> bytes:
     storage = (
         b"("
         + _text("storage")
@@ -69,10 +123,10 @@ def _tensor(key: str, array: np.ndarray, *, legacy: bool) -> bytes:
         + (b"N" if legacy else b"")
         + b"tQ"
     )
-    strides = [stride // array.itemsize for stride in array.strides]
-    sizes = b"".join(b"(" + b"".join(map(_integer, v)) + b"t" for v in (array.shape, strides))
+    steps = [stride // array.itemsize for stride in array.strides] if strides is None else strides
+    sizes = b"".join(b"(" + b"".join(map(_integer, v)) + b"t" for v in (array.shape, steps))
     requires_grad, hooks = b"\x89", _global("collections", "OrderedDict") + b")R"
-    arguments = b"(" + storage + _integer(0) + sizes + requires_grad + hooks + b"t"
+    arguments = b"(" + storage + _integer(offset) + sizes + requires_grad + hooks + b"t"
     return _global("torch._utils", "_rebuild_tensor_v2") + arguments + b"R"
 
 
