@@ -1,6 +1,7 @@
 """The search: budgets are kept, answers are reproducible, local optima are optima."""
 
 import json
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -27,6 +28,7 @@ from edgeprof.search import (
     to_json,
     to_subnet_lines,
 )
+from edgeprof.search.front import front_budgets
 from edgeprof.search.knapsack import best_combinations, picture
 from edgeprof.search.local import climb
 from edgeprof.search.pareto import crowding, front_indices, front_ranks
@@ -339,7 +341,7 @@ def test_the_ends_of_a_front_are_lonely():
 
 def test_the_pareto_front_holds_no_dominated_subnet_and_both_ends():
     search = make_search(options={"population": 50, "max_evaluations": 5000})
-    front = search_front(search, n_budgets=4)
+    front = search_front(search)
     latencies = [result.latency_ms for result in front]
     accuracies = [result.accuracy for result in front]
     assert latencies == sorted(set(latencies))
@@ -350,6 +352,74 @@ def test_the_pareto_front_holds_no_dominated_subnet_and_both_ends():
     (best,) = search.run([1e6])
     assert accuracies[-1] >= best.accuracy
     assert len(front) > 20
+
+
+class Counting(CurvedAccuracy):
+    """Remembers which rows it was asked about."""
+
+    def __init__(self, space):
+        super().__init__(space)
+        self.asked = []
+
+    def predict_codes(self, codes):
+        """Return accuracies."""
+        self.asked += [row.tobytes() for row in codes]
+        return super().predict_codes(codes)
+
+
+@pytest.mark.parametrize("method", ["guided", "evolution"])
+def test_the_front_is_at_least_as_good_as_a_search_for_one_budget(method):
+    options = {"method": method, "max_evaluations": 4500, "generations": 20, "seed": 4}
+    search = make_search(options=options)
+    wanted = (7.3, 9.1)
+    front = search_front(search, [*wanted, 12.0])
+    assert front[-1].latency_ms <= 12.0
+    for budget_ms, alone in zip((*wanted, 8.0), search.run([*wanted, 8.0]), strict=True):
+        best = max(result.accuracy for result in front if result.latency_ms <= budget_ms)
+        assert best >= alone.accuracy
+
+
+def test_the_front_counts_each_subnet_that_was_evaluated_once():
+    accuracy = Counting(SPACE)
+    options = SearchOptions(**QUICK, method="evolution")
+    front = search_front(Search(SPACE, accuracy, LATENCY, options=options), [9.0])
+    during = accuracy.asked[: front[0].evaluations]
+    assert len(set(during)) == len(during) == front[0].evaluations
+    assert set(accuracy.asked) == set(during)  # afterwards only those of the front, anew
+
+
+def test_the_front_keeps_further_limits_from_its_fast_end_on():
+    limits = [parameters_constraint(SPACE, 4e6), macs_constraint(SPACE, 1.2e8)]
+    front = search_front(make_search(limits=limits), [4.5, 6.0])
+    assert front[-1].latency_ms <= 6.0
+    for result in front:
+        network = SPACE.layers(result.subnet)
+        assert network.macs <= 1.2e8
+        assert network.parameters <= 4e6
+
+
+@given(
+    lowest=st.floats(0.01, 1e3),
+    ratio=st.floats(1, 200),
+    wanted=st.lists(st.floats(1, 9), max_size=2),
+)
+def test_budgets_of_a_front_cover_its_range(lowest, ratio, wanted):
+    budgets = front_budgets(lowest, lowest * ratio, wanted)
+    assert len(budgets) <= 30
+    assert min(budgets) <= lowest * (1 + 1e-9)
+    assert set(wanted) <= {*budgets, max(wanted, default=0)}
+    inside = [value for value in budgets if lowest <= value <= lowest * ratio]
+    assert all(later / value <= ratio**0.21 + 1e-6 for value, later in pairwise(inside))
+
+
+def test_round_budgets_are_among_those_of_a_front():
+    assert {15.0, 20.0, 25.0, 30.0, 35.0} <= set(front_budgets(9.8904, 51.3, []))
+
+
+@pytest.mark.parametrize("n", [0, -1, 2.5, True])
+def test_a_number_of_finalists_that_is_none_is_refused(n):
+    with pytest.raises(SearchError, match="number of finalists is"):
+        search_verified(make_search(), [9.0], LATENCY.predict, n)
 
 
 # --- verification ---------------------------------------------------------------------------------
@@ -468,7 +538,8 @@ def test_people_see_that_a_proxy_is_a_proxy(edgp):
         (("--budget-ms", "abc"), 2, "'abc' is no list of milliseconds"),
         (("--budget-ms", ""), 2, "is no list of milliseconds"),
         ((), 2, "Missing option '--budget-ms'"),
-        (("--budget-ms", "5,6", "--pareto"), 2, "--pareto takes one budget at most"),
+        (("--budget-ms", "9", "-k", "-1"), 2, "-1 is not in the range"),
+        (("--budget-ms", "9", "-k", "0"), 2, "0 is not in the range"),
         (("--budget-ms", "9", "--also-latency", "x"), 2, "want SOURCE=MS"),
     ],
 )
@@ -483,6 +554,8 @@ def test_wrong_usage_is_told(edgp, arguments, status, message):
     [
         (("--budget-ms", "0"), SearchError, "want a number above 0"),
         (("--budget-ms", "1.5"), InfeasibleBudget, "the smallest reachable is"),
+        (("--budget-ms", "1.5", "--pareto"), InfeasibleBudget, "the smallest reachable is"),
+        (("--budget-ms", "1.5,9", "--pareto"), InfeasibleBudget, "the smallest reachable is"),
         (("--budget-ms", "9", "--space", "ofa-mbv3-w1.2"), SearchError, "is a predictor of space"),
         (("--budget-ms", "9", "--confidence", "0.9"), SearchError, "uncertainty"),
         (("--budget-ms", "9", "--population", "1"), SearchError, "population"),

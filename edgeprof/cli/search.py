@@ -23,7 +23,9 @@ from edgeprof.cli.subnets import parse_integers
     help="Accuracy model: a .npz, .pth, .onnx or .edgp, or 'capacity-proxy'.",
 )
 @click.option("--budget-ms", metavar="X[,Y...]", help="Latency budgets, in milliseconds.")
-@click.option("--pareto", is_flag=True, help="Find the whole front; a budget is its far end.")
+@click.option(
+    "--pareto", is_flag=True, help="Find the whole front; the largest budget is its far end."
+)
 @click.option("--space", help="Search space, where the latency source does not name it.")
 @click.option("--resolutions", metavar="R[,R...]", help="Resolutions to search, in pixels.")
 @click.option("--seed", default=0, show_default=True, help="Equal seeds give equal results.")
@@ -68,7 +70,14 @@ from edgeprof.cli.subnets import parse_integers
     type=click.Path(readable=False, path_type=Path),
     help="Inventory that has the board.",
 )
-@click.option("-k", "finalists", default=10, show_default=True, help="Finalists to measure.")
+@click.option(
+    "-k",
+    "finalists",
+    default=10,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Finalists to measure.",
+)
 @click.option(
     "-o",
     "--output",
@@ -167,7 +176,7 @@ def search(
     )
     with progress("Searching", None, quiet=as_json):
         if pareto:
-            results = search_front(plan, highest_ms=budgets_ms[0] if budgets_ms else None)
+            results = search_front(plan, budgets_ms)
         elif verify_on is not None:
             with sources.measuring_on(verify_on, boards) as measure:
                 results = search_verified(plan, budgets_ms, measure, finalists)
@@ -193,8 +202,6 @@ def _parse_budgets(text: str | None, *, pareto: bool, verify: bool) -> list[floa
         raise click.BadParameter(
             f"{text!r} is no list of milliseconds", param_hint="--budget-ms"
         ) from None
-    if pareto and len(budgets_ms) > 1:
-        raise click.BadParameter("--pareto takes one budget at most", param_hint="--budget-ms")
     return budgets_ms
 
 

@@ -82,15 +82,16 @@ class Search:
         self.options = options or SearchOptions()
         self.resolutions = _checked_resolutions(space, accuracy, resolutions)
 
-    def problem(self, budget_ms: float, max_evaluations: int | None = None) -> Problem:
-        """Return the problem of one budget."""
+    def problem(self, budget_ms: float, known: dict[bytes, float] | None = None) -> Problem:
+        """Return the problem of one budget; see ``Problem`` for ``known``."""
         budget = latency_constraint(self.latency, budget_ms, self.space, confidence=self.confidence)
         return Problem(
             self.space,
             self.accuracy,
             [budget, *self.limits],
             self.resolutions,
-            self.options.evaluation_limit if max_evaluations is None else max_evaluations,
+            self.options.evaluation_limit,
+            known,
         )
 
     def run(self, budgets_ms: Sequence[float]) -> list[SearchResult]:

@@ -1,15 +1,15 @@
 """The whole Pareto front of latency and accuracy in one call.
 
-Owns: how the front is covered: searches at budgets from the smallest latency to that of the most
-accurate subnet, everything they evaluated pooled, and generations of children of the pooled front
-in which the lonely points have the more children.
+Owns: how the front is covered: a whole search at each of some budgets from the smallest latency to
+that of the most accurate subnet, everything they evaluated pooled, and generations of children of
+the pooled front in which the lonely points have the more children.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,50 +22,72 @@ from edgeprof.search.problem import OutOfEvaluations, Problem
 from edgeprof.search.results import SearchResult
 from edgeprof.spaces.base import Codes
 
-N_BUDGETS = 12
 _REFINING_GENERATIONS = 40
 _UNLIMITED_MS = 1e12
+_LEAST_ROUND, _GEOMETRIC = 8, 6
+"""At least so many round budgets, and so many at equal ratios for the low end of a wide range."""
 
 
-def search_front(
-    search: Search, *, highest_ms: float | None = None, n_budgets: int = N_BUDGETS
-) -> list[SearchResult]:
+def search_front(search: Search, budgets_ms: Sequence[float] = ()) -> list[SearchResult]:
     """Return subnets none of which is both slower and less accurate than another, fastest first.
+
+    At each budget of interest the front is at least as good as a search for that budget with the
+    same options.
 
     Args:
         search: space, models, further limits and options.
-        highest_ms: the largest latency of interest  [default: that of the most accurate subnet].
-        n_budgets: how many budgets the range is searched at.
+        budgets_ms: those of interest, the largest being the far end of the front  [default: round
+            ones up to the latency of the most accurate subnet].
 
     Raises:
-        InfeasibleBudget: if the further limits, or ``highest_ms``, cannot be kept.
+        InfeasibleBudget: if the further limits, or the smallest budget, cannot be kept.
     """
     started = time.perf_counter()
-    top = search.problem(_UNLIMITED_MS if highest_ms is None else highest_ms)
-    fastest = nearest_row(search.problem(_lowest_ms(search)))
-    if highest_ms is None:
-        explore(top, fastest, search.options)
-        highest_ms = float(top.costs(top.best(1)[0])[0, 0])
+    known: dict[bytes, float] = {}
+    top = search.problem(max(budgets_ms, default=_UNLIMITED_MS), known)
+    fastest = _fastest_row(search, min(budgets_ms, default=_UNLIMITED_MS))
+    explore(top, fastest, search.options)
+    highest_ms = float(top.costs(top.best(1)[0])[0, 0])
     lowest_ms = float(top.costs(fastest[None])[0, 0])
     pooled = [top.all_feasible()[0]]
     evaluations = top.evaluations
-    for budget_ms in np.geomspace(lowest_ms, max(highest_ms, lowest_ms), n_budgets):
-        problem = search.problem(float(budget_ms) * (1 + 1e-12))
-        explore(problem, fastest, replace(search.options, patience=1))
+    for budget_ms in front_budgets(lowest_ms, highest_ms, budgets_ms):
+        problem = search.problem(budget_ms, known)
+        explore(problem, fastest, search.options)
         pooled.append(problem.all_feasible()[0])
         evaluations += problem.evaluations
-    final = search.problem(highest_ms, max_evaluations=search.options.evaluation_limit * n_budgets)
+    final = search.problem(top.constraints[0].limit, known)
     rows = _refine(final, _non_dominated(final, np.concatenate(pooled)), search.options)
     evaluations += final.evaluations
     seconds = time.perf_counter() - started
     return _as_results(search, Explored(final, evaluations, seconds, {}), rows)
 
 
-def _lowest_ms(search: Search) -> float:
-    """Return the smallest latency within the further limits, or one that shows there is none."""
-    unlimited = search.problem(_UNLIMITED_MS)
-    row = nearest_row(unlimited)
-    return float(unlimited.costs(row[None])[0, 0])
+def front_budgets(lowest_ms: float, highest_ms: float, wanted_ms: Sequence[float]) -> list[float]:
+    """Return budgets that cover a range: those wanted, round ones, some at equal ratios."""
+    span = max(highest_ms - lowest_ms, 1e-9 * highest_ms)
+    magnitude = 10.0 ** np.floor(np.log10(span / _LEAST_ROUND))
+    step = max(m * magnitude for m in (1, 2, 2.5, 5) if m * magnitude <= span / _LEAST_ROUND)
+    first, last = int(np.ceil(lowest_ms / step)), int(np.floor(highest_ms / step))
+    round_ms = [float(f"{i * step:.9g}") for i in range(first, last + 1)]
+    # A little above its ends: a sum may come out some last digits larger in another order.
+    spread_ms = np.geomspace(lowest_ms, highest_ms, _GEOMETRIC)[:-1] * (1 + 1e-12)
+    return sorted({*wanted_ms, *round_ms, *map(float, spread_ms)} - {max(wanted_ms, default=0.0)})
+
+
+def _fastest_row(search: Search, budget_ms: float) -> NDArray[np.uint8]:
+    """Return the fastest row found that keeps the further limits and a budget.
+
+    Raises:
+        InfeasibleBudget: if there is none.
+    """
+    within = search.problem(budget_ms)
+    row = nearest_row(within)
+    # Seen from its own latency, the search for a feasible row goes on towards faster ones.
+    lower = nearest_row(search.problem(float(within.costs(row[None])[0, 0])))
+    rows = np.array([row, lower], dtype=np.uint8)
+    fastest: NDArray[np.uint8] = rows[int(within.costs(rows)[:, 0].argmin())]
+    return fastest
 
 
 def _non_dominated(problem: Problem, rows: Codes) -> Codes:

@@ -29,9 +29,11 @@ class Problem:
         constraints: what to keep; the first is the budget.
         resolutions: those to search, in pixels.
         max_evaluations: of the accuracy model, on distinct rows.
+        known: scores by the bytes of their rows, shared by problems of one space and accuracy
+            model; what is in there costs no evaluation.
 
     Attributes:
-        evaluations: how many distinct rows the accuracy model was asked about.
+        evaluations: how many distinct rows this problem asked the accuracy model about.
     """
 
     def __init__(
@@ -41,6 +43,7 @@ class Problem:
         constraints: Sequence[Constraint],
         resolutions: Sequence[int],
         max_evaluations: int,
+        known: dict[bytes, float] | None = None,
     ) -> None:
         self.space = space
         self.constraints = tuple(constraints)
@@ -50,7 +53,7 @@ class Problem:
         self._accuracy = accuracy
         self._max_evaluations = max_evaluations
         self._limits = np.array([constraint.limit for constraint in constraints])
-        self._scores: dict[bytes, float] = {}
+        self._scores: dict[bytes, float] = {} if known is None else known
         self._feasible: dict[bytes, float] = {}
 
     def costs(self, codes: Codes) -> NDArray[np.float64]:

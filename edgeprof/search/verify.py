@@ -44,8 +44,11 @@ def search_verified(
         n_finalists: per budget; the first is the best predicted, the others keep growing margins.
 
     Raises:
+        SearchError: for less than one finalist.
         InfeasibleBudget: if no finalist was measured within its budget; names the fastest.
     """
+    if isinstance(n_finalists, bool) or not isinstance(n_finalists, int) or n_finalists < 1:
+        raise SearchError(f"number of finalists is {n_finalists!r}, want an integer of at least 1")
     results = []
     for explored in search.explore_all(budgets_ms):
         rows = _finalists(explored.problem, n_finalists)
