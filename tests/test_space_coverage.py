@@ -11,6 +11,7 @@ from edgeprof import Subnet, get_space
 from edgeprof.errors import InvalidSubnet
 from edgeprof.export.weights import MadeWeights, WeightFile, constants_of
 from edgeprof.spaces import known_spaces
+from edgeprof.spaces.costs import model_bytes_cost, model_bytes_of
 
 ALL_SPACES = known_spaces()
 
@@ -116,3 +117,26 @@ def test_models_of_every_space_agree_in_both_runtimes(tmp_path: Path, space_id: 
         assert np.isfinite(wanted).all()
         assert 0.01 < float(np.sqrt(np.mean(np.square(wanted)))) < 100
         assert np.abs(got - wanted).max() / np.abs(wanted).max() < 1e-5
+
+
+@pytest.mark.parametrize("model_format", ["onnx", "tflite"])
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+@pytest.mark.parametrize(
+    "space_id", ["ofa-mbv3-w1.2", "compofa-mbv3-w1.0", "ofa-proxyless-w1.3", "ofa-resnet50"]
+)
+def test_model_bytes_are_an_upper_estimate_near_the_file(
+    tmp_path: Path, space_id: str, precision: str, model_format: str
+) -> None:
+    from edgeprof.export import onnx, onnx_int8, tflite
+
+    space = get_space(space_id)
+    subnet = space.sample(1, np.random.default_rng(3))[0]
+    network, path = space.layers(subnet), tmp_path / "model"
+    if model_format == "tflite":
+        tflite.export_network(network, path, precision=precision)
+    else:
+        (onnx_int8 if precision == "int8" else onnx).export_network(network, path)
+    estimated = model_bytes_of(network, model_format, precision)
+    assert path.stat().st_size <= estimated <= 1.03 * path.stat().st_size
+    codes = space.encode([subnet])
+    assert model_bytes_cost(space, model_format, precision)(codes)[0] == estimated

@@ -40,13 +40,18 @@ from edgeprof.cli.subnets import parse_integers
 )
 @click.option("--max-macs", type=float, help="Limit of multiply-accumulates.")
 @click.option("--max-parameters", type=float, help="Limit of weights and biases.")
-@click.option("--max-model-bytes", type=float, help="Limit of the bytes of the weights.")
+@click.option("--max-model-bytes", type=float, help="Limit of the exported model's bytes.")
 @click.option(
     "--precision",
     default="fp32",
     show_default=True,
     type=click.Choice(["fp32", "int8"]),
-    help="Of the weights that --max-model-bytes counts.",
+    help="Of the model that --max-model-bytes counts.",
+)
+@click.option(
+    "--model-format",
+    type=click.Choice(["onnx", "tflite"]),
+    help="Of that model  [default: the larger of them].",
 )
 @click.option(
     "--method",
@@ -105,6 +110,7 @@ def search(
     max_parameters: float | None,
     max_model_bytes: float | None,
     precision: str,
+    model_format: str | None,
     method: str,
     population: int,
     generations: int,
@@ -169,6 +175,7 @@ def search(
             parameters=max_parameters,
             model_bytes=max_model_bytes,
             precision=precision,
+            model_format=model_format,
         ),
         confidence=confidence,
         resolutions=parse_integers(resolutions, "--resolutions"),

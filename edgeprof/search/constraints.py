@@ -16,7 +16,14 @@ from edgeprof.accuracy.base import ACCURACY_DEVICE
 from edgeprof.errors import SearchError
 from edgeprof.predictors.base import IntervalPredictor, LatencyPredictor
 from edgeprof.spaces.base import SearchSpace
-from edgeprof.spaces.costs import BYTES_PER_WEIGHT, macs_cost, parameters_cost
+from edgeprof.spaces.costs import (
+    FORMATS,
+    PRECISIONS,
+    macs_cost,
+    model_bytes_cost,
+    model_bytes_of,
+    parameters_cost,
+)
 from edgeprof.spaces.structure import CostFunction
 from edgeprof.subnet import Subnet
 
@@ -137,19 +144,33 @@ def parameters_constraint(space: SearchSpace, limit: float) -> Constraint:
 
 
 def model_bytes_constraint(
-    space: SearchSpace, limit: float, *, precision: str = "fp32"
+    space: SearchSpace, limit: float, *, precision: str = "fp32", model_format: str | None = None
 ) -> Constraint:
-    """Limit the bytes of the weights as stored at a precision; the file adds a few kilobytes."""
-    if precision not in BYTES_PER_WEIGHT:
-        raise SearchError(
-            f"precision {precision!r} is unknown, want one of {', '.join(BYTES_PER_WEIGHT)}"
-        )
-    size = BYTES_PER_WEIGHT[precision]
-    parameters = parameters_cost(space)
+    """Limit the size of the exported model, by an upper estimate of it.
+
+    Args:
+        space: the space that is searched.
+        limit: in bytes.
+        precision: one of ``PRECISIONS``.
+        model_format: one of ``FORMATS``  [default: the larger of them].
+
+    Raises:
+        SearchError: for an unknown precision or format.
+    """
+    for value, known in ((precision, PRECISIONS), (model_format or FORMATS[0], FORMATS)):
+        if value not in known:
+            raise SearchError(f"{value!r} is unknown, want one of {', '.join(known)}")
+    formats = FORMATS if model_format is None else (model_format,)
+    costs = [model_bytes_cost(space, name, precision) for name in formats]
+
+    def exact_cost(subnet: Subnet) -> float:
+        network = space.layers(subnet)
+        return float(max(model_bytes_of(network, name, precision) for name in formats))
+
     return Constraint(
         f"model bytes at {precision}",
         "bytes",
         check_limit(limit, "model bytes"),
-        lambda codes: np.asarray(size * parameters(codes)),
-        lambda subnet: float(size * space.layers(subnet).parameters),
+        lambda codes: np.max([cost(codes) for cost in costs], axis=0),
+        exact_cost,
     )

@@ -55,6 +55,7 @@ def further_limits(
     parameters: float | None = None,
     model_bytes: float | None = None,
     precision: str = "fp32",
+    model_format: str | None = None,
 ) -> list[Constraint]:
     """Return the limits beside the budget; those not given are not limited."""
     limits = [
@@ -66,7 +67,11 @@ def further_limits(
     if parameters is not None:
         limits.append(parameters_constraint(space, parameters))
     if model_bytes is not None:
-        limits.append(model_bytes_constraint(space, model_bytes, precision=precision))
+        limits.append(
+            model_bytes_constraint(
+                space, model_bytes, precision=precision, model_format=model_format
+            )
+        )
     return limits
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,26 @@ from edgeprof.layers import Network
 from edgeprof.spaces.base import Codes, SearchSpace
 from edgeprof.spaces.structure import AdditiveTables, CostFunction
 
-BYTES_PER_WEIGHT = {"fp32": 4, "int8": 1}
+FORMATS = ("onnx", "tflite")
+PRECISIONS = ("fp32", "int8")
+
+
+class _Storage(NamedTuple):
+    """What a model file takes, in bytes: an upper estimate, tested against exported files."""
+
+    per_weight: int
+    per_bias: int
+    per_channel: int  # scales and zero points of weights and biases
+    per_layer: int  # names, shapes, operators, scales of feature maps
+    fixed: int = 8192
+
+
+_STORAGE = {
+    ("onnx", "fp32"): _Storage(4, 4, 0, 320),
+    ("tflite", "fp32"): _Storage(4, 4, 0, 320),
+    ("onnx", "int8"): _Storage(1, 4, 9, 900),
+    ("tflite", "int8"): _Storage(1, 4, 24, 420),
+}
 
 
 class NetworkCost:
@@ -68,3 +88,24 @@ def macs_cost(space: SearchSpace) -> CostFunction:
 def parameters_cost(space: SearchSpace) -> CostFunction:
     """Return the function from codes to the number of weights and biases."""
     return NetworkCost(space, lambda network: network.parameters)
+
+
+def model_bytes_of(network: Network, model_format: str, precision: str) -> int:
+    """Return an upper estimate of the model file's size, weights included."""
+    storage = _STORAGE[model_format, precision]
+    layers = [layer for placed in network.blocks for layer in placed.block.layers]
+    biases = sum(layer.out_shape.channels for layer in layers if layer.bias)
+    channels = sum(layer.out_shape.channels for layer in layers if layer.parameters)
+    return (
+        storage.per_weight * (network.parameters - biases)
+        + storage.per_bias * biases
+        + storage.per_channel * channels
+        + storage.per_layer * len(layers)
+        + storage.fixed
+    )
+
+
+@cache
+def model_bytes_cost(space: SearchSpace, model_format: str, precision: str) -> CostFunction:
+    """Return the function from codes to ``model_bytes_of``."""
+    return NetworkCost(space, lambda network: model_bytes_of(network, model_format, precision))
