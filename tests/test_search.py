@@ -29,6 +29,7 @@ from edgeprof.search import (
     to_subnet_lines,
 )
 from edgeprof.search.front import front_budgets
+from edgeprof.search.genes import Genes
 from edgeprof.search.knapsack import best_combinations, picture
 from edgeprof.search.local import climb
 from edgeprof.search.pareto import crowding, front_indices, front_ranks
@@ -42,6 +43,8 @@ SPACE = get_space("ofa-mbv3-w1.0")
 LATENCY = AdditiveLatency(SPACE)
 ACCURACY = CurvedAccuracy(SPACE)
 QUICK = {"population": 20, "generations": 10}
+GUIDED = {"method": "guided", "max_evaluations": 5000, "population": 20}
+"""Enough evaluations for guided search to be one: below ``MIN_EVALUATIONS`` it is evolution."""
 
 
 def make_search(latency=LATENCY, **settings):
@@ -60,17 +63,18 @@ def random_rows(n, seed=0, space=SPACE):
 @given(
     seed=st.integers(0, 2**31),
     budget_ms=st.floats(4.0, 20.0),
-    method=st.sampled_from(["guided", "evolution"]),
+    options=st.sampled_from([GUIDED, {"method": "evolution"}]),
     latency=st.sampled_from([LATENCY, InteractingLatency(SPACE)]),
 )
-def test_every_result_keeps_its_budget(seed, budget_ms, method, latency):
-    search = make_search(latency, options={"method": method, "seed": seed})
+def test_every_result_keeps_its_budget(seed, budget_ms, options, latency):
+    search = make_search(latency, options={**options, "seed": seed})
     try:
         (result,) = search.run([budget_ms])
     except InfeasibleBudget:
         assert budget_ms < 5.5
         return
     assert result.latency_ms <= budget_ms
+    assert next(iter(result.stages)) == ("climbs" if options is GUIDED else "evolution")
     assert result.latency_ms == latency.predict([result.subnet])[0]
     assert result.accuracy == ACCURACY.predict_codes(SPACE.encode([result.subnet]))[0]
 
@@ -97,10 +101,25 @@ def test_equal_seeds_give_equal_results_whatever_else_is_asked(method):
         assert other.stages == alone[0].stages
 
 
-def test_a_larger_budget_or_a_smaller_limit_is_never_reported_better_than_it_is():
-    results = make_search(options={"max_evaluations": 8000}).run([7.0, 9.0, 12.0])
-    accuracies = [result.accuracy for result in results]
+def test_a_larger_budget_is_never_worse_and_a_smaller_limit_never_better():
+    options = {"max_evaluations": 5000}
+    accuracies = [r.accuracy for r in make_search(options=options).run([7.0, 9.0, 12.0])]
     assert accuracies == sorted(accuracies)
+    limited = [
+        make_search(options=options, limits=[parameters_constraint(SPACE, limit)]).run([9.0])[0]
+        for limit in (3.5e6, 4e6, 1e9)
+    ]
+    for result, limit in zip(limited, (3.5e6, 4e6, 1e9), strict=True):
+        assert SPACE.layers(result.subnet).parameters <= limit
+    assert limited[0].accuracy < limited[1].accuracy < limited[2].accuracy
+
+
+def test_guided_search_of_few_evaluations_is_evolution_and_its_stages_say_so():
+    options = {"method": "guided", "population": 20}
+    (few,) = make_search(options={**options, "max_evaluations": 3999}).run([8.0])
+    (enough,) = make_search(options={**options, "max_evaluations": 4000}).run([8.0])
+    assert list(few.stages) == ["evolution", "local_search"]
+    assert list(enough.stages) == ["climbs", "crossed"]
 
 
 def test_guided_search_beats_evolution_at_no_more_evaluations():
@@ -114,10 +133,12 @@ def test_guided_search_beats_evolution_at_no_more_evaluations():
 
 
 def test_local_search_reports_what_it_gained():
-    (result,) = make_search(options={"method": "evolution"}).run([8.0])
+    options = {"method": "evolution", "max_evaluations": 2000, "generations": 500}
+    (result,) = make_search(options=options).run([8.0])
     assert list(result.stages) == ["evolution", "local_search"]
-    assert result.stages["local_search"] >= result.stages["evolution"]
+    assert result.stages["local_search"] > result.stages["evolution"]
     assert result.accuracy == pytest.approx(result.stages["local_search"])
+    assert 1500 < result.evaluations <= 2000  # evolution used up its share, the climb some more
 
 
 # --- budgets that cannot be met -------------------------------------------------------------------
@@ -263,6 +284,48 @@ def test_single_changes_try_every_code_of_every_kept_slot():
     changes = single_changes(SPACE, row, [0, 8])
     codes, depths, resolutions = 20 * 8, 5 * 2, 1
     assert len(changes) == codes + depths + resolutions
+
+
+def test_a_depth_change_keeps_the_kernels_where_it_brings_another_expand_ratio():
+    space = get_space("compofa-mbv3-elastic-w1.0")
+    subnet = Subnet(space.id, (7,) * 20, (3,) * 20, (2,) * 5, 160)
+    changes = single_changes(space, space.encode([subnet])[0], [0])
+    deeper = [s for s in space.decode(changes) if s.d == (3, 2, 2, 2, 2)]
+    assert {s.ks[:3] for s in deeper} >= {(7, 7, 3), (7, 7, 5), (7, 7, 7), (5, 7, 5)}
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 2**31), space_id=st.sampled_from(known_spaces()))
+def test_genes_express_subnets_and_express_the_row_they_were_made_of(seed, space_id):
+    space, rng = get_space(space_id), np.random.default_rng(seed)
+    genes = Genes(space, [0, 8])
+    rows = genes.codes(genes.random(20, rng))
+    np.testing.assert_array_equal(space.encode(space.decode(rows)), rows)
+    made = genes.of(rows[0], 5, rng)
+    np.testing.assert_array_equal(genes.codes(made), np.repeat(rows[:1], 5, axis=0))
+    for child in (genes.mutate(made, rng, 0.3, 0.3), genes.cross(made, genes.random(5, rng), rng)):
+        codes = genes.codes(child)
+        np.testing.assert_array_equal(space.encode(space.decode(codes)), codes)
+        assert set(codes[:, -1]) <= {0, 8}
+
+
+def test_genes_of_slots_left_out_come_back_with_the_depth():
+    genes = Genes(SPACE, [0])
+    deep = genes.of(start_rows(SPACE, 0)[2], 1, np.random.default_rng(0))
+    shallow = deep.copy()
+    shallow[:, :5] = 0  # depth 2 everywhere
+    assert (genes.codes(shallow)[0, 2:4] == 0).all()
+    shallow[:, :5] = 2
+    np.testing.assert_array_equal(genes.codes(shallow), genes.codes(deep))
+
+
+def test_kernel_and_expand_ratio_may_come_from_different_parents():
+    genes, rng = Genes(SPACE, [0]), np.random.default_rng(0)
+    parents = [Subnet(SPACE.id, (k,) * 20, (e,) * 20, (4,) * 5, 128) for k, e in ((3, 6), (7, 3))]
+    first, second = (genes.of(row, 50, rng) for row in SPACE.encode(parents))
+    children = SPACE.decode(genes.codes(genes.cross(first, second, rng)))
+    found = {(child.ks[0], child.e[0]) for child in children}
+    assert found == {(3, 6), (7, 3), (3, 3), (7, 6)}
 
 
 def test_combinations_are_optimal_where_everything_adds_up():

@@ -21,12 +21,16 @@ from edgeprof.predictors.base import LatencyPredictor
 from edgeprof.search.constraints import Constraint, latency_constraint
 from edgeprof.search.evolution import evolve, random_population
 from edgeprof.search.feasibility import nearest_row
-from edgeprof.search.guided import MIN_EVALUATIONS, guided_search
+from edgeprof.search.genes import Genes
+from edgeprof.search.guided import MIN_EVALUATIONS, Reached, crossed_climbs, first_climbs
 from edgeprof.search.local import climb
 from edgeprof.search.options import SearchOptions
 from edgeprof.search.problem import OutOfEvaluations, Problem
 from edgeprof.search.results import SearchResult
 from edgeprof.spaces.base import Codes, SearchSpace
+
+_CLIMB_EVALUATIONS = 2000
+"""At most so many are kept for the climb after evolution; it needs a few hundred a round."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,8 @@ class Explored:
         problem: the problem.
         evaluations: distinct subnets the accuracy model was asked about.
         seconds: wall-clock time.
-        stages: the best score after each stage.
+        stages: the best score after each stage: ``climbs`` and ``crossed`` of a guided search,
+            ``evolution`` and ``local_search`` of an evolution.
     """
 
     problem: Problem
@@ -156,20 +161,39 @@ def explore(problem: Problem, feasible_row: NDArray[np.uint8], options: SearchOp
     stages: dict[str, float] = {}
     # So that there is a result whatever the number of evaluations allowed.
     problem.scores(feasible_row[None], np.ones(1, dtype=bool))
-    with suppress(OutOfEvaluations):
-        if options.method == "guided" and options.evaluation_limit >= MIN_EVALUATIONS:
-            stages["climbs"] = guided_search(problem, rng, options)
-            stages["crossed"] = _best_score(problem)
-        else:
-            with suppress(OutOfEvaluations):
-                population = random_population(problem, feasible_row, options.population, rng)
-                evolve(problem, population, rng, options)
-            stages["evolution"] = _best_score(problem)
-            if options.local_search:
-                with suppress(OutOfEvaluations):
-                    climb(problem, problem.best(1)[0][0])
-                stages["local_search"] = _best_score(problem)
+    if options.method == "guided" and options.evaluation_limit >= MIN_EVALUATIONS:
+        reached: list[Reached] = []
+        with suppress(OutOfEvaluations):
+            first_climbs(problem, reached)
+        stages["climbs"] = _best_score(problem)
+        with suppress(OutOfEvaluations):
+            crossed_climbs(problem, reached, rng, options)
+        stages["crossed"] = _best_score(problem)
+    else:
+        _evolve_and_climb(problem, feasible_row, rng, options, stages)
     return Explored(problem, problem.evaluations, time.perf_counter() - started, stages)
+
+
+def _evolve_and_climb(
+    problem: Problem,
+    feasible_row: NDArray[np.uint8],
+    rng: np.random.Generator,
+    options: SearchOptions,
+    stages: dict[str, float],
+) -> None:
+    genes = Genes(problem.space, problem.resolution_indices)
+    allowed = problem.max_evaluations
+    reserved = min(allowed // 4, _CLIMB_EVALUATIONS) if options.local_search else 0
+    problem.max_evaluations = allowed - reserved
+    with suppress(OutOfEvaluations):
+        population = random_population(problem, genes, feasible_row, options.population, rng)
+        evolve(problem, genes, population, rng, options)
+    stages["evolution"] = _best_score(problem)
+    problem.max_evaluations = allowed
+    if options.local_search:
+        with suppress(OutOfEvaluations):
+            climb(problem, problem.best(1)[0][0])
+        stages["local_search"] = _best_score(problem)
 
 
 def _best_score(problem: Problem) -> float:

@@ -9,21 +9,24 @@ published code.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeprof.search.genes import Genes, Genotypes
 from edgeprof.search.options import SearchOptions
 from edgeprof.search.problem import Problem
-from edgeprof.spaces.base import Codes
 
-_MAX_DRAWS = 20
+_RANDOM_DRAWS = 100
+_MAX_DRAWS = 200
 
 
 def evolve(
     problem: Problem,
-    population: Codes,
+    genes: Genes,
+    population: Genotypes,
     rng: np.random.Generator,
     options: SearchOptions,
 ) -> None:
@@ -33,7 +36,8 @@ def evolve(
 
     Args:
         problem: what to maximise and what to keep.
-        population: feasible rows to begin with.
+        genes: of its space.
+        population: feasible genotypes to begin with.
         rng: source of randomness.
         options: see ``SearchOptions``.
 
@@ -43,19 +47,27 @@ def evolve(
     n_parents = max(1, round(options.parent_ratio * options.population))
     n_mutants = round(options.mutation_ratio * options.population)
     n_crossed = options.population - n_mutants
-    scores = problem.scores(population, np.ones(len(population), dtype=bool))
+
+    def mutate(rows: Genotypes) -> Genotypes:
+        return genes.mutate(
+            rows, rng, options.mutation_probability, options.resolution_mutation_probability
+        )
+
+    scores = _scores(problem, genes, population)
     idle = 0
     best = scores.max()
     for _ in range(options.generations):
         order = np.argsort(-scores, kind="stable")[:n_parents]
         parents, parent_scores = population[order], scores[order]
+        chosen = parents[rng.integers(n_parents, size=n_mutants)]
+        pairs = parents[rng.integers(n_parents, size=(2, n_crossed))]
         children = np.concatenate(
             [
-                _mutants(problem, parents, n_mutants, rng, options),
-                _crossed(problem, parents, n_crossed, rng),
+                _draw(problem, genes, [(mutate, _MAX_DRAWS)], chosen),
+                _draw(problem, genes, [(partial(genes.cross, rng=rng), _MAX_DRAWS)], *pairs),
             ]
         )
-        child_scores = problem.scores(children, np.ones(len(children), dtype=bool))
+        child_scores = _scores(problem, genes, children)
         population = np.concatenate([parents, children])
         scores = np.concatenate([parent_scores, child_scores])
         idle = 0 if scores.max() > best else idle + 1
@@ -65,55 +77,49 @@ def evolve(
 
 
 def random_population(
-    problem: Problem, feasible_row: NDArray[np.uint8], n: int, rng: np.random.Generator
-) -> Codes:
-    """Return ``n`` feasible rows: random ones, or under a tight budget variants of a known one."""
-    return _draw(
-        problem,
-        np.repeat(feasible_row[None], n, axis=0),
-        [
-            *[lambda rows: problem.space.sample_codes(len(rows), rng, problem.resolutions)] * 10,
-            *[lambda rows: _mutate(problem, rows, rng, 0.1, 0.1)] * 10,
-        ],
-    )
+    problem: Problem,
+    genes: Genes,
+    feasible_row: NDArray[np.uint8],
+    n: int,
+    rng: np.random.Generator,
+) -> Genotypes:
+    """Return ``n`` feasible ones: random, or under a tight budget variants of a known row."""
+
+    def draw(rows: Genotypes) -> Genotypes:
+        return genes.random(len(rows), rng)
+
+    def mutate(rows: Genotypes) -> Genotypes:
+        return genes.mutate(rows, rng, 0.1, 0.1)
+
+    known = genes.of(feasible_row, n, rng)
+    return _draw(problem, genes, [(draw, _RANDOM_DRAWS), (mutate, _MAX_DRAWS)], known)
 
 
-def _mutants(
-    problem: Problem, parents: Codes, n: int, rng: np.random.Generator, options: SearchOptions
-) -> Codes:
-    chosen = parents[rng.integers(len(parents), size=n)]
-    probability = options.mutation_probability
-    resolution_probability = options.resolution_mutation_probability
-
-    def mutate(rows: Codes) -> Codes:
-        return _mutate(problem, rows, rng, probability, resolution_probability)
-
-    return _draw(problem, chosen, [mutate] * _MAX_DRAWS)
+def _scores(problem: Problem, genes: Genes, rows: Genotypes) -> NDArray[np.float64]:
+    return problem.scores(genes.codes(rows), np.ones(len(rows), dtype=bool))
 
 
-def _mutate(
-    problem: Problem, rows: Codes, rng: np.random.Generator, each: float, resolution: float
-) -> Codes:
-    return problem.space.mutate(rows, rng, each, resolution, problem.resolutions)
+def _draw(
+    problem: Problem,
+    genes: Genes,
+    makers: Sequence[tuple[Callable[..., Genotypes], int]],
+    *parents: Genotypes,
+) -> Genotypes:
+    """Make a child of each row of parents, anew where it breaks a limit; else keep the first.
 
-
-def _crossed(problem: Problem, parents: Codes, n: int, rng: np.random.Generator) -> Codes:
-    def cross(rows: Codes) -> Codes:
-        other = parents[rng.integers(len(parents), size=len(rows))]
-        return problem.space.crossover(rows, other, rng)
-
-    return _draw(problem, parents[rng.integers(len(parents), size=n)], [cross] * _MAX_DRAWS)
-
-
-def _draw(problem: Problem, parents: Codes, draws: list[Callable[[Codes], Codes]]) -> Codes:
-    """Draw a child per parent, again and again where it breaks a limit; else keep the parent."""
-    children: Codes = parents.copy()
-    waiting = np.arange(len(parents))
-    for draw in draws:
+    Args:
+        problem: whose limits to keep.
+        genes: of its space.
+        makers: parents to children, each with how often it is tried before the next.
+        parents: one or two arrays of as many rows.
+    """
+    children: Genotypes = parents[0].copy()
+    waiting = np.arange(len(children))
+    for make in (make for make, n_draws in makers for _ in range(n_draws)):
         if not len(waiting):
             break
-        drawn = draw(parents[waiting])
-        kept = problem.feasible(drawn)
+        drawn = make(*(rows[waiting] for rows in parents))
+        kept = problem.feasible(genes.codes(drawn))
         children[waiting[kept]] = drawn[kept]
         waiting = waiting[~kept]
     return children

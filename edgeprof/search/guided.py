@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeprof.search.local import climb
-from edgeprof.search.options import SearchOptions
+from edgeprof.search.options import DEFAULT_PATIENCE, SearchOptions
 from edgeprof.search.problem import Problem
 from edgeprof.spaces.structure import start_rows
 
@@ -21,52 +21,57 @@ MIN_EVALUATIONS = 4000
 
 _FIRST_ROUNDS = 2
 _PARENTS = 5
-_PATIENCE = 3
 
-_Reached = tuple[float, NDArray[np.uint8]]
+Reached = tuple[float, NDArray[np.uint8]]
+"""Where a climb ended: score and row."""
 
 
-def guided_search(problem: Problem, rng: np.random.Generator, options: SearchOptions) -> float:
-    """Search; what is found is remembered by the problem.
-
-    Returns:
-        The best score before recombination.
+def first_climbs(problem: Problem, reached: list[Reached]) -> None:
+    """Climb from plain subnets at each resolution, and on from the best; append what is reached.
 
     Raises:
         OutOfEvaluations: if those allowed are used up before.
     """
-    reached: list[_Reached] = []
     for index in problem.resolution_indices:
         for row in start_rows(problem.space, index):
             _climb_from(problem, row, reached, _FIRST_ROUNDS)
     for _, row in _parents(reached):
         _climb_from(problem, row, reached)
-    before = max((score for score, _ in reached), default=-np.inf)
+
+
+def crossed_climbs(
+    problem: Problem, reached: list[Reached], rng: np.random.Generator, options: SearchOptions
+) -> None:
+    """Climb from children of the best reached until some in turn bring nothing.
+
+    Raises:
+        OutOfEvaluations: if those allowed are used up before.
+    """
+    patience = DEFAULT_PATIENCE if options.patience is None else options.patience
     idle = 0
-    while reached and idle < (_PATIENCE if options.patience is None else options.patience):
+    while reached and idle < patience:
         parents = _parents(reached)
         best = parents[0][0]
         _climb_from(problem, _child(problem, parents, rng, options), reached)
         idle = 0 if max(score for score, _ in reached) > best else idle + 1
-    return before
 
 
 def _climb_from(
-    problem: Problem, row: NDArray[np.uint8], reached: list[_Reached], rounds: int | None = None
+    problem: Problem, row: NDArray[np.uint8], reached: list[Reached], rounds: int | None = None
 ) -> None:
     result = climb(problem, row, rounds)
     if result is not None:
         reached.append((result[1], result[0]))
 
 
-def _parents(reached: list[_Reached]) -> list[_Reached]:
+def _parents(reached: list[Reached]) -> list[Reached]:
     """Return the best distinct rows reached, best first."""
     distinct = {row.tobytes(): (score, row) for score, row in reached}
     return sorted(distinct.values(), key=lambda item: (-item[0], item[1].tobytes()))[:_PARENTS]
 
 
 def _child(
-    problem: Problem, parents: list[_Reached], rng: np.random.Generator, options: SearchOptions
+    problem: Problem, parents: list[Reached], rng: np.random.Generator, options: SearchOptions
 ) -> NDArray[np.uint8]:
     """Cross two parents; a lone parent has a mutant."""
     space = problem.space

@@ -127,7 +127,7 @@ def _probe_group(
     again there: its changes are taken to do the same.
     """
     current = row[group.columns]
-    filled = [fill_variant(variant, current) for variant in group.variants]
+    filled = [fill_variant(group, variant, current) for variant in group.variants]
     own = next(v for v, pattern in enumerate(filled) if (pattern == current).all())
     found: dict[int, tuple[int, list[_Column]]] = {}
     for v in sorted(range(len(filled)), key=lambda v: v != own):

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from edgeprof.errors import SearchError
 
 METHODS = ("guided", "evolution")
+DEFAULT_PATIENCE = 3
+"""Of a guided search, in children climbed from."""
 
 
 @dataclass(frozen=True)
@@ -15,7 +17,8 @@ class SearchOptions:
     """How a search is run; the defaults of the evolution are those published with Once-For-All.
 
     Attributes:
-        method: ``guided`` climbs from many starts, crosses what it reached and climbs again;
+        method: ``guided`` climbs from many starts, crosses what it reached and climbs again; with
+            less than 4000 evaluations allowed it is evolution, as the stages of results say.
             ``evolution`` is OFA's, followed by a climb if ``local_search``.
         local_search: climb from the best subnet that evolution found.
         population: subnets per generation.
@@ -25,7 +28,7 @@ class SearchOptions:
         mutation_probability: of a new draw per slot and per depth of a mutant.
         resolution_mutation_probability: of a new resolution of a mutant.
         patience: rounds without improvement after which it ends: generations of evolution
-            (``None``: never), children climbed from in a guided search (``None``: 6).
+            (``None``: never), children climbed from in a guided search (``None``: 3).
         max_evaluations: of the accuracy model per budget; ``None``: population x (generations + 1).
         seed: of everything random; equal seeds give equal results, bit for bit.
 

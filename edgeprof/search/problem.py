@@ -33,6 +33,7 @@ class Problem:
             model; what is in there costs no evaluation.
 
     Attributes:
+        max_evaluations: see above; what a stage of the search leaves for the next is up to it.
         evaluations: how many distinct rows this problem asked the accuracy model about.
     """
 
@@ -51,7 +52,7 @@ class Problem:
         self.resolution_indices = [int(i) for i in space.resolution_indices(resolutions)]
         self.evaluations = 0
         self._accuracy = accuracy
-        self._max_evaluations = max_evaluations
+        self.max_evaluations = max_evaluations
         self._limits = np.array([constraint.limit for constraint in constraints])
         self._scores: dict[bytes, float] = {} if known is None else known
         self._feasible: dict[bytes, float] = {}
@@ -85,7 +86,7 @@ class Problem:
         """
         keys = [row.tobytes() for row in codes]
         missing = list({key: i for i, key in enumerate(keys) if key not in self._scores}.values())
-        if self.evaluations + len(missing) > self._max_evaluations:
+        if self.evaluations + len(missing) > self.max_evaluations:
             raise OutOfEvaluations
         if missing:
             self.evaluations += len(missing)

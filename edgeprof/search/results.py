@@ -31,7 +31,8 @@ class SearchResult:
         latency_source: device that the latency source speaks of.
         accuracy_model: name of the accuracy model.
         accuracy_is_proxy: whether ``accuracy`` is none.
-        stages: best accuracy after each stage of the search, in order.
+        stages: best accuracy after each stage of the search, in order: ``climbs`` and ``crossed``
+            of a guided search, ``evolution`` and ``local_search`` of an evolution.
         costs: further limited costs by name, of this subnet.
     """
 

@@ -64,6 +64,14 @@ class SearchSpace(ABC):
     def choice_groups(self) -> tuple[ChoiceGroup, ...]:
         """How codes are made up; covers every column but the last, the resolution, in order."""
 
+    @property
+    def minor_choices(self) -> tuple[int, ...]:
+        """Per column but the last: the size of the second choice where a code is two in one.
+
+        Code 1 + a x size + b makes choice a of one thing and b of the other; 1 where it is one.
+        """
+        return (1,) * (len(self.cardinalities) - 1)
+
     @abstractmethod
     def validate(self, subnet: Subnet) -> None:
         """Raise ``InvalidSubnet`` where the subnet is not of this space; else do nothing."""

@@ -93,6 +93,11 @@ class StagedSpace(SearchSpace):
         stage = self.stages[index]
         return tuple(range(1, len(stage.kernels) * len(stage.expands) + 1))
 
+    @property
+    def minor_choices(self) -> tuple[int, ...]:
+        """See the interface; the expand ratio beside the kernel size."""
+        return tuple(len(stage.expands) for stage in self.stages for _ in range(stage.slots))
+
     def validate(self, subnet: Subnet) -> None:
         """See the interface."""
         for name, values, wanted in (

@@ -21,17 +21,34 @@ _CHECKED_ROWS = 32
 _RELATIVE_TOLERANCE = 1e-6
 
 
+Variant = tuple[tuple[int, ...], ...]
+"""Per column the codes it may hold."""
+
+
 def fill_variant(
-    variant: tuple[tuple[int, ...], ...], pattern: NDArray[np.uint8]
+    group: ChoiceGroup, variant: Variant, pattern: NDArray[np.uint8]
 ) -> NDArray[np.uint8]:
-    """Return the pattern made to fit a variant: codes it allows stay, others become its middle."""
+    """Return a pattern of the group made to fit one of its variants.
+
+    Codes that the variant allows stay. Others become the code of the same rank where there are as
+    many (the same kernel with another expand ratio), else the middle one.
+    """
+    current = next(v for v in group.variants if _is_of(v, pattern))
     return np.array(
         [
-            code if int(code) in allowed else allowed[len(allowed) // 2]
-            for code, allowed in zip(pattern, variant, strict=True)
+            int(code) if int(code) in allowed else allowed[_rank(int(code), before, len(allowed))]
+            for code, before, allowed in zip(pattern, current, variant, strict=True)
         ],
         dtype=np.uint8,
     )
+
+
+def _is_of(variant: Variant, pattern: NDArray[np.uint8]) -> bool:
+    return all(int(code) in allowed for code, allowed in zip(pattern, variant, strict=True))
+
+
+def _rank(code: int, before: tuple[int, ...], n: int) -> int:
+    return before.index(code) if len(before) == n else n // 2
 
 
 def start_rows(space: SearchSpace, resolution_index: int) -> Codes:
@@ -68,7 +85,7 @@ def single_changes(
 def _group_changes(group: ChoiceGroup, row: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
     current = row[group.columns]
     for variant in group.variants:
-        reference = fill_variant(variant, current)
+        reference = fill_variant(group, variant, current)
         kept = bool((reference == current).all())
         for position, allowed in enumerate(variant):
             # In another variant only what it brings anew is tried; the rest is a second change.
