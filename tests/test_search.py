@@ -1,5 +1,6 @@
 """The search: budgets are kept, answers are reproducible, local optima are optima."""
 
+import csv
 import json
 from itertools import pairwise
 
@@ -13,7 +14,9 @@ from stored_records import make_record
 
 from edgeprof import Subnet, get_space
 from edgeprof.cli import cli
+from edgeprof.dataset import read_dataset
 from edgeprof.errors import BoardUnreachable, InfeasibleBudget, InvalidSubnet, SearchError
+from edgeprof.jobs import ProfileSettings
 from edgeprof.search import (
     Search,
     SearchOptions,
@@ -26,7 +29,9 @@ from edgeprof.search import (
     search_verified,
     to_csv,
     to_json,
+    to_ofa_lines,
     to_subnet_lines,
+    to_table,
 )
 from edgeprof.search.front import front_budgets
 from edgeprof.search.genes import Genes
@@ -34,6 +39,7 @@ from edgeprof.search.knapsack import best_combinations, picture
 from edgeprof.search.local import climb
 from edgeprof.search.pareto import crowding, front_indices, front_ranks
 from edgeprof.search.problem import Problem
+from edgeprof.search.sources import measuring_on
 from edgeprof.spaces import known_spaces
 from edgeprof.spaces.costs import macs_cost, parameters_cost
 from edgeprof.spaces.structure import AdditiveTables, single_changes, start_rows
@@ -529,6 +535,28 @@ def test_finalists_are_measured_as_bulk_runs_measure(tmp_path):
     assert result.measured_ms == pytest.approx(result.latency_ms, rel=0.01)
 
 
+def test_a_finalist_that_cannot_be_measured_is_left_out_with_a_note():
+    def measure(subnets):
+        _, *others = (float(value) for value in LATENCY.predict(subnets))
+        return [BoardUnreachable("rpi4: no answer"), *others]
+
+    search = make_search(options={"max_evaluations": 4000})
+    (result,) = search_verified(search, [9.0], measure, 4)
+    (best,) = search.run([9.0])
+    assert result.subnet != best.subnet
+    assert result.measured_ms == pytest.approx(result.latency_ms)
+    assert result.notes == ("a finalist could not be measured: rpi4: no answer",)
+    assert "note: a finalist could not be measured: rpi4: no answer" in to_table([result])
+
+
+def test_finalists_none_of_which_could_be_measured_raise_the_first_error():
+    def measure(subnets):
+        return [BoardUnreachable(f"rpi4: no answer, {i}") for i, _ in enumerate(subnets)]
+
+    with pytest.raises(BoardUnreachable, match="no answer, 0"):
+        search_verified(make_search(), [9.0], measure, 4)
+
+
 def test_a_finalist_that_cannot_be_measured_is_its_own_error(tmp_path):
     def profile(subnets, store):
         error = {"kind": "BoardUnreachable", "message": "rpi4: no answer", "transient": True}
@@ -536,8 +564,22 @@ def test_a_finalist_that_cannot_be_measured_is_its_own_error(tmp_path):
         store.append_failure(record, job_key="x", device="rpi4", subnet=subnets[0])
 
     measure = measure_through(profile, tmp_path / "finalists.db")
-    with pytest.raises(BoardUnreachable, match="rpi4: no answer"):
+    failed, missing = measure(SPACE.sample(2, np.random.default_rng(0)))
+    assert isinstance(failed, BoardUnreachable)
+    assert str(failed) == "rpi4: no answer"
+    assert isinstance(missing, SearchError)
+    assert "was not measured" in str(missing)
+
+
+def test_finalists_are_measured_with_the_settings_asked_for(monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        "edgeprof.profiling.profile_here", lambda *_, settings, **__: asked.append(settings)
+    )
+    wanted = ProfileSettings(format="tflite", precision="int8", runtime="litert", threads=3)
+    with measuring_on("local", settings=wanted) as measure:
         measure(SPACE.sample(1, np.random.default_rng(0)))
+    assert asked == [wanted]
 
 
 # --- written forms and the command line -----------------------------------------------------------
@@ -552,9 +594,37 @@ def test_results_are_written_as_json_csv_and_ofas_dicts(tmp_path):
     assert [Subnet.from_dict(item["subnet"]) for item in listed] == [r.subnet for r in results]
     (tmp_path / "best.jsonl").write_text(to_subnet_lines(results))
     assert read_subnets(tmp_path / "best.jsonl") == [r.subnet for r in results]
-    header, first, _ = to_csv(results).splitlines()
-    assert header.startswith("budget_ms,latency_ms,accuracy,space,resolution,ks,e,d")
-    assert first.startswith(f"8.0,{results[0].latency_ms}")
+    (tmp_path / "ofa.jsonl").write_text(to_ofa_lines(results))
+    first = json.loads((tmp_path / "ofa.jsonl").read_text().splitlines()[0])
+    assert list(first) == ["ks", "e", "d", "r"]
+    assert first["r"] == [results[0].subnet.r]
+    assert read_subnets(tmp_path / "ofa.jsonl", space=SPACE.id) == [r.subnet for r in results]
+
+
+@pytest.mark.parametrize("space_id", ["ofa-mbv3-w1.0", "ofa-resnet50"])
+def test_the_table_of_results_holds_all_numbers_and_is_read_as_rows(tmp_path, space_id):
+    space = get_space(space_id)
+    latency = UncertainLatency(space)
+    budget_ms = 1.1 * float(np.median(latency.predict_codes(random_rows(50, space=space))))
+    search = Search(
+        space,
+        CurvedAccuracy(space),
+        latency,
+        limits=[macs_constraint(space, 1e12)],
+        confidence=0.9,
+        options=SearchOptions(**QUICK),
+    )
+    (result,) = search_verified(search, [budget_ms], lambda s: [1.0 for _ in s], 2)
+    (tmp_path / "r.csv").write_text(to_csv([result]))
+    with (tmp_path / "r.csv").open(newline="") as stream:
+        (row,) = csv.DictReader(stream)
+    assert float(row["measured_ms"]) == 1.0
+    assert float(row["latency_bound_ms"]) == result.latency_bound_ms
+    assert row["latency_source"] == "paper-board"
+    assert float(row["MACs"]) == result.costs["MACs"]
+    dataset = (tmp_path / "r.csv").read_text().replace("latency_source", "device", 1)
+    (tmp_path / "d.csv").write_text(dataset)
+    assert read_dataset(tmp_path / "d.csv").subnets == (result.subnet,)
 
 
 @pytest.fixture(scope="module")

@@ -30,7 +30,7 @@ from edgeprof.cli.subnets import parse_integers
 @click.option("--resolutions", metavar="R[,R...]", help="Resolutions to search, in pixels.")
 @click.option("--seed", default=0, show_default=True, help="Equal seeds give equal results.")
 @click.option(
-    "--confidence", type=float, help="Keep the budget with this probability (host models only)."
+    "--confidence", type=float, help="Keep latency limits with this probability (host models)."
 )
 @click.option(
     "--also-latency",
@@ -46,12 +46,13 @@ from edgeprof.cli.subnets import parse_integers
     default="fp32",
     show_default=True,
     type=click.Choice(["fp32", "int8"]),
-    help="Of the model that --max-model-bytes counts.",
+    help="Of the models that --max-model-bytes counts and --verify-on measures.",
 )
 @click.option(
-    "--model-format",
+    "--format",
+    "model_format",
     type=click.Choice(["onnx", "tflite"]),
-    help="Of that model  [default: the larger of them].",
+    help="Of these models  [default: the larger of them counts, onnx is measured].",
 )
 @click.option(
     "--method",
@@ -68,8 +69,16 @@ from edgeprof.cli.subnets import parse_integers
     type=int,
     help="Of the accuracy model, per budget  [default: population x (generations + 1)]",
 )
+@click.option(
+    "--resolution-mutation",
+    default=0.1,
+    show_default=True,
+    help="Probability of a new resolution in a mutant.",
+)
 @click.option("--no-local-search", is_flag=True, help="Leave out the climb after evolution.")
 @click.option("--verify-on", metavar="BOARD", help="Measure the finalists on a board, or 'local'.")
+@click.option("--runtime", help="To measure with  [default: by the format].")
+@click.option("--threads", default=1, show_default=True, type=click.IntRange(1), help="Likewise.")
 @click.option(
     "--boards",
     type=click.Path(readable=False, path_type=Path),
@@ -88,6 +97,9 @@ from edgeprof.cli.subnets import parse_integers
     "--output",
     type=click.Path(readable=False, dir_okay=False, path_type=Path),
     help="Write the subnets, one JSON object a line: the input of `edgeprof export`.",
+)
+@click.option(
+    "--ofa", is_flag=True, help="Write Once-For-All's own dicts there: no space, r as a list."
 )
 @click.option(
     "--csv",
@@ -116,11 +128,15 @@ def search(
     generations: int,
     patience: int | None,
     max_evaluations: int | None,
+    resolution_mutation: float,
     no_local_search: bool,
     verify_on: str | None,
+    runtime: str | None,
+    threads: int,
     boards: Path | None,
     finalists: int,
     output: Path | None,
+    ofa: bool,
     csv_file: Path | None,
     as_json: bool,
 ) -> None:
@@ -139,6 +155,7 @@ def search(
     from edgeprof.accuracy import load_accuracy
     from edgeprof.cli.progress import progress
     from edgeprof.files import atomic_write
+    from edgeprof.jobs import ProfileSettings
     from edgeprof.search import (
         Search,
         SearchOptions,
@@ -147,6 +164,7 @@ def search(
         sources,
         to_csv,
         to_json,
+        to_ofa_lines,
         to_subnet_lines,
         to_table,
     )
@@ -160,6 +178,7 @@ def search(
         generations=generations,
         patience=patience,
         max_evaluations=max_evaluations,
+        resolution_mutation_probability=resolution_mutation,
         seed=seed,
     )
     latency = sources.load_latency(source, space)
@@ -176,20 +195,28 @@ def search(
             model_bytes=max_model_bytes,
             precision=precision,
             model_format=model_format,
+            confidence=confidence,
         ),
         confidence=confidence,
         resolutions=parse_integers(resolutions, "--resolutions"),
         options=options,
     )
+    settings = ProfileSettings(
+        format=model_format or "onnx",
+        precision=precision,
+        runtime=runtime or ("litert" if model_format == "tflite" else "onnxruntime"),
+        threads=threads,
+    )
     with progress("Searching", None, quiet=as_json):
         if pareto:
             results = search_front(plan, budgets_ms)
         elif verify_on is not None:
-            with sources.measuring_on(verify_on, boards) as measure:
+            with sources.measuring_on(verify_on, boards, settings) as measure:
                 results = search_verified(plan, budgets_ms, measure, finalists)
         else:
             results = plan.run(budgets_ms)
-    for path, text in ((output, to_subnet_lines(results)), (csv_file, to_csv(results))):
+    lines = to_ofa_lines(results) if ofa else to_subnet_lines(results)
+    for path, text in ((output, lines), (csv_file, to_csv(results))):
         if path is not None:
             with atomic_write(path) as stream:
                 stream.write(text)

@@ -15,7 +15,14 @@ from edgeprof.search.constraints import (
 from edgeprof.search.engine import Search
 from edgeprof.search.front import search_front
 from edgeprof.search.options import SearchOptions
-from edgeprof.search.results import SearchResult, to_csv, to_json, to_subnet_lines, to_table
+from edgeprof.search.results import (
+    SearchResult,
+    to_csv,
+    to_json,
+    to_ofa_lines,
+    to_subnet_lines,
+    to_table,
+)
 from edgeprof.search.verify import Measure, measure_through, search_verified
 
 __all__ = [
@@ -33,6 +40,7 @@ __all__ = [
     "search_verified",
     "to_csv",
     "to_json",
+    "to_ofa_lines",
     "to_subnet_lines",
     "to_table",
 ]

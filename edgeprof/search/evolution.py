@@ -19,7 +19,7 @@ from edgeprof.search.genes import Genes, Genotypes
 from edgeprof.search.options import SearchOptions
 from edgeprof.search.problem import Problem
 
-_RANDOM_DRAWS = 100
+_RANDOM_DRAWS = 1000
 _MAX_DRAWS = 200
 
 

@@ -14,6 +14,12 @@ from dataclasses import dataclass, field
 
 from edgeprof.subnet import Subnet
 
+_CSV_COLUMNS = (
+    "budget_ms", "latency_ms", "latency_bound_ms", "measured_ms", "accuracy",
+    "space", "resolution", "ks", "e", "d", "w",
+    "latency_source", "accuracy_model", "accuracy_is_proxy", "evaluations", "seconds",
+)  # fmt: skip
+
 
 @dataclass(frozen=True)
 class SearchResult:
@@ -34,6 +40,7 @@ class SearchResult:
         stages: best accuracy after each stage of the search, in order: ``climbs`` and ``crossed``
             of a guided search, ``evolution`` and ``local_search`` of an evolution.
         costs: further limited costs by name, of this subnet.
+        notes: what went wrong on the way without spoiling the result.
     """
 
     budget_ms: float
@@ -49,9 +56,10 @@ class SearchResult:
     costs: Mapping[str, float] = field(default_factory=dict)
     latency_bound_ms: float | None = None
     measured_ms: float | None = None
+    notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, object]:
-        """Return JSON values; ``latency_bound_ms`` and ``measured_ms`` only where there are any."""
+        """Return JSON values; bound, measured latency and notes only where there are any."""
         out: dict[str, object] = {
             "budget_ms": self.budget_ms,
             "latency_ms": self.latency_ms,
@@ -68,6 +76,8 @@ class SearchResult:
         for name in ("latency_bound_ms", "measured_ms"):
             if getattr(self, name) is not None:
                 out[name] = getattr(self, name)
+        if self.notes:
+            out["notes"] = list(self.notes)
         return out
 
 
@@ -87,36 +97,43 @@ def to_table(results: Sequence[SearchResult]) -> str:
             f"{result.budget_ms:>6.4g} ms  {result.latency_ms:>7.3f} ms  {value:>7}  "
             f"{result.subnet.id} r{result.subnet.r} d{''.join(map(str, result.subnet.d))}{measured}"
         )
+    lines += [f"note: {note}" for result in results for note in result.notes]
     first = results[0]
     lines.append(f"latency: {first.latency_source}; accuracy: {first.accuracy_model}")
     return "\n".join(lines)
 
 
 def to_csv(results: Sequence[SearchResult]) -> str:
-    """Return a table whose columns ``space,resolution,ks,e,d`` are those of datasets."""
+    """Return a table whose columns ``space,resolution,ks,e,d,w`` are those of datasets.
+
+    A further limited cost has a column of its name.
+    """
     stream = io.StringIO()
-    columns = ("budget_ms", "latency_ms", "accuracy", "space", "resolution", "ks", "e", "d")
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow([*columns, "accuracy_model", "evaluations", "seconds"])
+    costs = list(dict.fromkeys(name for result in results for name in result.costs))
+    writer = csv.DictWriter(stream, [*_CSV_COLUMNS, *costs], lineterminator="\n")
+    writer.writeheader()
     for result in results:
-        subnet = result.subnet
-        lists = [json.dumps(list(values)) for values in (subnet.ks, subnet.e, subnet.d)]
-        writer.writerow(
-            [
-                result.budget_ms,
-                result.latency_ms,
-                result.accuracy,
-                subnet.space,
-                subnet.r,
-                *lists,
-                result.accuracy_model,
-                result.evaluations,
-                f"{result.seconds:.3f}",
-            ]
-        )
+        values = result.to_dict()
+        subnet = result.subnet.to_dict()
+        values["resolution"] = subnet.pop("r")
+        values |= {k: json.dumps(v) if isinstance(v, list) else v for k, v in subnet.items()}
+        writer.writerow({k: v for k, v in values.items() if k in _CSV_COLUMNS} | {**result.costs})
     return stream.getvalue()
 
 
 def to_subnet_lines(results: Sequence[SearchResult]) -> str:
-    """Return OFA's dicts as JSON lines, the input of ``edgeprof export``."""
+    """Return subnets as JSON lines, the input of ``edgeprof export``."""
     return "".join(result.subnet.to_json() + "\n" for result in results)
+
+
+def to_ofa_lines(results: Sequence[SearchResult]) -> str:
+    """Return OFA's own dicts as JSON lines: no space, the resolution as a list.
+
+    ``edgeprof export --space`` reads them, too.
+    """
+    lines = []
+    for result in results:
+        subnet = result.subnet.to_dict()
+        del subnet["space"]
+        lines.append(json.dumps({**subnet, "r": [subnet["r"]]}) + "\n")
+    return "".join(lines)

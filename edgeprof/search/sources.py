@@ -51,15 +51,19 @@ def further_limits(
     space: SearchSpace,
     *,
     latency_ms: Sequence[tuple[Path, float]] = (),
+    confidence: float | None = None,
     macs: float | None = None,
     parameters: float | None = None,
     model_bytes: float | None = None,
     precision: str = "fp32",
     model_format: str | None = None,
 ) -> list[Constraint]:
-    """Return the limits beside the budget; those not given are not limited."""
+    """Return the limits beside the budget; those not given are not limited.
+
+    A confidence holds for the latencies on other devices, too.
+    """
     limits = [
-        latency_constraint(load_latency(source, space.id), limit_ms, space)
+        latency_constraint(load_latency(source, space.id), limit_ms, space, confidence=confidence)
         for source, limit_ms in latency_ms
     ]
     if macs is not None:
@@ -76,12 +80,15 @@ def further_limits(
 
 
 @contextmanager
-def measuring_on(place: str, inventory: Path | None = None) -> Iterator[Measure]:
+def measuring_on(
+    place: str, inventory: Path | None = None, settings: ProfileSettings | None = None
+) -> Iterator[Measure]:
     """Give the function that measures subnets at a place while the block runs.
 
     Args:
         place: ``local``, or the name of a board.
         inventory: the ``boards.yaml`` that has the board.
+        settings: how to export and measure; those that the latency source was measured with.
 
     Raises:
         SearchError: for a board without an inventory.
@@ -93,19 +100,21 @@ def measuring_on(place: str, inventory: Path | None = None) -> Iterator[Measure]
         folder = Path(name)
         models = folder / "models"
         if inventory is None:
-            profile = _profile_here(models)
+            profile = _profile_here(models, settings or ProfileSettings())
         else:
-            profile = _profile_on_board(place, inventory, models)
+            profile = _profile_on_board(place, inventory, models, settings or ProfileSettings())
         yield measure_through(profile, folder / "finalists.db")
 
 
-def _profile_here(models: Path) -> Profile:
+def _profile_here(models: Path, settings: ProfileSettings) -> Profile:
     from edgeprof.profiling import profile_here
 
-    return partial(profile_here, device=LOCAL, settings=ProfileSettings(), models=models)
+    return partial(profile_here, device=LOCAL, settings=settings, models=models)
 
 
-def _profile_on_board(name: str, inventory: Path, models: Path) -> Profile:
+def _profile_on_board(
+    name: str, inventory: Path, models: Path, settings: ProfileSettings
+) -> Profile:
     from edgeprof.fleet.profile import profile_on_boards
     from edgeprof.inventory import read_inventory
 
@@ -113,4 +122,4 @@ def _profile_on_board(name: str, inventory: Path, models: Path) -> Profile:
     boards = listed.select([name])
     if not boards:
         raise listed.problems[name]
-    return partial(profile_on_boards, boards=boards, settings=ProfileSettings(), models=models)
+    return partial(profile_on_boards, boards=boards, settings=settings, models=models)

@@ -6,14 +6,14 @@ measured is a function, so that this machine, a board or a test can be behind it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeprof.errors import InfeasibleBudget, SearchError
+from edgeprof.errors import EdgeprofError, InfeasibleBudget, SearchError
 from edgeprof.measurement import error_of
 from edgeprof.search.engine import Search, checked_rows
 from edgeprof.search.problem import Problem
@@ -22,8 +22,8 @@ from edgeprof.store import Store
 from edgeprof.subnet import Subnet
 from edgeprof.units import ns_to_ms
 
-Measure = Callable[[Sequence[Subnet]], Sequence[float]]
-"""Subnets to their measured median latencies in ms, in the same order."""
+Measure = Callable[[Sequence[Subnet]], Sequence[float | EdgeprofError]]
+"""Subnets to their measured median latencies in ms, or why there is none, in the same order."""
 
 Profile = Callable[[Sequence[Subnet], Store], object]
 """Measures subnets into a store."""
@@ -46,16 +46,22 @@ def search_verified(
     Raises:
         SearchError: for less than one finalist.
         InfeasibleBudget: if no finalist was measured within its budget; names the fastest.
+        EdgeprofError: if no finalist of a budget could be measured: what the first failed of.
     """
     if isinstance(n_finalists, bool) or not isinstance(n_finalists, int) or n_finalists < 1:
         raise SearchError(f"number of finalists is {n_finalists!r}, want an integer of at least 1")
     results = []
     for explored in search.explore_all(budgets_ms):
         rows = _finalists(explored.problem, n_finalists)
-        measured_ms = measure(search.space.decode(np.array(rows, dtype=np.uint8)))
-        chosen = _winner(explored.problem, rows, measured_ms)
+        outcomes = measure(search.space.decode(np.array(rows, dtype=np.uint8)))
+        measured_ms = {i: value for i, value in enumerate(outcomes) if isinstance(value, float)}
+        failures = [value for value in outcomes if isinstance(value, EdgeprofError)]
+        if not measured_ms:
+            raise failures[0]
+        chosen = _winner(explored.problem, measured_ms)
         result = search.result(explored, rows[chosen])
-        results.append(replace(result, measured_ms=float(measured_ms[chosen])))
+        notes = tuple(f"a finalist could not be measured: {error}" for error in failures)
+        results.append(replace(result, measured_ms=measured_ms[chosen], notes=notes))
     return results
 
 
@@ -72,19 +78,17 @@ def _finalists(problem: Problem, n: int) -> list[NDArray[np.uint8]]:
     return checked_rows(problem, n, rows[ranked])
 
 
-def _winner(
-    problem: Problem, rows: Sequence[NDArray[np.uint8]], measured_ms: Sequence[float]
-) -> int:
-    """Return the first, thus most accurate, row that was measured within the budget."""
+def _winner(problem: Problem, measured_ms: Mapping[int, float]) -> int:
+    """Return the first, thus most accurate, finalist that was measured within the budget."""
     budget = problem.constraints[0]
-    for index, latency_ms in enumerate(measured_ms):
+    for index, latency_ms in measured_ms.items():
         if latency_ms <= budget.limit:
             return index
     raise InfeasibleBudget(
-        f"none of {len(rows)} finalists was measured within {budget.limit:g} ms, the fastest took "
-        f"{min(measured_ms):.4g} ms; {budget.name} is predicted too low: measure and train anew, "
-        f"or lower the budget",
-        measured_ms=list(measured_ms),
+        f"none of {len(measured_ms)} finalists was measured within {budget.limit:g} ms, the "
+        f"fastest took {min(measured_ms.values()):.4g} ms; {budget.name} is predicted too low: "
+        f"measure and train anew, or lower the budget",
+        measured_ms=list(measured_ms.values()),
     )
 
 
@@ -96,7 +100,7 @@ def measure_through(profile: Profile, store_path: Path) -> Measure:
         store_path: where its records go; a subnet that is in there is not measured again.
     """
 
-    def measure(subnets: Sequence[Subnet]) -> list[float]:
+    def measure(subnets: Sequence[Subnet]) -> list[float | EdgeprofError]:
         with Store(store_path) as store:
             profile(subnets, store)
             latency_ms = {
@@ -104,12 +108,14 @@ def measure_through(profile: Profile, store_path: Path) -> Measure:
                 for item in store.measurements()
                 if item.subnet is not None
             }
-            failures = {item.subnet.id: item for item in store.failures() if item.subnet}
-        for subnet in subnets:
-            if subnet.id not in latency_ms:
-                if subnet.id in failures:
-                    raise error_of(failures[subnet.id].record)
-                raise SearchError(f"finalist {subnet.id} was not measured")
-        return [latency_ms[subnet.id] for subnet in subnets]
+            failures = {
+                item.subnet.id: error_of(item.record) for item in store.failures() if item.subnet
+            }
+        return [
+            latency_ms.get(subnet.id)
+            or failures.get(subnet.id)
+            or SearchError(f"finalist {subnet.id} was not measured")
+            for subnet in subnets
+        ]
 
     return measure
