@@ -236,3 +236,8 @@ def _write_parquet(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
             pq.write_table(pa.table(columns), stream)
     except pa.ArrowException as error:
         raise OutputError(f"{path}: cannot be written: {error}") from error
+
+
+def state_of(measurement: StoredMeasurement) -> dict[str, str]:
+    """Return what measurements must have in common to be pooled, by ``STATE_FIELDS``."""
+    return _state(measurement)

@@ -9,15 +9,20 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from stand_in_models import AdditiveLatency, InteractingLatency
-from stored_records import fill_store
+from stored_records import fill_store, make_record
 
 from edgeprof import get_space
 from edgeprof.cli import cli
+from edgeprof.dataset import Dataset
 from edgeprof.errors import PredictorFormatError, SearchError, StoreError
+from edgeprof.predictors.gp import HostModel
+from edgeprof.predictors.host_file import save_host
 from edgeprof.report import write_report
+from edgeprof.report.data import evaluate_predictors, read_stores
 from edgeprof.report.figure import Figure, Series
 from edgeprof.report.plotly_figure import to_plotly
-from edgeprof.store import Store
+from edgeprof.report.sections import boards_figure
+from edgeprof.store import ImportedRow, Store
 
 SPACE = get_space("ofa-mbv3-w1.0")
 BOARDS = (AdditiveLatency(SPACE, "rpi4"), InteractingLatency(SPACE, "jetson <nano>", 0.5))
@@ -71,6 +76,7 @@ ALL_FIGURES = (
     "predicted",
     "residuals",
     "predictors",
+    "agreement",
     "latencies",
     "spread",
     "boards",
@@ -153,11 +159,117 @@ def test_a_proxy_is_not_shown_as_accuracy(store, results, tmp_path):
     text = written.path.read_text()
     assert "capacity proxy" in text
     assert "predicted top-1" not in text
+    both = write_report(
+        [store], tmp_path / "both.html", results=[results, proxy], learning_curve=False
+    )
+    assert both.figure_ids[:2] == ("front", "front-proxy")
+    figures = figures_of(both.path)
+    assert figures["front"]["layout"]["yaxis"]["title"]["text"] == "predicted top-1, %"
+    assert max(figures["front"]["data"][0]["y"]) > 1
+    assert figures["front-proxy"]["layout"]["yaxis"]["title"]["text"].startswith("capacity proxy")
+    assert max(figures["front-proxy"]["data"][0]["y"]) < 1
+
+
+def figures_of(path):
+    found = re.search(r'id="figures">(.*?)</script>', path.read_text(), re.DOTALL)
+    return json.loads(found.group(1))
+
+
+def append(path, latency_model, subnets, *, threads=1, kind="onnx-fp32-b1"):
+    rng = np.random.default_rng(0)
+    with Store(path) as opened:
+        for subnet, latency_ms in zip(subnets, latency_model.predict(subnets), strict=True):
+            record = make_record(latency_ms, rng)
+            record["settings"]["threads"] = threads
+            opened.append(
+                record,
+                job_key=f"{latency_model.device}-{subnet.id}-{threads}-{kind}",
+                device=latency_model.device,
+                subnet=subnet,
+                model_kind=kind,
+            )
+
+
+def test_measurements_under_different_states_are_not_pooled(tmp_path):
+    subnets = SPACE.sample(12, np.random.default_rng(1))
+    slow, quick = AdditiveLatency(SPACE, "rpi4"), AdditiveLatency(SPACE, "rpi4", 0.25)
+    append(tmp_path / "s.db", slow, subnets)
+    append(tmp_path / "s.db", quick, subnets, threads=4)
+    one, four = read_stores([tmp_path / "s.db"])
+    assert (one.name, four.name) == ("rpi4 (threads 1)", "rpi4 (threads 4)")
+    for device, model in ((one, slow), (four, quick)):
+        data = device.dataset(SPACE.id)
+        np.testing.assert_allclose(data.latency_ms, model.predict(data.subnets), rtol=0.02)
+    first, second = evaluate_predictors([("p.edgp", slow)], [one, four])
+    assert first.label == "p.edgp on rpi4 (threads 1)"
+    assert np.abs(first.predicted_ms / first.data.latency_ms - 1).max() < 0.02
+    assert (second.predicted_ms / second.data.latency_ms).min() > 3
+
+
+def test_failures_and_imported_rows_of_a_device_of_several_states_are_kept(tmp_path):
+    subnets = SPACE.sample(3, np.random.default_rng(1))
+    for kind in ("onnx-fp32-b1", "tflite-int8-b1"):
+        append(tmp_path / "s.db", BOARDS[0], subnets, kind=kind)
+    with Store(tmp_path / "s.db") as opened:
+        opened.append_imported([ImportedRow("rpi4", subnets[0], 5.0, "elsewhere")])
+        failure = {"error": {"kind": "BoardUnreachable", "message": "no answer"}}
+        opened.append_failure(failure, job_key="x", device="rpi4")
+    devices = read_stores([tmp_path / "s.db"])
+    assert [device.name for device in devices] == [
+        "rpi4 (model_kind onnx-fp32-b1)",
+        "rpi4 (model_kind tflite-int8-b1)",
+        "rpi4 (without a state)",
+    ]
+    assert [len(device.measurements) for device in devices] == [3, 3, 0]
+    assert (devices[2].n_imported, len(devices[2].failures)) == (1, 1)
+    written = write_report([tmp_path / "s.db"], tmp_path / "r.html", learning_curve=False)
+    assert "no answer" in written.path.read_text()
+
+
+def test_devices_are_compared_where_the_first_shares_nothing(tmp_path):
+    others, shared = np.split(np.array(SPACE.sample(20, np.random.default_rng(1))), [10])
+    append(tmp_path / "s.db", AdditiveLatency(SPACE, "a"), others)
+    for name in ("b", "c"):
+        append(tmp_path / "s.db", AdditiveLatency(SPACE, name), shared)
+    figure = boards_figure(read_stores([tmp_path / "s.db"]))
+    (series,) = figure.series
+    assert series.name == "c against b"
+    assert len(series.x) == 10
+
+
+def test_a_lookup_table_is_compared_with_the_device_that_is_named(store, tmp_path):
+    tables = AdditiveLatency(SPACE, "some_folder")
+    arguments = {"predictors": [("tables", tables)], "learning_curve": False}
+    with pytest.raises(PredictorFormatError, match="on some_folder, of which the stores"):
+        write_report([store], tmp_path / "r.html", **arguments)
+    written = write_report([store], tmp_path / "r.html", device_of={"tables": "rpi4"}, **arguments)
+    assert "predicted" in written.figure_ids
+
+
+def test_report_from_the_command_line(store, results, tmp_path):
+    rng = np.random.default_rng(0)
+    codes = SPACE.sample_codes(60, rng)
+    data = Dataset(
+        SPACE.id, "x", tuple(SPACE.decode(codes)), codes, BOARDS[0].predict_codes(codes),
+        np.arange(60), "test",
+    )  # fmt: skip
+    save_host(tmp_path / "p.host.npz", HostModel.fit(data))
+    output = tmp_path / "r.html"
+    done = CliRunner().invoke(
+        cli,
+        [
+            "report", str(store), "--predictor", f"{tmp_path / 'p.host.npz'}=rpi4",
+            "--search", str(results), "--no-learning-curve", "--png", str(tmp_path / "png"),
+            "-o", str(output),
+        ],
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    assert f"{output}: " in done.output
+    assert "6 plots" in done.output
+    assert set(figures_of(output)) == {path.stem for path in (tmp_path / "png").iterdir()}
 
 
 def test_imported_rows_alone_make_a_report(tmp_path):
-    from edgeprof.store import ImportedRow
-
     subnets = SPACE.sample(30, np.random.default_rng(3))
     rows = [
         ImportedRow("rpi4", subnet, float(latency_ms), "elsewhere")

@@ -13,8 +13,8 @@ import click
     "--predictor",
     "predictors",
     multiple=True,
-    type=click.Path(readable=False, path_type=Path),
-    help="Set this predictor beside the measurements; may be repeated.",
+    metavar="FILE[=DEVICE]",
+    help="Set this predictor beside the measurements of its device, or of DEVICE; may be repeated.",
 )
 @click.option("--space", help="Space of predictors that do not name one (lookup tables).")
 @click.option(
@@ -41,7 +41,7 @@ import click
 )
 def report(
     stores: tuple[Path, ...],
-    predictors: tuple[Path, ...],
+    predictors: tuple[str, ...],
     space: str | None,
     results: tuple[Path, ...],
     no_learning_curve: bool,
@@ -57,16 +57,19 @@ def report(
     Example:
       edgeprof search --latency pi4.edgp --accuracy acc.npz --pareto --json > front.json
       edgeprof report rack.db --predictor pi4.edgp --search front.json -o report.html
+      edgeprof report rack.db --predictor pi4.edgp --predictor tables/=pi4 -o report.html
     """
     from edgeprof.report import write_report
     from edgeprof.search.sources import load_latency
     from edgeprof.units import format_bytes
 
-    loaded = [(path.name, load_latency(path, space)) for path in predictors]
+    files = [_parse_predictor(text) for text in predictors]
+    loaded = [(path.name, load_latency(path, space)) for path, _ in files]
     written = write_report(
         stores,
         output,
         predictors=loaded,
+        device_of={path.name: device for path, device in files if device},
         results=results,
         learning_curve=not no_learning_curve,
         png_folder=png_folder,
@@ -75,3 +78,10 @@ def report(
     click.echo(f"{output}: {size}, {len(written.figure_ids)} plots")
     for path in written.png_paths:
         click.echo(path)
+
+
+def _parse_predictor(text: str) -> tuple[Path, str | None]:
+    path, equals, device = text.rpartition("=")
+    if not equals or Path(text).exists():
+        return Path(text), None
+    return Path(path), device

@@ -6,7 +6,7 @@ measured, how well it is predicted, and what was found with it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -19,7 +19,7 @@ from edgeprof.report.page import render_page
 from edgeprof.report.png import write_png
 from edgeprof.report.sections import (
     boards_figure,
-    front_figure,
+    front_figures,
     latency_figure,
     learning_curve_figure,
     prediction_figures,
@@ -57,6 +57,7 @@ def write_report(
     output: Path,
     *,
     predictors: Sequence[tuple[str, LatencyPredictor]] = (),
+    device_of: Mapping[str, str] | None = None,
     results: Sequence[Path] = (),
     learning_curve: bool = True,
     png_folder: Path | None = None,
@@ -67,6 +68,7 @@ def write_report(
         stores: where the measurements are.
         output: the page to write.
         predictors: labels and predictors to set beside the measurements.
+        device_of: by label, the device to compare a predictor with, where it names another.
         results: files of ``edgeprof search --json``.
         learning_curve: train on parts of the rows to see what more would bring (seconds a device).
         png_folder: draw each plot as a PNG file here, too.
@@ -79,9 +81,9 @@ def write_report(
         OutputError: if it cannot be written.
     """
     devices = read_stores(stores)
-    evaluations = evaluate_predictors(predictors, devices)
+    evaluations = evaluate_predictors(predictors, devices, device_of)
     possible: list[Figure | None] = [
-        front_figure(read_results(results)),
+        *front_figures(read_results(results)),
         *prediction_figures(evaluations),
         latency_figure(devices),
         spread_figure(devices),

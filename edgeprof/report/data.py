@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import statistics
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,20 +17,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeprof.dataset import Dataset
+from edgeprof.dataset_export import STATE_FIELDS, state_of
 from edgeprof.errors import InvalidSubnet, PredictorFormatError, SearchError, StoreError
 from edgeprof.predictors.base import LatencyPredictor
 from edgeprof.spaces import get_space
-from edgeprof.store import Store, StoredFailure, StoredMeasurement
+from edgeprof.store import ImportedRow, Store, StoredFailure, StoredMeasurement
 from edgeprof.subnet import Subnet
 from edgeprof.units import ns_to_ms
 
 
 @dataclass
 class Device:
-    """Everything the stores hold of one device.
+    """Everything the stores hold of one device in one state, which may be pooled.
 
     Attributes:
-        name: of the device.
+        name: of the device, and of its state where there are several.
+        device: of the device.
         measurements: with raw samples and machine state.
         failures: attempts that gave no measurement.
         latencies_ms: per subnet, all latencies known, imported ones included.
@@ -38,6 +40,7 @@ class Device:
     """
 
     name: str
+    device: str
     measurements: list[StoredMeasurement] = field(default_factory=list)
     failures: list[StoredFailure] = field(default_factory=list)
     latencies_ms: dict[Subnet, list[float]] = field(default_factory=lambda: defaultdict(list))
@@ -95,57 +98,107 @@ class FrontPoint:
 def read_stores(paths: Sequence[Path]) -> list[Device]:
     """Read the devices of several stores; equal names are one device.
 
+    Measurements under different states (see ``STATE_FIELDS``) are never pooled: each state of a
+    device stands for itself, named by what tells it from the others.
+
     Raises:
         StoreError: if a store cannot be read, or none holds anything.
     """
-    devices: dict[str, Device] = {}
+    pooled: dict[str, _Contents] = {}
     for path in paths:
         with Store(path, create=False) as store:
             for name in store.devices():
-                _read_device(store, devices.setdefault(name, Device(name)))
+                contents = pooled.setdefault(name, _Contents())
+                contents.measurements += store.measurements(name)
+                contents.imported += store.imported_rows(name)
             for failure in store.failures():
-                device = devices.setdefault(failure.device, Device(failure.device))
-                device.failures.append(failure)
-    filled = [device for device in devices.values() if device.measurements or device.n_imported]
-    if not filled:
+                pooled.setdefault(failure.device, _Contents()).failures.append(failure)
+    devices = [device for name in sorted(pooled) for device in _split(name, pooled[name])]
+    if not any(device.measurements or device.n_imported for device in devices):
         named = ", ".join(str(path) for path in paths)
         raise StoreError(
             f"{named}: holds no results, nothing to report; `edgeprof profile` measures some"
         )
-    return sorted(filled, key=lambda device: device.name)
+    return devices
 
 
-def _read_device(store: Store, device: Device) -> None:
-    for measurement in store.measurements(device.name):
-        device.measurements.append(measurement)
+@dataclass
+class _Contents:
+    """What the stores hold of one device, before its states are told apart."""
+
+    measurements: list[StoredMeasurement] = field(default_factory=list)
+    imported: list[ImportedRow] = field(default_factory=list)
+    failures: list[StoredFailure] = field(default_factory=list)
+
+
+def _split(name: str, contents: _Contents) -> Iterator[Device]:
+    """Give one device per state; of several, what has no state stands for itself, too."""
+    states: dict[tuple[str, ...], list[StoredMeasurement]] = defaultdict(list)
+    for measurement in contents.measurements:
+        states[tuple(state_of(measurement).values())].append(measurement)
+    if len(states) <= 1:
+        yield _device(name, name, contents)
+        return
+    differing = [len(set(values)) > 1 for values in zip(*states, strict=True)]
+    for state in sorted(states):
+        told = ", ".join(
+            f"{key} {value or 'unknown'}"
+            for key, value, differs in zip(STATE_FIELDS, state, differing, strict=True)
+            if differs
+        )
+        yield _device(f"{name} ({told})", name, _Contents(states[state]))
+    if contents.imported or contents.failures:
+        rest = _Contents(imported=contents.imported, failures=contents.failures)
+        yield _device(f"{name} (without a state)", name, rest)
+
+
+def _device(label: str, name: str, contents: _Contents) -> Device:
+    device = Device(label, name, contents.measurements, contents.failures)
+    for measurement in contents.measurements:
         if measurement.subnet is not None:
             latency_ms = ns_to_ms(measurement.latency_median_ns)
             device.latencies_ms[measurement.subnet].append(latency_ms)
-    for row in store.imported_rows(device.name):
+    for row in contents.imported:
         device.latencies_ms[row.subnet].append(row.latency_ms)
-        device.n_imported += 1
+    device.n_imported = len(contents.imported)
+    return device
 
 
 def evaluate_predictors(
-    predictors: Iterable[tuple[str, LatencyPredictor]], devices: Sequence[Device]
+    predictors: Iterable[tuple[str, LatencyPredictor]],
+    devices: Sequence[Device],
+    device_of: Mapping[str, str] | None = None,
 ) -> list[Evaluation]:
-    """Set each predictor beside the measurements of its device.
+    """Set each predictor beside the measurements of its device, in each of its states.
+
+    Args:
+        predictors: labels and predictors.
+        devices: the measurements.
+        device_of: by label, the device to compare with, where the predictor names another.
 
     Raises:
         PredictorFormatError: if the stores hold nothing of its device and space.
     """
-    by_name = {device.name: device for device in devices}
     evaluations = []
     for label, predictor in predictors:
-        device = by_name.get(predictor.device)
-        data = device.dataset(predictor.space) if device else None
-        if data is None:
+        wanted = (device_of or {}).get(label, predictor.device)
+        mine = [device for device in devices if device.device == wanted]
+        rows = {device.name: device.dataset(predictor.space) for device in mine}
+        found = {name: data for name, data in rows.items() if data is not None}
+        if not found:
             raise PredictorFormatError(
-                f"{label}: predicts {predictor.space} on {predictor.device}, of which the stores "
+                f"{label}: predicts {predictor.space} on {wanted}, of which the stores "
                 f"hold nothing (they hold {_contents(devices)})"
             )
-        predicted_ms = predictor.predict_codes(data.codes)
-        evaluations.append(Evaluation(label, predictor, data, predicted_ms))
+        evaluations += [
+            Evaluation(
+                label if len(found) == 1 else f"{label} on {name}",
+                predictor,
+                data,
+                predictor.predict_codes(data.codes),
+            )
+            for name, data in found.items()
+        ]
     return evaluations
 
 

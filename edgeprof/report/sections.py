@@ -21,6 +21,7 @@ _Item = TypeVar("_Item")
 _MOST_POINTS = 3000
 """More than these are thinned: the page must open on any laptop."""
 
+_FRONT_TITLE = "Latency and accuracy of the subnets found"
 _CURVE_SIZES = (10, 20, 50, 100, 200, 500, 1000)
 _HELD_OUT_SHARE = 0.2
 _LEAST_HELD_OUT = 5
@@ -145,7 +146,39 @@ def prediction_figures(evaluations: Sequence[Evaluation]) -> list[Figure]:
     ]
     if len(evaluations) > 1:
         figures.append(_predictors_figure(evaluations))
-    return figures
+    return [*figures, *_agreement_figure(evaluations)]
+
+
+def _agreement_figure(evaluations: Sequence[Evaluation]) -> list[Figure]:
+    """What two predictors say of the same rows: where they differ, one of them is wrong."""
+    series = []
+    for index, item in enumerate(evaluations):
+        for first in evaluations[:index]:
+            if first.data.sha256 == item.data.sha256:
+                keep = _thinned(list(range(len(item.data))))
+                mine, theirs = first.predicted_ms, item.predicted_ms
+                hover = [
+                    f"{first.label} {mine[i]:.4g} ms, {item.label} {theirs[i]:.4g} ms, measured "
+                    f"{item.data.latency_ms[i]:.4g} ms\n{subnet_text(item.data.subnets[i])}"
+                    for i in keep
+                ]
+                name = f"{item.label} against {first.label}"
+                series.append(Series(name, mine[keep].tolist(), theirs[keep].tolist(), hover))
+                break
+    if not series:
+        return []
+    return [
+        Figure(
+            "agreement",
+            "Predictors against each other",
+            "What two predictors say of the same subnets, a lookup table and a learned one for "
+            "example: off the dotted line they disagree. Hover for the measurement.",
+            "prediction of the second named, ms",
+            "prediction of the first named, ms",
+            tuple(series),
+            diagonal=True,
+        )
+    ]
 
 
 def _predictors_figure(evaluations: Sequence[Evaluation]) -> Figure:
@@ -201,71 +234,73 @@ def learning_curve_figure(devices: Sequence[Device]) -> Figure | None:
     )
 
 
-def front_figure(points: Sequence[FrontPoint]) -> Figure | None:
-    """Latency and accuracy of what searches found."""
-    if not points:
-        return None
-    names = sorted({(p.source, p.is_proxy) for p in points})
+def front_figures(points: Sequence[FrontPoint]) -> list[Figure]:
+    """Latency and accuracy of what searches found; proxies are no accuracies and stand apart."""
+    figures = []
+    for is_proxy in (False, True):
+        chosen = [point for point in points if point.is_proxy == is_proxy]
+        if chosen:
+            figures.append(_front_figure(chosen, is_proxy=is_proxy))
+    return figures
+
+
+def _front_figure(points: Sequence[FrontPoint], *, is_proxy: bool) -> Figure:
+    scale, unit = (1.0, "proxy") if is_proxy else (100.0, "% top-1")
     series = []
-    for source, is_proxy in names:
-        chosen = sorted(
-            (p for p in points if (p.source, p.is_proxy) == (source, is_proxy)),
-            key=lambda p: p.latency_ms,
-        )
-        scale = 1.0 if is_proxy else 100.0
-        unit = "proxy" if is_proxy else "% top-1"
-        series.append(
-            Series(
-                f"{source} (proxy, no accuracy)" if is_proxy else source,
-                [p.latency_ms for p in chosen],
-                [scale * p.accuracy for p in chosen],
-                hover=[
-                    f"{p.latency_ms:.4g} ms, {scale * p.accuracy:.2f} {unit}\n"
-                    f"{subnet_text(p.subnet)}"
-                    for p in chosen
-                ],
-                form=LINE,
-            )
-        )
-    proxy = any(is_proxy for _, is_proxy in names)
+    for source in sorted({point.source for point in points}):
+        chosen = sorted((p for p in points if p.source == source), key=lambda p: p.latency_ms)
+        hover = [
+            f"{p.latency_ms:.4g} ms, {scale * p.accuracy:.2f} {unit}\n{subnet_text(p.subnet)}"
+            for p in chosen
+        ]
+        latencies_ms = [p.latency_ms for p in chosen]
+        values = [scale * p.accuracy for p in chosen]
+        series.append(Series(source, latencies_ms, values, hover, form=LINE))
     return Figure(
-        "front",
-        "Latency and accuracy of the subnets found",
+        "front-proxy" if is_proxy else "front",
+        "Latency and size of the subnets found" if is_proxy else _FRONT_TITLE,
         "Predicted, not trained or measured. Hover for the subnet."
-        + (" The proxy only orders subnets by size; it is no accuracy." if proxy else ""),
+        + (" The proxy only orders subnets by size; it is no accuracy." if is_proxy else ""),
         "predicted latency, ms",
-        "capacity proxy (log MACs)" if proxy else "predicted top-1, %",
+        "capacity proxy (log MACs)" if is_proxy else "predicted top-1, %",
         tuple(series),
     )
 
 
 def boards_figure(devices: Sequence[Device]) -> Figure | None:
-    """The same subnets on several devices, against the first."""
-    first, *others = devices
+    """The same subnets on several devices, each against the first that measured some of them."""
     series = []
-    for other in others:
-        mine, theirs = first.median_ms, other.median_ms
-        common = _thinned([subnet for subnet in mine if subnet in theirs])
-        if common:
-            hover = [
-                f"{first.name} {mine[s]:.4g} ms, {other.name} {theirs[s]:.4g} ms "
-                f"(x {theirs[s] / mine[s]:.3g})\n{subnet_text(s)}"
-                for s in common
-            ]
-            series.append(
-                Series(other.name, [mine[s] for s in common], [theirs[s] for s in common], hover)
-            )
+    for index, other in enumerate(devices):
+        theirs = other.median_ms
+        for first in devices[:index]:
+            mine = first.median_ms
+            common = _thinned([subnet for subnet in mine if subnet in theirs])
+            if common:
+                series.append(_pair(first, other, common))
+                break
     if not series:
         return None
     return Figure(
         "boards",
         "The same subnets on several devices",
         "Points on one straight line: a factor moves a predictor between the devices; a cloud: "
-        "it must be measured.",
-        f"{first.name}, ms",
-        "other device, ms",
+        "it must be measured. The dotted line is equal speed.",
+        "latency on the second device named, ms",
+        "latency on the first device named, ms",
         tuple(series),
+        diagonal=True,
     )
+
+
+def _pair(first: Device, other: Device, common: Sequence[Subnet]) -> Series:
+    mine, theirs = first.median_ms, other.median_ms
+    hover = [
+        f"{first.name} {mine[s]:.4g} ms, {other.name} {theirs[s]:.4g} ms "
+        f"(x {theirs[s] / mine[s]:.3g})\n{subnet_text(s)}"
+        for s in common
+    ]
+    name = f"{other.name} against {first.name}"
+    return Series(name, [mine[s] for s in common], [theirs[s] for s in common], hover)
 
 
 def _thinned(items: list[_Item]) -> list[_Item]:

@@ -14,7 +14,7 @@ from edgeprof.report.data import Device, Evaluation
 from edgeprof.units import format_duration_ns
 
 _MOST_STATES = 200
-"""Machine states judged per device, evenly chosen: they are the same for hours on end."""
+"""About so many machine states are judged per device, evenly chosen: they hardly change."""
 
 
 @dataclass(frozen=True)
