@@ -19,8 +19,9 @@ from edgeprof.predictors.gp import HostModel
 from edgeprof.predictors.host_file import save_host
 from edgeprof.report import write_report
 from edgeprof.report.data import evaluate_predictors, read_stores
-from edgeprof.report.figure import Figure, Series
+from edgeprof.report.figure import BARS, Figure, Series
 from edgeprof.report.plotly_figure import to_plotly
+from edgeprof.report.png import write_png
 from edgeprof.report.sections import boards_figure
 from edgeprof.store import ImportedRow, Store
 
@@ -89,6 +90,19 @@ def test_every_plot_is_in_the_page_and_in_a_png(page):
     assert [path.stem for path in page.png_paths] == list(ALL_FIGURES)
     for path in page.png_paths:
         assert path.read_bytes().startswith(b"\x89PNG")
+
+
+def test_bars_in_a_png_are_named(monkeypatch, tmp_path):
+    from matplotlib.figure import Figure as Canvas
+
+    drawn = []
+    save = Canvas.savefig
+    monkeypatch.setattr(
+        Canvas, "savefig", lambda self, *a, **k: (save(self, *a, **k), drawn.append(self))
+    )
+    series = tuple(Series(name, ["a", "b"], [1.0, 2.0], form=BARS) for name in ("x", "y"))
+    write_png(Figure("f", "t", "c", "x", "y", series), tmp_path)
+    assert [label.get_text() for label in drawn[0].axes[0].get_xticklabels()] == ["a", "b"]
 
 
 def test_the_page_needs_no_network(page):

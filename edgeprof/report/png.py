@@ -48,12 +48,16 @@ def write_png(figure: Figure, folder: Path) -> Path:
     if figure.diagonal:
         axes.plot(figure.diagonal_ends, figure.diagonal_ends, ":", color="#999999", linewidth=1)
     axes.set(title=figure.title, xlabel=figure.x_title, ylabel=figure.y_title)
-    axes.set_xscale("log" if figure.x_log else axes.get_xscale())
-    axes.set_yscale("log" if figure.y_log else axes.get_yscale())
+    # Setting a scale resets the ticks, and with them the names of bars: only where it changes.
+    for axis, logarithmic in ((axes.xaxis, figure.x_log), (axes.yaxis, figure.y_log)):
+        if logarithmic:
+            (axes.set_xscale if axis is axes.xaxis else axes.set_yscale)("log")
+            axis.set_major_formatter("{x:g}")
+            axis.set_minor_formatter("{x:g}")
     axes.grid(color="#e6e6e6")
     axes.set_axisbelow(True)
     if len(figure.series) > 1:
-        axes.legend(frameon=False)
+        canvas.legend(frameon=False, loc="outside lower center", ncols=2)
     path = make_folder(folder) / f"{figure.id}.png"
     with atomic_write(path, binary=True) as stream:
         canvas.savefig(stream, dpi=_DPI, format="png")

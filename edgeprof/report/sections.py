@@ -151,7 +151,7 @@ def prediction_figures(evaluations: Sequence[Evaluation]) -> list[Figure]:
 
 def _agreement_figure(evaluations: Sequence[Evaluation]) -> list[Figure]:
     """What two predictors say of the same rows: where they differ, one of them is wrong."""
-    series = []
+    series, names = [], []
     for index, item in enumerate(evaluations):
         for first in evaluations[:index]:
             if first.data.sha256 == item.data.sha256:
@@ -164,6 +164,7 @@ def _agreement_figure(evaluations: Sequence[Evaluation]) -> list[Figure]:
                 ]
                 name = f"{item.label} against {first.label}"
                 series.append(Series(name, mine[keep].tolist(), theirs[keep].tolist(), hover))
+                names.append((first.label, item.label))
                 break
     if not series:
         return []
@@ -173,8 +174,7 @@ def _agreement_figure(evaluations: Sequence[Evaluation]) -> list[Figure]:
             "Predictors against each other",
             "What two predictors say of the same subnets, a lookup table and a learned one for "
             "example: off the dotted line they disagree. Hover for the measurement.",
-            "prediction of the second named, ms",
-            "prediction of the first named, ms",
+            *_pair_titles(names),
             tuple(series),
             diagonal=True,
         )
@@ -269,7 +269,7 @@ def _front_figure(points: Sequence[FrontPoint], *, is_proxy: bool) -> Figure:
 
 def boards_figure(devices: Sequence[Device]) -> Figure | None:
     """The same subnets on several devices, each against the first that measured some of them."""
-    series = []
+    series, names = [], []
     for index, other in enumerate(devices):
         theirs = other.median_ms
         for first in devices[:index]:
@@ -277,6 +277,7 @@ def boards_figure(devices: Sequence[Device]) -> Figure | None:
             common = _thinned([subnet for subnet in mine if subnet in theirs])
             if common:
                 series.append(_pair(first, other, common))
+                names.append((first.name, other.name))
                 break
     if not series:
         return None
@@ -285,11 +286,16 @@ def boards_figure(devices: Sequence[Device]) -> Figure | None:
         "The same subnets on several devices",
         "Points on one straight line: a factor moves a predictor between the devices; a cloud: "
         "it must be measured. The dotted line is equal speed.",
-        "latency on the second device named, ms",
-        "latency on the first device named, ms",
+        *_pair_titles(names),
         tuple(series),
         diagonal=True,
     )
+
+
+def _pair_titles(names: Sequence[tuple[str, str]]) -> tuple[str, str]:
+    """Return the axes' titles: what is compared, or where there are several pairs, which is it."""
+    first, other = names[0] if len(names) == 1 else ("named second", "named first")
+    return f"{first}, ms", f"{other}, ms"
 
 
 def _pair(first: Device, other: Device, common: Sequence[Subnet]) -> Series:
