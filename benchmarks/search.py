@@ -1,6 +1,6 @@
 """Search against plain Once-For-All evolution: accuracy at the same budgets, time, violations.
 
-    python benchmarks/search.py [--edgp P.edgp] [--seeds 3] [--runs 1000]
+    python benchmarks/search.py [--edgp P.edgp] [--seeds 3] [--runs 1000] [--compact]
 
 Prints Markdown. Data: the Note10 lookup tables and OFA's accuracy predictor of EDGEPROF_DATA
 (default ../shared/data). Latencies are sums of table entries, not end-to-end measurements. Without
@@ -24,6 +24,7 @@ import yaml
 
 from edgeprof import load_predictor
 from edgeprof.accuracy import load_accuracy
+from edgeprof.accuracy.fitted import compact_accuracy
 from edgeprof.dataset import read_dataset
 from edgeprof.predictors.compact import CompactPredictor
 from edgeprof.predictors.distil import distil
@@ -177,6 +178,30 @@ def compare(tables, edgp, accuracy, n_seeds):
     )
 
 
+def compare_compact_accuracy(tables, accuracy, folder):
+    """Print what searching with the distilled accuracy model costs and saves."""
+    path = Path(folder) / "accuracy.edgp"
+    report = compact_accuracy(accuracy, SPACE, path)
+    compact = load_accuracy(path, SPACE)
+    rows = SPACE.sample_codes(20_000, np.random.default_rng(0), RESOLUTIONS)
+    rates, seconds, reached = [], [], []
+    for model in (accuracy, compact):
+        started = time.process_time()
+        model.predict_codes(rows)
+        rates.append(len(rows) / (time.process_time() - started))
+        started = time.process_time()
+        results = Search(SPACE, model, tables).run(BUDGETS_MS)
+        seconds.append(time.process_time() - started)
+        codes = SPACE.encode([result.subnet for result in results])
+        reached.append(100 * accuracy.predict_codes(codes).mean())  # by the original, both
+    print(
+        f"\nOFA's accuracy predictor made compact ({report.file_bytes:,} bytes, root mean square "
+        f"difference {100 * report.rmse:.2f} points): {rates[0]:,.0f} and {rates[1]:,.0f} subnets "
+        f"a second; five budgets in {seconds[0]:.1f} and {seconds[1]:.1f} CPU seconds; mean top-1 "
+        f"of the winners by the original {reached[0]:.2f} and {reached[1]:.2f} %."
+    )
+
+
 # --- violations: checked by arithmetic of its own -------------------------------------------------
 
 STAGES = (  # output channels, stride, squeeze-and-excitation, h-swish; width 1.2
@@ -273,6 +298,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--edgp", type=Path, help="predictor of note10_lut_sum")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--compact", action="store_true", help="also the distilled accuracy model")
     parser.add_argument("--runs", type=int, default=1000, help="small searches to check")
     arguments = parser.parse_args()
     if not (DATA / "note10_lut").is_dir():
@@ -281,6 +307,8 @@ def main():
     accuracy = load_accuracy(DATA / "ofa_acc_predictor.npz", SPACE)
     with tempfile.TemporaryDirectory() as folder:
         edgp = load_predictor(arguments.edgp or train_edgp(folder))
+        if arguments.compact:
+            compare_compact_accuracy(tables, accuracy, folder)
     compare(tables, edgp, accuracy, arguments.seeds)
     violations, n_guided = count_violations(tables, edgp, accuracy, arguments.runs)
     print(

@@ -31,7 +31,7 @@ from edgeprof.accuracy.fitted import compact_accuracy, fit_accuracy, read_accura
 from edgeprof.accuracy.ofa import OFA_INPUTS, OfaEncoding, OfaMlp
 from edgeprof.accuracy.torch_file import read_torch_tensors
 from edgeprof.cli import cli
-from edgeprof.errors import DatasetError, PredictorFormatError, SearchError
+from edgeprof.errors import DatasetError, OutputError, PredictorFormatError, SearchError
 
 SPACE = get_space("ofa-mbv3-w1.2")
 OFA_WEIGHTS = Path(os.environ.get("EDGEPROF_DATA", "../shared/data")) / "ofa_acc_predictor.npz"
@@ -355,6 +355,33 @@ def test_an_accuracy_model_is_fitted_to_measured_subnets(tmp_path):
     assert np.abs(fitted - top1[100:]).max() < 0.01
 
 
+def test_an_accuracy_model_of_a_space_with_widths_is_fitted_to_a_table(tmp_path):
+    space = get_space("ofa-resnet50")
+    subnets = space.sample(40, np.random.default_rng(1))
+    macs = np.array([space.layers(subnet).macs for subnet in subnets])
+    top1 = 0.05 * np.log(macs) - 0.3
+    rows = [
+        [s.space, s.r, *(json.dumps(list(v)) for v in (s.ks, s.e, s.d, s.w)), value]
+        for s, value in zip(subnets, top1, strict=True)
+    ]
+    with (tmp_path / "m.csv").open("w", newline="") as stream:
+        csv.writer(stream).writerows([["space", "resolution", "ks", "e", "d", "w", "top1"], *rows])
+    data = fit_accuracy(tmp_path / "m.csv", tmp_path / "m.host.npz")
+    assert data.subnets == tuple(subnets)
+    fitted = load_accuracy(tmp_path / "m.host.npz", space).predict_codes(space.encode(subnets))
+    assert np.abs(fitted - top1).max() < 0.01
+
+
+def test_files_that_could_not_be_loaded_again_are_not_written(tmp_path, rows):
+    write_accuracies(tmp_path / "m.csv", SPACE.decode(rows), np.linspace(0.7, 0.8, len(rows)))
+    with pytest.raises(OutputError, match=r"acc\.npz: want a name that ends in \.host\.npz"):
+        fit_accuracy(tmp_path / "m.csv", tmp_path / "acc.npz")
+    np.savez(tmp_path / "a.npz", **small_mlp())
+    with pytest.raises(OutputError, match=r"acc\.bin: want a name that ends in \.edgp"):
+        compact_accuracy(load_accuracy(tmp_path / "a.npz", SPACE), SPACE, tmp_path / "acc.bin")
+    assert {path.name for path in tmp_path.iterdir()} == {"m.csv", "a.npz"}
+
+
 @pytest.mark.parametrize(
     ("value", "message"),
     [("76.1", "column top1: '76.1', want a fraction"), ("", "line 2, column top1"), ("x", "'x'")],
@@ -385,16 +412,32 @@ def test_a_latency_predictor_is_not_taken_for_an_accuracy_model(tmp_path):
 
     rng = np.random.default_rng(0)
     codes = SPACE.sample_codes(600, rng, SPACE.resolutions)
-    student = fit_student("rpi4", SPACE, codes, 1.0 + codes.sum(axis=1), rng)
+    student = fit_student("rpi4", SPACE, codes, np.full(len(codes), 5.0), rng)
     student.save(tmp_path / "latency.edgp")
     with pytest.raises(PredictorFormatError, match="predicts the latency of rpi4, no accuracy"):
         load_accuracy(tmp_path / "latency.edgp", SPACE)
 
 
+def write_model(folder, kind, rows):
+    """Write an accuracy model of a kind; returns the file."""
+    tensors = small_mlp()
+    if kind == "onnx":
+        write_onnx(folder / "a.onnx", tensors, "n")
+        return folder / "a.onnx"
+    np.savez(folder / "a.npz", **tensors)
+    if kind == "npz":
+        return folder / "a.npz"
+    values = load_accuracy(folder / "a.npz", SPACE).predict_codes(rows)
+    top1 = 0.7 + 0.1 * (values - values.min()) / np.ptp(values)
+    write_accuracies(folder / "m.csv", SPACE.decode(rows), top1)
+    fit_accuracy(folder / "m.csv", folder / "m.host.npz")
+    return folder / "m.host.npz"
+
+
 @pytest.mark.slow
-def test_a_compact_accuracy_model_repeats_its_model(tmp_path, rows):
-    np.savez(tmp_path / "a.npz", **small_mlp())
-    model = load_accuracy(tmp_path / "a.npz", SPACE)
+@pytest.mark.parametrize("kind", ["npz", "onnx", "host"])
+def test_a_compact_accuracy_model_repeats_its_model(tmp_path, rows, kind):
+    model = load_accuracy(write_model(tmp_path, kind, rows), SPACE)
     report = compact_accuracy(model, SPACE, tmp_path / "a.edgp")
     compact = load_accuracy(tmp_path / "a.edgp", SPACE)
     assert compact.resolutions == model.resolutions
@@ -403,6 +446,18 @@ def test_a_compact_accuracy_model_repeats_its_model(tmp_path, rows):
     assert report.rmse < 0.5 * np.std(model.predict_codes(rows))
     with pytest.raises(PredictorFormatError, match=r"accuracy model of space ofa-mbv3-w1\.2"):
         load_accuracy(tmp_path / "a.edgp", get_space("ofa-mbv3-w1.0"))
+
+
+@pytest.mark.slow
+def test_compact_prints_what_it_loses_and_the_search_takes_the_file(tmp_path, rows):
+    source = write_model(tmp_path, "npz", rows)
+    output = tmp_path / "a.edgp"
+    arguments = ["accuracy", "compact", str(source), "--space", SPACE.id, "-o", str(output)]
+    result = CliRunner().invoke(cli, arguments)
+    assert result.exit_code == 0, result.output
+    assert f"{output}: " in result.output
+    assert "root mean square difference" in result.output
+    assert load_accuracy(output, SPACE).predict_codes(rows).shape == (len(rows),)
 
 
 def test_a_proxy_is_not_made_compact(tmp_path):

@@ -18,7 +18,13 @@ import numpy as np
 
 from edgeprof.accuracy.base import ACCURACY_DEVICE, Accuracies, AccuracyModel
 from edgeprof.dataset import Dataset
-from edgeprof.errors import DatasetError, InvalidSubnet, PredictorFormatError, SearchError
+from edgeprof.errors import (
+    DatasetError,
+    InvalidSubnet,
+    OutputError,
+    PredictorFormatError,
+    SearchError,
+)
 from edgeprof.predictors import load_predictor
 from edgeprof.predictors.base import Latencies, LatencyPredictor
 from edgeprof.predictors.compact import CompactPredictor
@@ -79,8 +85,9 @@ def fit_accuracy(path: Path, output: Path, *, seed: int = 0) -> Dataset:
     """Fit an accuracy model to a CSV of measured subnets and write it (``.host.npz``).
 
     Args:
-        path: columns ``space,resolution,ks,e,d,top1`` (lists as JSON, top-1 as a fraction).
-        output: the file to write.
+        path: columns ``space,resolution,ks,e,d,top1`` (lists as JSON, top-1 as a fraction), and
+            ``w`` for spaces that have widths.
+        output: the file to write; its name ends in ``.host.npz``, by which it is known again.
         seed: of the fit.
 
     Returns:
@@ -88,7 +95,10 @@ def fit_accuracy(path: Path, output: Path, *, seed: int = 0) -> Dataset:
 
     Raises:
         DatasetError: naming the line that cannot be learned from.
+        OutputError: for another ending.
     """
+    if not output.name.endswith(".host.npz"):
+        raise OutputError(f"{output}: want a name that ends in .host.npz")
     data = read_accuracies(path)
     save_host(output, HostModel.fit(data, seed=seed))
     return data
@@ -143,7 +153,8 @@ def _parse_row(row: Mapping[str, str], place: str) -> tuple[Subnet, float]:
             f"{place}, column top1: {row['top1']!r}, want a fraction above 0 and up to 1"
         )
     try:
-        lists = {name: json.loads(row[name] or "") for name in ("ks", "e", "d")}
+        names = ("ks", "e", "d", *(("w",) if row.get("w") else ()))
+        lists = {name: json.loads(row[name] or "") for name in names}
         subnet = Subnet.from_dict({"space": row["space"], **lists, "r": int(row["resolution"])})
     except (TypeError, ValueError, InvalidSubnet) as error:
         raise DatasetError(f"{place}: is no subnet: {error}") from error
@@ -216,7 +227,10 @@ def compact_accuracy(
 
     Raises:
         SearchError: for a proxy, which must stay labelled as one.
+        OutputError: for another ending than ``.edgp``.
     """
+    if output.suffix != ".edgp":
+        raise OutputError(f"{output}: want a name that ends in .edgp")
     if model.is_proxy:
         raise SearchError(f"{model.name} is no accuracy model; there is nothing to make compact")
     student = distil(

@@ -32,7 +32,8 @@ def accuracy() -> None:
 def fit(data: Path, seed: int, output: Path) -> None:
     """Fit an accuracy model to measured subnets.
 
-    DATA is a CSV with the columns space,resolution,ks,e,d,top1; top1 is a fraction.
+    DATA is a CSV with the columns space,resolution,ks,e,d,top1 (and w for spaces with widths);
+    top1 is a fraction.
 
     \b
     Example:

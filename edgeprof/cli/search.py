@@ -224,6 +224,8 @@ def search(
 
 
 def _parse_budgets(text: str | None, *, pareto: bool, verify: bool) -> list[float]:
+    from edgeprof.errors import SearchError
+
     if pareto and verify:
         raise click.UsageError("--pareto and --verify-on do not go together")
     if text is None:
@@ -233,9 +235,7 @@ def _parse_budgets(text: str | None, *, pareto: bool, verify: bool) -> list[floa
     try:
         budgets_ms = [float(part) for part in text.split(",")]
     except ValueError:
-        raise click.BadParameter(
-            f"{text!r} is no list of milliseconds", param_hint="--budget-ms"
-        ) from None
+        raise SearchError(f"--budget-ms {text!r} is no list of milliseconds") from None
     return budgets_ms
 
 

@@ -14,7 +14,7 @@ from edgeprof.report.data import Device, Evaluation
 from edgeprof.units import format_duration_ns
 
 _MOST_STATES = 200
-"""About so many machine states are judged per device, evenly chosen: they hardly change."""
+"""Machine states judged per device at most, evenly chosen: they are the same for hours on end."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def findings_table(devices: Sequence[Device]) -> Table | None:
     rows: list[tuple[bool, tuple[str, ...]]] = []
     for device in devices:
         states = [m.record["machine"] for m in device.measurements if "machine" in m.record]
-        step = max(1, len(states) // _MOST_STATES)
+        step = max(1, -(-len(states) // _MOST_STATES))
         chosen = states[::step]
         found: dict[str, list[Finding]] = {}
         for state in chosen:

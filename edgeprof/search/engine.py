@@ -8,9 +8,9 @@ searched.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,7 +40,7 @@ class Explored:
     Attributes:
         problem: the problem.
         evaluations: distinct subnets the accuracy model was asked about.
-        seconds: wall-clock time.
+        seconds: wall-clock time, the search for a feasible row included.
         stages: the best score after each stage: ``climbs`` and ``crossed`` of a guided search,
             ``evolution`` and ``local_search`` of an evolution.
     """
@@ -115,9 +115,10 @@ class Search:
         if not budgets_ms:
             raise SearchError("no budget given")
         problems = [self.problem(budget_ms) for budget_ms in budgets_ms]
-        feasible_rows = [nearest_row(problem) for problem in problems]
-        for problem, row in zip(problems, feasible_rows, strict=True):
-            yield explore(problem, row, self.options)
+        started = [_timed(nearest_row, problem) for problem in problems]
+        for problem, (row, seconds) in zip(problems, started, strict=True):
+            explored = explore(problem, row, self.options)
+            yield replace(explored, seconds=explored.seconds + seconds)
 
     def result(self, explored: Explored, row: NDArray[np.uint8]) -> SearchResult:
         """Return the result for a row, every number computed anew from its subnet."""
@@ -137,6 +138,13 @@ class Search:
             stages=explored.stages,
             costs={limit.name: limit.exact_cost(subnet) for limit in self.limits},
         )
+
+
+def _timed(
+    find: Callable[[Problem], NDArray[np.uint8]], problem: Problem
+) -> tuple[NDArray[np.uint8], float]:
+    started = time.perf_counter()
+    return find(problem), time.perf_counter() - started
 
 
 def _checked_resolutions(

@@ -9,7 +9,7 @@ published code.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -19,7 +19,8 @@ from edgeprof.search.genes import Genes, Genotypes
 from edgeprof.search.options import SearchOptions
 from edgeprof.search.problem import Problem
 
-_RANDOM_DRAWS = 1000
+_RANDOM_DRAWS = 1000  # per subnet of the first generation
+_BLOCK = 2000
 _MAX_DRAWS = 200
 
 
@@ -63,8 +64,8 @@ def evolve(
         pairs = parents[rng.integers(n_parents, size=(2, n_crossed))]
         children = np.concatenate(
             [
-                _draw(problem, genes, [(mutate, _MAX_DRAWS)], chosen),
-                _draw(problem, genes, [(partial(genes.cross, rng=rng), _MAX_DRAWS)], *pairs),
+                _draw(problem, genes, mutate, chosen),
+                _draw(problem, genes, partial(genes.cross, rng=rng), *pairs),
             ]
         )
         child_scores = _scores(problem, genes, children)
@@ -85,14 +86,18 @@ def random_population(
 ) -> Genotypes:
     """Return ``n`` feasible ones: random, or under a tight budget variants of a known row."""
 
-    def draw(rows: Genotypes) -> Genotypes:
-        return genes.random(len(rows), rng)
-
     def mutate(rows: Genotypes) -> Genotypes:
         return genes.mutate(rows, rng, 0.1, 0.1)
 
-    known = genes.of(feasible_row, n, rng)
-    return _draw(problem, genes, [(draw, _RANDOM_DRAWS), (mutate, _MAX_DRAWS)], known)
+    found = genes.random(0, rng)
+    for _ in range(0, n * _RANDOM_DRAWS, _BLOCK):
+        if len(found) >= n:
+            break
+        drawn = genes.random(_BLOCK, rng)
+        found = np.concatenate([found, drawn[problem.feasible(genes.codes(drawn))]])
+    found = found[:n]
+    known = genes.of(feasible_row, n - len(found), rng)
+    return np.concatenate([found, _draw(problem, genes, mutate, known)])
 
 
 def _scores(problem: Problem, genes: Genes, rows: Genotypes) -> NDArray[np.float64]:
@@ -102,7 +107,7 @@ def _scores(problem: Problem, genes: Genes, rows: Genotypes) -> NDArray[np.float
 def _draw(
     problem: Problem,
     genes: Genes,
-    makers: Sequence[tuple[Callable[..., Genotypes], int]],
+    make: Callable[..., Genotypes],
     *parents: Genotypes,
 ) -> Genotypes:
     """Make a child of each row of parents, anew where it breaks a limit; else keep the first.
@@ -110,12 +115,12 @@ def _draw(
     Args:
         problem: whose limits to keep.
         genes: of its space.
-        makers: parents to children, each with how often it is tried before the next.
+        make: parents to children.
         parents: one or two arrays of as many rows.
     """
     children: Genotypes = parents[0].copy()
     waiting = np.arange(len(children))
-    for make in (make for make, n_draws in makers for _ in range(n_draws)):
+    for _ in range(_MAX_DRAWS):
         if not len(waiting):
             break
         drawn = make(*(rows[waiting] for rows in parents))

@@ -22,14 +22,16 @@ def nearest_row(problem: Problem) -> NDArray[np.uint8]:
     Raises:
         InfeasibleBudget: if none was found; names the smallest cost reached.
     """
-    starts = [_tables(problem, constraint).cheapest() for constraint in problem.constraints]
+    tables = [_tables(problem, constraint) for constraint in problem.constraints]
+    starts = [table.cheapest() for table in tables]
     ends = np.array([_descend(problem, row) for row in starts], dtype=np.uint8)
     excess = problem.excess(problem.costs(ends))
     best = int(excess.argmin())
     nearest: NDArray[np.uint8] = ends[best]
     if excess[best] <= 0:
         return nearest
-    raise InfeasibleBudget(_message(problem, nearest), subnet=_subnet(problem, nearest))
+    exact = len(tables) == 1 and tables[0].exact
+    raise InfeasibleBudget(_message(problem, nearest, exact), subnet=_subnet(problem, nearest))
 
 
 def _tables(problem: Problem, constraint: Constraint) -> AdditiveTables:
@@ -52,7 +54,7 @@ def _subnet(problem: Problem, row: NDArray[np.uint8]) -> dict[str, object]:
     return problem.space.decode(row[None])[0].to_dict()
 
 
-def _message(problem: Problem, row: NDArray[np.uint8]) -> str:
+def _message(problem: Problem, row: NDArray[np.uint8], exact: bool) -> str:
     costs = problem.costs(row[None])[0]
     low, high = min(problem.resolutions), max(problem.resolutions)
     where = f"{problem.space.id} at resolution {low}..{high}"
@@ -60,8 +62,9 @@ def _message(problem: Problem, row: NDArray[np.uint8]) -> str:
         only = problem.constraints[0]
         smallest = _round_up(costs[0])
         return (
-            f"no subnet of {where} keeps {only.name} <= {only.limit:g} {only.unit}: the smallest "
-            f"reachable is {smallest} {only.unit}; raise the limit or allow smaller resolutions"
+            f"no subnet of {where} {'keeps' if exact else 'was found that keeps'} {only.name} <= "
+            f"{only.limit:g} {only.unit}: the smallest {'reachable' if exact else 'found'} is "
+            f"{smallest} {only.unit}; raise the limit or allow smaller resolutions"
         )
     reached = ", ".join(
         f"{constraint.name} {_round_up(cost)} (limit {constraint.limit:g}) {constraint.unit}"
