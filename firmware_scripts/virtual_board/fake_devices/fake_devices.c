@@ -7,7 +7,7 @@
  * The world is set through /sys/module/fake_devices/parameters:
  *   soc_temp_mdegc       what the thermal zone reads
  *   freq_limit_khz       a firmware's limit on the frequency that is delivered, whatever the policy
- *                        asks for: a throttled board (0: none)
+ *                        asks for: a throttled board (0: none). scaling_cur_freq follows it
  *   rail_mv, rail_ma     voltage and current of the three rails
  */
 #include <linux/cpufreq.h>
@@ -19,8 +19,6 @@
 
 static int soc_temp_mdegc = 45000;
 module_param(soc_temp_mdegc, int, 0644);
-static unsigned int freq_limit_khz;
-module_param(freq_limit_khz, uint, 0644);
 static int rail_mv[3] = { 5012, 1004, 1800 };
 module_param_array(rail_mv, int, NULL, 0644);
 static int rail_ma[3] = { 640, 310, 95 };
@@ -34,6 +32,7 @@ static struct cpufreq_frequency_table frequencies[] = {
 	{ .frequency = CPUFREQ_TABLE_END },
 };
 static unsigned int requested_khz = 1800000;
+static unsigned int freq_limit_khz;
 
 static int policy_init(struct cpufreq_policy *policy)
 {
@@ -44,12 +43,6 @@ static int policy_init(struct cpufreq_policy *policy)
 	return 0;
 }
 
-static int policy_target(struct cpufreq_policy *policy, unsigned int index)
-{
-	requested_khz = frequencies[index].frequency;
-	return 0;
-}
-
 static unsigned int delivered_khz(unsigned int cpu)
 {
 	if (freq_limit_khz && freq_limit_khz < requested_khz)
@@ -57,11 +50,39 @@ static unsigned int delivered_khz(unsigned int cpu)
 	return requested_khz;
 }
 
+/* Not target_index: after that the kernel would note the frequency asked for, not the delivered. */
+static int policy_target(struct cpufreq_policy *policy, unsigned int target_khz, unsigned int relation)
+{
+	struct cpufreq_freqs change = { .old = policy->cur };
+	int index = 0;
+
+	while (frequencies[index].frequency < target_khz &&
+	       frequencies[index + 1].frequency <= policy->max)
+		++index;
+	requested_khz = frequencies[index].frequency;
+	change.new = delivered_khz(policy->cpu);
+	cpufreq_freq_transition_begin(policy, &change);
+	cpufreq_freq_transition_end(policy, &change, 0);
+	return 0;
+}
+
+static int limit_set(const char *text, const struct kernel_param *parameter)
+{
+	int error = param_set_uint(text, parameter);
+
+	if (!error)
+		cpufreq_update_policy(0); /* reads the delivered frequency anew */
+	return error;
+}
+
+static const struct kernel_param_ops limit_ops = { .set = limit_set, .get = param_get_uint };
+module_param_cb(freq_limit_khz, &limit_ops, &freq_limit_khz, 0644);
+
 static struct cpufreq_driver frequency_driver = {
 	.name = "fake_devices",
 	.init = policy_init,
 	.verify = cpufreq_generic_frequency_table_verify,
-	.target_index = policy_target,
+	.target = policy_target,
 	.get = delivered_khz,
 	.attr = cpufreq_generic_attr,
 };
