@@ -91,10 +91,19 @@ def target_of(machine: str) -> Target:
     raise ToolchainError(f"no board program can be built for {machine!r} (only for {known})")
 
 
+def own_machine(machine: str | None = None, *, is_64_bit: bool = sys.maxsize > 2**32) -> str:
+    """Return what programs of this system are for, as ``uname -m`` has it.
+
+    A 32-bit system under a 64-bit kernel (Raspberry Pi OS) says aarch64 and runs armv7l.
+    """
+    machine = machine or os.uname().machine
+    return "armv7l" if machine in ("aarch64", "armv8l") and not is_64_bit else machine
+
+
 def build_harness(
     target: str,
     *,
-    glibc: str = DEFAULT_GLIBC,
+    glibc: str | None = None,
     toolchain: str | None = None,
     cache: Path | None = None,
 ) -> HarnessBuild:
@@ -102,7 +111,8 @@ def build_harness(
 
     Args:
         target: one of ``TARGETS``, or ``"native"`` for this machine's processor.
-        glibc: oldest C library the program must run with; what zig links against.
+        glibc: oldest C library the program must run with; what zig links against (default: 2.27),
+            and what any other compiler's program is held to (default: that of the compiler).
         toolchain: ``"zig"``, ``"debian"`` (its cross compilers), ``"host"`` (this machine's own
             compiler, for ``native`` only), or a CMake toolchain file; default:
             ``$EDGEPROF_TOOLCHAIN``, else zig.
@@ -115,11 +125,15 @@ def build_harness(
     """
     toolchain = toolchain or os.environ.get("EDGEPROF_TOOLCHAIN") or "zig"
     if target == "native":
-        target = target_of(os.uname().machine).name
+        target = target_of(own_machine()).name
     elif toolchain == "host":
         raise ToolchainError("the host's own compiler builds --target native only")
     if target not in TARGETS:
         raise ToolchainError(f"unknown target {target!r}; known: {', '.join(TARGETS)}, native")
+    if glibc is not None and not re.fullmatch(r"2\.\d{1,2}", glibc):
+        raise ToolchainError(f"{glibc!r} is no version of glibc to build for (example: 2.27)")
+    if toolchain == "zig":
+        glibc = glibc or DEFAULT_GLIBC
     definitions = _definitions(TARGETS[target], glibc, toolchain)
     folder = (cache or cache_folder()) / "harness" / _content_hash(definitions)
     program = folder / PROGRAM
@@ -128,7 +142,7 @@ def build_harness(
         make_folder(folder)
         _compile(definitions, program, cache or cache_folder())
     facts = read_elf(program)
-    check_program(facts, TARGETS[target].machine, glibc if toolchain == "zig" else None)
+    check_program(facts, TARGETS[target].machine, glibc)
     return HarnessBuild(program, target, facts, sha256_of(program), was_cached)
 
 
@@ -163,7 +177,8 @@ def check_program(facts: ElfFacts, machine: str, glibc: str | None) -> None:
         )
     if glibc and facts.glibc and facts.glibc > parse_version(glibc):
         raise ToolchainError(
-            f"the program needs glibc {format_version(facts.glibc)}, wanted at most {glibc}"
+            f"the program needs glibc {format_version(facts.glibc)}, wanted at most {glibc}; "
+            "build it with --toolchain zig"
         )
     if "libstdc++.so.6" in facts.needed:
         raise ToolchainError(
@@ -210,7 +225,7 @@ def source_folder() -> Path:
     return folder
 
 
-def _definitions(target: Target, glibc: str, toolchain: str) -> dict[str, str]:
+def _definitions(target: Target, glibc: str | None, toolchain: str) -> dict[str, str]:
     """Return the CMake definitions that choose the compiler."""
     if toolchain == "host":
         return {"CMAKE_EXE_LINKER_FLAGS": "-static-libstdc++ -static-libgcc -Wl,-S"}
@@ -225,11 +240,9 @@ def _definitions(target: Target, glibc: str, toolchain: str) -> dict[str, str]:
                 + ", ".join(known)
             )
         return {"CMAKE_TOOLCHAIN_FILE": str(file.resolve())}
-    if not re.fullmatch(r"2\.\d{2}", glibc):
-        raise ToolchainError(f"{glibc!r} is no version of glibc to build for (example: 2.27)")
     return {
         "CMAKE_TOOLCHAIN_FILE": str(toolchain_folder() / target.zig_toolchain),
-        "EDGEPROF_GLIBC": glibc,
+        "EDGEPROF_GLIBC": glibc or DEFAULT_GLIBC,
         "EDGEPROF_ZIG": str(find_zig()),
     }
 
@@ -257,17 +270,33 @@ def find_zig() -> Path:
 def _content_hash(definitions: dict[str, str]) -> str:
     """Return a name for the program that changes with anything that goes into it."""
     digest = hashlib.sha256()
+    chosen = definitions.get("CMAKE_TOOLCHAIN_FILE")
     for name, value in sorted(definitions.items()):
-        if name != "EDGEPROF_ZIG":
+        if name not in ("EDGEPROF_ZIG", "CMAKE_TOOLCHAIN_FILE"):
             digest.update(f"{name}={value}\n".encode())
     if "EDGEPROF_ZIG" in definitions:
         digest.update(importlib.metadata.version("ziglang").encode())
+    else:
+        digest.update(_compiler_version(Path(chosen) if chosen else None).encode())
     sources = sorted(p for p in source_folder().rglob("*") if p.is_file())
     toolchains = sorted(toolchain_folder().glob("*.cmake"))
-    chosen = definitions.get("CMAKE_TOOLCHAIN_FILE")
     for path in [*sources, *toolchains, *([Path(chosen)] if chosen else [])]:
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:16]
+
+
+def _compiler_version(toolchain_file: Path | None) -> str:
+    """Return what the compiler says of itself; empty where it cannot be asked."""
+    compiler = os.environ.get("CXX", "c++")
+    if toolchain_file is not None:
+        text = toolchain_file.read_text(encoding="utf-8", errors="replace")
+        named = re.search(r"set\(\s*CMAKE_CXX_COMPILER\s+\"?([^\s\")]+)", text)
+        compiler = named.group(1) if named else ""
+    try:
+        done = subprocess.run([compiler, "--version"], capture_output=True, text=True, check=False)
+    except OSError:
+        return ""
+    return done.stdout
 
 
 def _find_tool(name: str) -> str:

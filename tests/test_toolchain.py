@@ -78,6 +78,10 @@ def test_board_without_a_target_is_refused() -> None:
         ({"target": "aarch64", "toolchain": "nowhere.cmake"}, "debian-aarch64.cmake"),
         ({"target": "aarch64", "toolchain": "host"}, "native only"),
         ({"target": "aarch64", "glibc": "musl"}, "'musl' is no version of glibc"),
+        (
+            {"target": "aarch64", "glibc": "musl", "toolchain": "debian"},
+            "'musl' is no version of glibc",
+        ),
     ],
 )
 def test_request_that_cannot_be_met_is_refused_before_anything_is_built(
@@ -114,6 +118,63 @@ def test_name_of_a_built_program_changes_with_the_compiler_and_its_options(tmp_p
     assert toolchain._content_hash({"CMAKE_TOOLCHAIN_FILE": str(one), "X": "1"}) != before
     one.write_text("set(CMAKE_SYSTEM_NAME Darwin)\n", encoding="utf-8")
     assert toolchain._content_hash({"CMAKE_TOOLCHAIN_FILE": str(one)}) != before
+
+
+def fake_compiler(folder: Path, version: str) -> Path:
+    """Write a compiler that does nothing but say which it is, and a toolchain file for it."""
+    compiler = folder / "g++"
+    compiler.write_text(f"#!/bin/sh\necho 'g++ {version}'\n", encoding="utf-8")
+    compiler.chmod(0o755)
+    file = folder / "own.cmake"
+    file.write_text(f'set(CMAKE_CXX_COMPILER "{compiler}")\n', encoding="utf-8")
+    return file
+
+
+def test_another_release_of_the_compiler_makes_another_program(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    definitions = {"CMAKE_TOOLCHAIN_FILE": str(fake_compiler(tmp_path, "12.2"))}
+    monkeypatch.setenv("CXX", str(tmp_path / "g++"))
+    before, host_before = toolchain._content_hash(definitions), toolchain._content_hash({})
+    fake_compiler(tmp_path, "14.2")
+    assert toolchain._content_hash(definitions) != before
+    assert toolchain._content_hash({}) != host_before
+
+
+def test_program_is_found_again_wherever_edgeprof_is_installed(tmp_path: Path) -> None:
+    hashes = set()
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        file = tmp_path / name / "zig.cmake"
+        file.write_text("set(CMAKE_SYSTEM_NAME Linux)\n", encoding="utf-8")
+        hashes.add(toolchain._content_hash({"CMAKE_TOOLCHAIN_FILE": str(file)}))
+    assert len(hashes) == 1
+
+
+@pytest.mark.parametrize(
+    ("machine", "is_64_bit", "own"),
+    [
+        ("aarch64", True, "aarch64"),
+        ("aarch64", False, "armv7l"),
+        ("armv8l", False, "armv7l"),
+        ("armv7l", False, "armv7l"),
+        ("x86_64", True, "x86_64"),
+    ],
+)
+def test_native_is_what_programs_of_this_system_are_for(
+    machine: str, is_64_bit: bool, own: str
+) -> None:
+    assert toolchain.own_machine(machine, is_64_bit=is_64_bit) == own
+
+
+def test_glibc_that_is_asked_for_holds_for_every_compiler(tmp_path: Path) -> None:
+    # Built before, as far as the cache can tell: nothing is compiled here.
+    definitions = toolchain._definitions(toolchain.TARGETS["x86_64"], None, "host")
+    folder = tmp_path / "harness" / toolchain._content_hash(definitions)
+    folder.mkdir(parents=True)
+    shutil.copy(HERE / "bin" / "edgeprof-harness", folder)
+    with pytest.raises(ToolchainError, match=r"needs glibc 2\.\d+, wanted at most 2\.1; build"):
+        toolchain.build_harness("native", toolchain="host", glibc="2.1", cache=tmp_path)
 
 
 def test_installed_program_is_for_this_machine() -> None:

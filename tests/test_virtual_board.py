@@ -12,7 +12,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from virtual_board import Board, edgeprof_command, exact_count, start_board, stop_board
+from virtual_board import (
+    Board,
+    edgeprof_command,
+    exact_count,
+    start_board,
+    stop_board,
+    trained_predictor,
+)
 
 from edgeprof.spaces import get_space
 from edgeprof.subnet import write_subnets
@@ -143,24 +150,10 @@ def test_board_is_checked_profiled_and_restored_by_the_normal_commands(
     assert restored.returncode == 0, restored.stdout + restored.stderr
 
 
-class AdditiveTeacher:
-    """A latency that is a sum over the choices."""
-
-    space = "ofa-mbv3-w1.0"
-    device = "teacher"
-
-    def predict_codes(self, codes: np.ndarray) -> np.ndarray:
-        return 3 + 0.1 * codes.sum(axis=1)
-
-
-def test_board_predicts_with_a_shipped_predictor(exact_board: Board, tmp_path: Path) -> None:
-    from edgeprof.predictors.distil import distil
-
+def test_board_predicts_with_a_trained_predictor(exact_board: Board, tmp_path: Path) -> None:
     space = get_space("ofa-mbv3-w1.0")
-    student = distil(AdditiveTeacher(), space, seed=1, n_unlabelled=500)
-    student.save(tmp_path / "p.edgp")
     write_subnets(tmp_path / "s.jsonl", space.sample(5, np.random.default_rng(1)))
-    files = [tmp_path / "p.edgp", tmp_path / "s.jsonl"]
+    files = [trained_predictor(tmp_path / "p.edgp"), tmp_path / "s.jsonl"]
     here = edgeprof_command("predict", *files)
     codes = edgeprof_command("predict", *files, "--codes")
     assert here.returncode == codes.returncode == 0, here.stderr + codes.stderr

@@ -15,7 +15,10 @@ def harness() -> None:
 
 @harness.command()
 @click.option("--target", required=True, help="aarch64, armv7, x86_64 or native (this machine's).")
-@click.option("--glibc", default="2.27", show_default=True, help="Oldest glibc it must run with.")
+@click.option(
+    "--glibc",
+    help="Oldest glibc it must run with.  [default: 2.27 with zig, else what the compiler links]",
+)
 @click.option(
     "--toolchain",
     help="zig (from PyPI), debian (its cross compilers), host (this machine's), or a CMake "
@@ -29,7 +32,9 @@ def harness() -> None:
     help="Folder for edgeprof-harness.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def build(target: str, glibc: str, toolchain: str | None, output: Path, as_json: bool) -> None:
+def build(
+    target: str, glibc: str | None, toolchain: str | None, output: Path, as_json: bool
+) -> None:
     r"""Cross-compile the board program and check what came out.
 
     The first build for a target takes minutes (zig compiles its C++ library), a later one of the

@@ -12,8 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from synthetic_device import PHONE
 
 from edgeprof.errors import EdgeprofError
+from edgeprof.predictors.train import train
+from edgeprof.spaces import get_space
 from edgeprof.toolchain import build_harness
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -28,13 +31,15 @@ class Board:
     folder: Path
     name: str = "virtual-1"
 
-    def run(self, command: str, *, user: str = "root", check: bool = True) -> str:
+    def run(
+        self, command: str, *, user: str = "root", check: bool = True, timeout_s: float = 120
+    ) -> str:
         """Run a command there and return what it printed."""
         done = subprocess.run(
             ["ssh", "-F", str(self.folder / "ssh_config"), "-l", user, self.name, command],
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=timeout_s,
             check=False,
         )
         assert done.returncode == 0 or not check, f"{command}: {done.stderr}"
@@ -112,3 +117,9 @@ def exact_count(report: dict[str, Any], counter: str) -> int:
     reading = report["by_name"][counter]
     assert reading["min"] == reading["median"] == reading["max"], reading
     return int(reading["median"])
+
+
+def trained_predictor(path: Path) -> Path:
+    """Write what `edgeprof train` writes, of a device that exists on paper."""
+    train(PHONE.measure(get_space("ofa-mbv3-w1.0"), 40, seed=0), path, keep_host=False)
+    return path
