@@ -108,12 +108,13 @@ case $OUTPUT in
 '' | /*) ;;
 *) OUTPUT=$PWD/$OUTPUT ;;
 esac
+[ -d "$ROOT/" ] || fail "EDGEPROF_ROOT $ROOT: no such folder"
 if [ "$DRY_RUN" = no ]; then
     [ ! -e "$OUTPUT" ] || fail "$OUTPUT: is there already; want a new folder"
     mkdir -p "$OUTPUT" || fail "$OUTPUT: cannot be made"
 fi
 
-cd "$ROOT/" || fail "$ROOT: no such folder"
+cd "$ROOT/" || fail "$ROOT: cannot be entered"
 set -f
 # shellcheck disable=SC2086 # the list is to be split
 set -- $PATTERNS

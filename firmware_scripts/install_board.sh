@@ -6,6 +6,9 @@ NAME=install_board
 
 NEEDS_ROOT=no
 FOLDER=
+FOLDER_WAS_THERE=no
+MADE_FOLDER=
+PROGRAM=
 FILES=
 NEWLINE='
 '
@@ -31,9 +34,13 @@ option() {
     case $1 in
     --program | --library)
         [ -f "$2" ] || fail "$2: no such file; nothing changed"
+        if [ "$1" = --program ]; then
+            [ -z "$PROGRAM" ] || wrong_usage "one --program at a time"
+            PROGRAM=$2
+        fi
         FILES="$FILES$2$NEWLINE"
         ;;
-    --folder) FOLDER=$2 ;;
+    --folder) ;; # taken by run_main
     *) return 1 ;;
     esac
     TAKEN=2
@@ -99,12 +106,28 @@ choose_folder() {
     if [ -z "$FOLDER" ]; then
         if [ "$(id -u)" = 0 ]; then FOLDER=$ROOT/usr/local/lib/edgeprof; else FOLDER=$HOME/.edgeprof; fi
     fi
+    case $FOLDER in
+    /*) ;;
+    *) FOLDER=$PWD/$FOLDER ;; # the journal may be read from elsewhere
+    esac
+    # Before the journal's own folder is made within it.
+    [ ! -d "$FOLDER" ] || FOLDER_WAS_THERE=yes
     [ -n "${EDGEPROF_STATE_DIR:-}" ] || use_state_dir "$FOLDER/state"
 }
 
 available() { :; }
 
-undo_made() { rmdir "$1" 2>/dev/null || :; }
+# The journal may lie in it still: see after_unlock.
+undo_made() { MADE_FOLDER=$1; }
+
+after_unlock() {
+    # What we made is removed only while nothing else is in it. An apply that left no journal had
+    # changed nothing.
+    if [ -z "$MADE_FOLDER$(cat "$JOURNAL" 2>/dev/null)" ] && [ "$FOLDER_WAS_THERE" = no ]; then
+        MADE_FOLDER=$FOLDER
+    fi
+    [ -z "$MADE_FOLDER" ] || rmdir "$MADE_FOLDER" 2>/dev/null || :
+}
 
 undo_installed() { # FILE BACKUP
     if [ "$2" = none ]; then
@@ -136,9 +159,8 @@ install_file() { # FILE
     say "installed $target"
 }
 
-# The first file is the program.
 try_program() {
-    program=$FOLDER/$(basename "${FILES%%"$NEWLINE"*}")
+    program=$FOLDER/${PROGRAM##*/}
     version=$("$program" --version 2>&1) || {
         because "$program: does not run here: $(printf '%s' "$version" | head -n 1)"
         return 1
@@ -168,7 +190,7 @@ apply() {
         for_each_file install_file
         return
     fi
-    record made "$FOLDER" -
+    [ "$FOLDER_WAS_THERE" = yes ] || record made "$FOLDER" -
     make_folder && for_each_file install_file && try_program
 }
 

@@ -37,12 +37,15 @@ current_mode() {
     sed -n 's/.*pmode:0*\([0-9][0-9]*\).*/\1/p' "$ROOT/var/lib/nvpmodel/status" 2>/dev/null
 }
 
+find_nvpmodel() {
+    find_tool nvpmodel && return 0
+    because "nvpmodel is not there: the power mode cannot be changed"
+    return 1
+}
+
 # The tool asks before a reboot that some modes need: the answer is no.
 change_mode() {
-    find_tool nvpmodel || {
-        because "nvpmodel is not there: the power mode cannot be changed"
-        return 1
-    }
+    find_nvpmodel || return 1
     echo no | "$TOOL" -m "$1" >/dev/null 2>&1
     [ "$(current_mode)" = "$1" ] || {
         because "power mode $1 was not taken (unknown, or it needs a reboot)"
@@ -66,6 +69,7 @@ set_mode() {
         because "no power mode $MODE in /etc/nvpmodel.conf"
         return 1
     }
+    find_nvpmodel || return 1
     if [ "$DRY_RUN" = yes ]; then
         say "would set power mode: $before_mode -> $MODE"
         return 0

@@ -216,7 +216,11 @@ unlock() {
     rm -f "$LOCK/pid"
     rmdir "$LOCK" "$STATE_DIR" 2>/dev/null
     LOCKED=no
+    after_unlock
 }
+
+# install_board.sh keeps its state within the folder that it may have to remove.
+after_unlock() { :; }
 
 # --- watchdog ------------------------------------------------------------------------------------
 
@@ -277,9 +281,19 @@ stop_watchdog() {
     return 0
 }
 
+watchdog_runs() { # its process id goes to pid
+    [ -f "$WATCHDOG" ] || return 1
+    IFS=$TAB read -r pid stamp _ <"$WATCHDOG" || return 1
+    is_running "$pid" "$stamp"
+}
+
 start_watchdog() {
+    if [ -z "$RESTORE_AFTER$OWNER" ]; then
+        # Who set one relies on it: it goes on, and restores this as well.
+        ! watchdog_runs || note "a watchdog of before goes on (process $pid): it will restore this too"
+        return 0
+    fi
     stop_watchdog
-    [ -n "$RESTORE_AFTER$OWNER" ] || return 0
     owner_start=
     [ -z "$OWNER" ] || owner_start=$(start_time "$OWNER")
     detach=
@@ -330,10 +344,7 @@ status_json() {
         printf '"available": false, "reason": %s, ' "$(json_text "$reason")"
     fi
     if [ -f "$JOURNAL" ]; then printf '"prepared": true, '; else printf '"prepared": false, '; fi
-    if [ -f "$WATCHDOG" ]; then
-        IFS=$TAB read -r pid stamp _ <"$WATCHDOG"
-        if is_running "$pid" "$stamp"; then printf '"watchdog": %s, ' "$pid"; fi
-    fi
+    if watchdog_runs; then printf '"watchdog": %s, ' "$pid"; fi
     printf '"changes": ['
     separator=
     if [ -f "$JOURNAL" ]; then

@@ -119,7 +119,10 @@ validate_arguments() {
         *) misuse "unknown architecture '$architecture' (arm64, armhf)" ;;
     esac
     case $cpu in
-        *[!a-z0-9,=_.-]*) misuse "no processor model: '$cpu'" ;;
+        '' | *[!a-z0-9,=_.-]*) misuse "no processor model: '$cpu'" ;;
+    esac
+    case ${memory%[MG]} in
+        '' | *[!0-9]*) misuse "--memory wants a size such as 512M or 2G, not '$memory'" ;;
     esac
     case $machine in
         virt) flavour=cloud-arm64 ;;
@@ -160,6 +163,8 @@ check_commands() {
     fi
     [ -r /usr/share/keyrings/debian-archive-keyring.gpg ] || missing="$missing debian-archive-keyring"
     [ -z "$missing" ] || fail "not installed here:$missing; run: apt-get install --no-install-recommends$missing"
+    qemu-system-aarch64 -machine virt -cpu help | grep -q "^ *${cpu%%,*}\$" ||
+        fail "QEMU here has no processor model '${cpu%%,*}' (qemu-system-aarch64 -machine virt -cpu help)"
 }
 
 key_of() { # WORD...: names a product in the cache by all that goes into it
@@ -167,7 +172,6 @@ key_of() { # WORD...: names a product in the cache by all that goes into it
 }
 
 make_products() {
-    mkdir -p "$cache/virtual_board"
     image=$cache/virtual_board/root-$suite-$architecture-$(key_of "$packages").ext4
     kernel_folder=$cache/virtual_board/kernel-$kernel-$flavour-$(key_of "$devices")
     if [ "$dry_run" = yes ]; then
@@ -176,6 +180,7 @@ make_products() {
         done
         return
     fi
+    mkdir -p "$cache/virtual_board"
     exec 9>"$cache/virtual_board/lock"
     flock 9
     if [ ! -e "$image" ]; then

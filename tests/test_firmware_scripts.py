@@ -19,7 +19,12 @@ SCRIPTS = HERE.parent / "firmware_scripts"
 BOARDS = HERE / "boards"
 ALL_BOARDS = sorted(path.name for path in BOARDS.iterdir() if path.is_dir())
 RESTORABLE = ("jetson_clocks", "pin_clocks", "pmu_access", "quiet_board", "setup_board")
-ALL_SCRIPTS = (*RESTORABLE, "collect_board_info", "install_board")
+BOARD_SCRIPTS = (*RESTORABLE, "collect_board_info", "install_board")
+ALL_SCRIPTS = (*BOARD_SCRIPTS, "make_virtual_board")
+# Beside this Python, as a package brings it, or of the system.
+SHELLCHECK = shutil.which("shellcheck", path=Path(sys.executable).parent) or shutil.which(
+    "shellcheck"
+)
 SHELLS = {
     "dash": ["dash"],
     "busybox": ["busybox", "ash"],
@@ -142,12 +147,13 @@ def test_every_script_parses_in_every_shell(script, shell):
     subprocess.run([*shell, "-n", SCRIPTS / f"{script}.sh"], check=True)
 
 
-@pytest.mark.skipif(shutil.which("shellcheck") is None, reason="shellcheck is not installed")
-@pytest.mark.parametrize("script", [*ALL_SCRIPTS, "lib"])
+EVERY_FILE = sorted(str(path.relative_to(SCRIPTS)) for path in SCRIPTS.rglob("*.sh"))
+
+
+@pytest.mark.skipif(SHELLCHECK is None, reason="shellcheck is not installed")
+@pytest.mark.parametrize("script", EVERY_FILE)
 def test_every_script_is_clean(script):
-    result = subprocess.run(
-        ["shellcheck", f"{script}.sh"], cwd=SCRIPTS, capture_output=True, text=True
-    )
+    result = subprocess.run([SHELLCHECK, script], cwd=SCRIPTS, capture_output=True, text=True)
     assert result.returncode == 0, result.stdout
 
 
@@ -162,8 +168,15 @@ def test_every_script_explains_itself(script, shell):
     assert "Exit status" in result.stdout
 
 
-@pytest.mark.parametrize("script", ALL_SCRIPTS)
-@pytest.mark.parametrize("arguments", [["--nonsense"], []])
+@pytest.mark.parametrize(
+    ("script", "arguments"),
+    [
+        *((script, ["--nonsense"]) for script in ALL_SCRIPTS),
+        *((script, []) for script in BOARD_SCRIPTS),
+        ("make_virtual_board", ["--memory", "much"]),
+        ("make_virtual_board", ["--cpu", "no processor"]),
+    ],
+)
 def test_wrong_usage_is_one_line_and_exit_2(script, arguments, board_of):
     board = board_of("rpi4b")
     before = board.content()
@@ -211,6 +224,25 @@ def test_without_root_it_is_one_line_and_nothing_changed(script):
     result = subprocess.run(command, capture_output=True, text=True)
     assert result.returncode == 1
     assert result.stderr == f"{script}.sh: needs root (sudo); nothing changed\n"
+
+
+VIRTUAL_BOARD_NEEDS = ("apt-get", "qemu-system-aarch64", "ssh", "cpio", "mke2fs", "xz", "flock")
+
+
+@pytest.mark.skipif(
+    not all(
+        shutil.which(c, path=f"{os.environ['PATH']}:/sbin:/usr/sbin") for c in VIRTUAL_BOARD_NEEDS
+    ),
+    reason=f"needs {', '.join(VIRTUAL_BOARD_NEEDS)}",
+)
+@pytest.mark.parametrize(("cpu", "status"), [("cortex-a53,pmu=on", 0), ("cortex-z1", 1)])
+def test_a_virtual_board_is_checked_and_made_by_no_dry_run(cpu, status, tmp_path):
+    command = ["sh", SCRIPTS / "make_virtual_board.sh", "--dry-run", "--cpu", cpu]
+    places = ["--cache", tmp_path / "cache", "--output", tmp_path / "boards"]
+    result = subprocess.run([*command, *places], capture_output=True, text=True)
+    assert result.returncode == status, result.stderr
+    assert ("has no processor model 'cortex-z1'" in result.stderr) == (status == 1)
+    assert list(tmp_path.iterdir()) == []
 
 
 # --- apply and restore ---------------------------------------------------------------------------
@@ -462,6 +494,19 @@ def test_a_power_mode_that_cannot_be_had_takes_everything_back(mode, says, board
     assert board.content() == before
 
 
+@pytest.mark.parametrize("arguments", [[], ["--dry-run"]])
+def test_a_power_mode_needs_the_vendors_tool_in_a_dry_run_too(arguments, board_of):
+    board = board_of("jetson-xavier-nx")
+    before = board.content()
+    result = board.run("jetson_clocks", "apply", "--mode", "5", *arguments)
+    assert result.returncode == 1
+    assert result.stderr == (
+        "jetson_clocks.sh: nvpmodel is not there: the power mode cannot be changed; "
+        "nothing changed\n"
+    )
+    assert board.content() == before
+
+
 def test_without_the_vendors_tools_the_gpu_is_pinned_through_devfreq(board_of):
     board = board_of("jetson-orin-nano")
     board.ok("jetson_clocks", "apply")
@@ -590,6 +635,18 @@ def test_the_watchdog_restores_when_its_owner_ends(board_of):
         owner.kill()
         owner.wait()
     wait_until(lambda: not board.state.exists())
+    assert board.content() == before
+
+
+def test_a_second_set_up_without_a_lease_leaves_the_watchdog_running(board_of):
+    board = board_of("rpi4b")
+    before = board.content()
+    board.ok("setup_board", "apply", "--restore-after", "3600")
+    watchdog = board.status("setup_board")["watchdog"]
+    again = board.ok("setup_board", "apply")
+    assert f"a watchdog of before goes on (process {watchdog})" in again.stderr
+    assert board.status("setup_board")["watchdog"] == watchdog
+    board.ok("setup_board", "restore")
     assert board.content() == before
 
 
@@ -722,6 +779,14 @@ def test_an_existing_folder_is_not_written_into(board_of, tmp_path):
     assert "is there already" in result.stderr
 
 
+def test_a_root_that_is_not_there_is_one_line_and_leaves_no_folder(tmp_path):
+    result = Board(tmp_path / "nowhere").run("collect_board_info", "-o", tmp_path / "out")
+    assert result.returncode == 1
+    assert result.stderr.count("\n") == 1
+    assert "nowhere: no such folder" in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.fixture
 def program():
     path = shutil.which("true")
@@ -743,6 +808,67 @@ def test_a_program_is_installed_and_removed_again(board_of, program, tmp_path, s
     board.ok("install_board", "restore", *arguments)
     assert not folder.exists()
     assert board.content() == before
+
+
+@pytest.fixture
+def own_board(board_of):
+    """Return a board of this machine's processor that keeps its state where it does by default."""
+    board = board_of("x86-server")
+    board.write("proc/sys/kernel/arch", f"{os.uname().machine}\n")
+    del board.environment["EDGEPROF_STATE_DIR"]
+    return board
+
+
+@pytest.mark.parametrize("was_there", [True, False])
+def test_an_installation_leaves_a_folder_as_it_was(was_there, own_board, program, tmp_path, shell):
+    own_board.shell = shell
+    folder = tmp_path / "bin"
+    if was_there:
+        folder.mkdir()
+    own_board.ok("install_board", "apply", "--program", program, "--folder", folder)
+    own_board.ok("install_board", "apply", "--program", program, "--folder", folder)
+    own_board.ok("install_board", "restore", "--folder", folder)
+    assert folder.exists() == was_there
+    assert not was_there or list(folder.iterdir()) == []
+
+
+def test_a_refused_installation_leaves_no_folder(own_board, tmp_path):
+    text = tmp_path / "harness"
+    text.write_text("hello", encoding="utf-8")
+    folder = tmp_path / "bin"
+    assert own_board.run("install_board", "apply", "--program", text, "--folder", folder).returncode
+    assert not folder.exists()
+
+
+def test_a_folder_may_be_named_from_where_one_stands(board_of, program, tmp_path):
+    board = board_of("x86-server")  # its journal lies elsewhere
+    board.write("proc/sys/kernel/arch", f"{os.uname().machine}\n")
+    here, elsewhere = tmp_path / "here", tmp_path / "elsewhere"
+    here.mkdir()
+    elsewhere.mkdir()
+
+    def run(place, *arguments):
+        command = board.command("install_board", *arguments, "--folder", "bin")
+        subprocess.run(command, env=board.environment, cwd=place, check=True)
+
+    run(here, "apply", "--program", program)
+    assert (here / "bin" / program.name).is_file()
+    run(elsewhere, "restore")
+    assert list(here.iterdir()) == []
+
+
+def test_the_program_is_tried_and_not_the_library_that_was_named_before_it(
+    own_board, program, tmp_path
+):
+    library = tmp_path / "library.so"
+    library.write_bytes(program.read_bytes()[:4096])  # of this processor, but it cannot be run
+    folder = tmp_path / "bin"
+    arguments = ["--library", library, "--program", program, "--folder", folder]
+    result = own_board.ok("install_board", "apply", *arguments)
+    assert "runs: " in result.stdout
+    assert sorted(path.name for path in folder.iterdir()) == sorted(
+        [library.name, program.name, "state"]
+    )
 
 
 def test_what_an_installation_replaced_comes_back(board_of, program, tmp_path):
