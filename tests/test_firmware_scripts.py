@@ -717,6 +717,18 @@ def test_apply_and_restore_print_the_status_after_it_as_json(board_of):
         assert json.loads(board.ok(script, "restore", "--json").stdout)["prepared"] is False
 
 
+def test_a_board_without_clocks_to_pin_gets_the_steps_that_fit(board_of):
+    board = board_of("rpi4b")
+    shutil.rmtree(board.root / "sys/devices/system/cpu/cpufreq")
+    before = board.content()
+    result = board.ok("setup_board", "apply")
+    assert "pin_clocks: not for this board" in result.stdout
+    assert board.read("proc/sys/kernel/perf_event_paranoid") == "2\n"
+    assert board.content() != before
+    board.ok("setup_board", "restore")
+    assert board.content() == before
+
+
 def test_steps_can_be_left_out(board_of):
     board = board_of("rpi4b")
     board.ok("setup_board", "apply", "--skip", "pin_clocks", "--skip", "pmu_access")

@@ -127,6 +127,16 @@ def test_counter_that_must_share_the_processor_is_never_zero_or_low_unnoticed(
         assert exact or reading["running_share"] < 1, reading
 
 
+# As Debian has them.
+FORBIDDING = {"paranoid": 3, "user_access": 0}
+
+
+def kernel_settings(board: Board) -> dict[str, int]:
+    """Read what the set-up changes on a board without clocks to pin."""
+    text = board.run("cd /proc/sys/kernel && cat perf_event_paranoid perf_user_access")
+    return dict(zip(("paranoid", "user_access"), map(int, text.split()), strict=True))
+
+
 def test_board_is_checked_profiled_and_restored_by_the_normal_commands(
     exact_board: Board, tmp_path: Path
 ) -> None:
@@ -136,6 +146,7 @@ def test_board_is_checked_profiled_and_restored_by_the_normal_commands(
     assert checked.returncode == 0, checked.stdout + checked.stderr
     assert "aarch64" in checked.stdout
 
+    exact_board.set_kernel(**FORBIDDING)
     store = tmp_path / "rack.db"
     arguments = ["--space", "ofa-mbv3-w1.0", "-n", 2, "--resolutions", 128, "--max-secs", 1]
     profiled = edgeprof_command("profile", *arguments, "--boards", boards, "--store", store)
@@ -146,8 +157,20 @@ def test_board_is_checked_profiled_and_restored_by_the_normal_commands(
     assert len(rows) == 1 + 2
     assert "virtual-cortex-a72-exact" in rows[1]
 
-    restored = edgeprof_command("boards", "restore", "--boards", boards)
+    assert kernel_settings(exact_board) == FORBIDDING, "the run itself restores the board"
+
+
+def test_board_is_set_up_and_restored_exactly(exact_board: Board) -> None:
+    """It has no clocks to pin: what fits it is set."""
+    exact_board.set_kernel(**FORBIDDING)
+    inventory = ["--boards", exact_board.folder / "boards.yaml"]
+    prepared = edgeprof_command("boards", "setup", *inventory)
+    assert prepared.returncode == 0, prepared.stdout + prepared.stderr
+    assert kernel_settings(exact_board) == {"paranoid": 2, "user_access": 1}
+    restored = edgeprof_command("boards", "restore", *inventory)
     assert restored.returncode == 0, restored.stdout + restored.stderr
+    assert kernel_settings(exact_board) == FORBIDDING
+    assert exact_board.run("ls -A /var/lib/edgeprof", check=False) == ""
 
 
 def test_board_predicts_with_a_trained_predictor(exact_board: Board, tmp_path: Path) -> None:

@@ -97,7 +97,10 @@ def test_doctor_sees_the_throttled_clock_of_a_prepared_board_and_nothing_once_it
 
 
 @pytest.mark.usefixtures("limit")
-def test_record_of_a_throttled_board_says_so(board: Board, tmp_path: Path) -> None:
+def test_record_of_a_throttled_board_says_so_beside_pinned_clocks_and_energy(
+    board: Board, tmp_path: Path
+) -> None:
+    before = clocks(board)
     store = tmp_path / "throttled.db"
     options = ["--space", SPACE, "-n", 1, "--resolutions", 128, "--max-secs", 1, "--attempts", 1]
     inventory = board.folder / "boards.yaml"
@@ -105,6 +108,15 @@ def test_record_of_a_throttled_board_says_so(board: Board, tmp_path: Path) -> No
     assert done.returncode == 0, done.stdout + done.stderr
     [record] = records_of(store)
     assert "frequency-lowered" in {finding.id for finding in findings(record["machine"])}
+    check_pinned(record)
+    check_energy(record)
+    assert clocks(board) == before
+
+
+def check_pinned(record: dict[str, Any]) -> None:
+    [cluster] = record["machine"]["clusters"]
+    assert cluster["governor"] == "performance"
+    assert cluster["min_freq_khz"] == cluster["max_freq_khz"] == FULL_KHZ
 
 
 class LimitLifter(SilentListener):
@@ -120,12 +132,21 @@ class LimitLifter(SilentListener):
             set_limit(self._board, 0)
 
 
-@pytest.mark.usefixtures("limit")
-def test_throttled_measurement_is_made_again_after_a_rest_on_pinned_clocks_with_its_energy(
+@pytest.fixture
+def pinned(board: Board) -> Iterator[None]:
+    """Prepare the board for longer than a run's lease: its idle time passes in no time."""
+    inventory = ["--boards", board.folder / "boards.yaml"]
+    done = edgeprof_command("boards", "setup", *inventory, "--restore-after", 10**8)
+    assert done.returncode == 0, done.stdout + done.stderr
+    yield
+    assert edgeprof_command("boards", "restore", *inventory).returncode == 0
+
+
+@pytest.mark.usefixtures("limit", "pinned")
+def test_throttled_measurement_is_made_again_after_a_rest(
     board: Board, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("EDGEPROF_TOOLCHAIN", "debian")
-    before = clocks(board)
     listener = LimitLifter(board)
     with Store(tmp_path / "rested.db") as store:
         summary = profile_on_boards(
@@ -134,18 +155,14 @@ def test_throttled_measurement_is_made_again_after_a_rest_on_pinned_clocks_with_
             read_inventory(board.folder / "boards.yaml").select(()),
             settings=ProfileSettings(max_secs=1.0),
             models=tmp_path / "models",
-            options=FleetOptions(policy=RetryPolicy(cool_down_s=1.0)),
+            options=FleetOptions(prepare=False, policy=RetryPolicy(cool_down_s=1.0)),
             listener=listener,
         )
     assert (summary.measured, summary.boards[0].retried) == (1, 1)
     assert listener.rests == ["cooling down 1 s"]
     [record] = records_of(tmp_path / "rested.db")
+    check_pinned(record)
     assert "frequency-lowered" not in {finding.id for finding in findings(record["machine"])}
-    [cluster] = record["machine"]["clusters"]
-    assert cluster["governor"] == "performance"
-    assert cluster["min_freq_khz"] == cluster["max_freq_khz"] == FULL_KHZ
-    check_energy(record)
-    assert clocks(board) == before
 
 
 def check_energy(record: dict[str, Any]) -> None:

@@ -74,8 +74,8 @@ class PreparedState:
 async def prepare(transport: Transport, facts: BoardFacts, *, lease_s: float) -> PreparedState:
     """Set what ``setup_board.sh`` may set; a second call renews the lease.
 
-    A board without root or without clocks to set is measured as it is, and the answer says why:
-    the state stands beside every measurement in any case.
+    A board without root, or with nothing to set, is measured as it is, and the answer says why: the
+    state stands beside every measurement in any case.
 
     Raises:
         BoardUnreachable: connection lost; the watchdog restores what was set.
