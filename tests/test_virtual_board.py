@@ -36,24 +36,33 @@ def exact_board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Board]:
         stop_board(folder)
 
 
-@pytest.mark.parametrize("user_access", [1, 0], ids=["user_page", "read"])
-def test_loops_of_known_length_read_exact_cycles(exact_board: Board, user_access: int) -> None:
-    exact_board.set_kernel(paranoid=1, user_access=user_access)
-    counts = {}
-    for loop in (1, 1_000, 1_000_000):
-        report = exact_board.counters(loop, user="pi")
-        wanted = "user_page" if user_access else "read"
-        assert report["by_name"]["cpu_cycles"]["access"] == wanted
-        counts[loop] = exact_count(report, "cpu_cycles")
-    # Two instructions an iteration, and the same overhead around every loop.
-    assert counts[1_000] - counts[1] == 2 * 999
-    assert counts[1_000_000] - counts[1] == 2 * 999_999
-    assert counts[1] > 2
+LOOPS = (1, 1_000, 1_000_000)
+
+
+def test_loops_of_known_length_read_exact_cycles_by_instruction_and_by_system_call(
+    exact_board: Board,
+) -> None:
+    counts: dict[str, dict[int, int]] = {}
+    for user_access, access in ((1, "user_page"), (0, "read")):
+        exact_board.set_kernel(paranoid=1, user_access=user_access)
+        reports = {loop: exact_board.counters(loop, user="pi") for loop in LOOPS}
+        for report in reports.values():
+            assert report["by_name"]["cpu_cycles"]["access"] == access
+        counts[access] = {loop: exact_count(reports[loop], "cpu_cycles") for loop in LOOPS}
+        # Two instructions an iteration, and the same overhead around every loop.
+        assert counts[access][1] > 2
+        for loop in LOOPS:
+            assert counts[access][loop] - counts[access][1] == 2 * (loop - 1)
+    # The two differ by the user-space part of the system call alone.
+    assert {counts["read"][n] - counts["user_page"][n] for n in LOOPS} == {
+        counts["read"][1] - counts["user_page"][1]
+    }
+    assert abs(counts["read"][1] - counts["user_page"][1]) <= 256
 
 
 def test_cycles_and_instructions_agree(exact_board: Board) -> None:
     exact_board.set_kernel(paranoid=1, user_access=1)
-    for loop in (1, 1_000, 1_000_000):
+    for loop in LOOPS:
         report = exact_board.counters(loop)
         cycles = exact_count(report, "cpu_cycles")
         instructions = exact_count(report, "instructions")
@@ -63,24 +72,27 @@ def test_cycles_and_instructions_agree(exact_board: Board) -> None:
 
 def test_generic_timer_agrees_with_the_cycles(exact_board: Board) -> None:
     exact_board.set_kernel(paranoid=1, user_access=1)
-    report = exact_board.counters(1_000_000)
-    timer = report["by_name"]["arm_generic_timer"]
-    cycles = exact_count(report, "cpu_cycles")
-    # One instruction is one nanosecond; the timer counts at 62.5 MHz: ticks of 16 ns. The least
-    # of the repeats is one that no timer interrupt fell into (cycles leave the kernel out).
-    assert timer["resolution_ns"] == pytest.approx(16, rel=0.01)
-    assert timer["min"] == pytest.approx(2 * 1_000_000 / 16, abs=2)
-    assert timer["min"] == pytest.approx(cycles / 16, rel=1e-3)
-    raw = report["by_name"]["clock_monotonic_raw"]
-    assert raw["min"] == pytest.approx(cycles, rel=1e-3)
+    reports = {loop: exact_board.counters(loop) for loop in LOOPS}
+    ticks = {loop: reports[loop]["by_name"]["arm_generic_timer"] for loop in LOOPS}
+    cycles = {loop: exact_count(reports[loop], "cpu_cycles") for loop in LOOPS}
+    for loop in LOOPS:
+        # One instruction is one nanosecond; the timer counts at 62.5 MHz: ticks of 16 ns. The least
+        # of the repeats is one that no timer interrupt fell into (cycles leave the kernel out).
+        assert ticks[loop]["resolution_ns"] == pytest.approx(16, rel=0.01)
+        passed = ticks[loop]["min"] - ticks[1]["min"]
+        assert passed == pytest.approx(2 * (loop - 1) / 16, abs=2)
+        assert passed == pytest.approx((cycles[loop] - cycles[1]) / 16, abs=2)
+    raw = reports[1_000_000]["by_name"]["clock_monotonic_raw"]
+    assert raw["min"] == pytest.approx(cycles[1_000_000], rel=1e-3)
 
 
-def test_counter_is_never_zero_when_user_access_is_switched_off_while_it_is_open(
+def test_counter_of_a_kernel_without_user_access_is_read_by_system_calls_and_never_zero(
     exact_board: Board,
 ) -> None:
     """The page goes on saying that user space may read; its index is 0 then."""
     exact_board.set_kernel(paranoid=1, user_access=0)
     report = exact_board.counters(1_000)
+    assert report["by_name"]["cpu_cycles"]["access"] == "read"
     assert report["by_name"]["cpu_cycles"]["min"] >= 2_000
 
 

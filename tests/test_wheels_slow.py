@@ -10,17 +10,20 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
+from arm_baseline import BASELINES, beyond, instructions_of
 from virtual_board import ROOT, Board, edgeprof_command, start_board, stop_board, trained_predictor
 
 from edgeprof.board_runtimes import platform_tags
 from edgeprof.export import export_subnets
 from edgeprof.spaces import get_space
 from edgeprof.subnet import Subnet, write_subnets
+from edgeprof.toolchain import target_of
 
 pytestmark = [pytest.mark.board, pytest.mark.slow, pytest.mark.timeout(3600)]
 
@@ -51,6 +54,7 @@ def test_wheel_is_installed_and_measures_and_predicts(kind: Wheels, tmp_path: Pa
     pytest.importorskip("auditwheel", reason="needs edgeprof[release]")
     load = tmp_path / "load"
     release_wheels(kind, load / "wheels")
+    check_baseline(kind, next((load / "wheels").glob("edgeprof-*.whl")), tmp_path)
     export_subnets([SMALLEST], load / "models", format="onnx")
     trained_predictor(load / "p.edgp")
     subnets = get_space("ofa-mbv3-w1.0").sample(5, np.random.default_rng(1))
@@ -72,6 +76,19 @@ def release_wheels(kind: Wheels, folder: Path) -> None:
     for tag in platform_tags(kind.machine, BOOKWORM_GLIBC):
         fetch += ["--platform", tag]
     subprocess.run([*fetch, *kind.requirements], check=True, timeout=600)
+
+
+def check_baseline(kind: Wheels, wheel: Path, folder: Path) -> None:
+    """The extension module and the program hold no instruction that an old board lacks."""
+    baseline = BASELINES[target_of(kind.machine).name]
+    with zipfile.ZipFile(wheel) as archive:
+        names = [name for name in archive.namelist() if archive.read(name)[:4] == b"\x7fELF"]
+        assert len(names) == 2
+        for name in names:
+            program = Path(archive.extract(name, folder / "unpacked"))
+            instructions = instructions_of(baseline.objdump, program)
+            assert len(instructions) > 50_000
+            assert beyond(baseline.pattern, instructions) == [], name
 
 
 def use_on_board(board: Board, load: Path) -> None:
