@@ -13,9 +13,11 @@ import subprocess
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from board_table import name_of, ran
 
 import edgeprof
 from edgeprof.board_runtimes import fetch_runtime
@@ -91,7 +93,7 @@ def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     return next(folder.glob(f"*.{request.param}"))
 
 
-def run_job(program: list[str | Path], job: dict[str, object]) -> dict[str, object]:
+def run_job(program: list[str | Path], job: dict[str, object]) -> dict[str, Any]:
     done = subprocess.run(
         [*program, "run"],
         input=json.dumps(job) + "\n",
@@ -101,7 +103,7 @@ def run_job(program: list[str | Path], job: dict[str, object]) -> dict[str, obje
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    record: dict[str, object] = json.loads(done.stdout)
+    record: dict[str, Any] = json.loads(done.stdout)
     assert "error" not in record, record["error"]
     return record
 
@@ -140,3 +142,10 @@ def test_subnet_gives_the_outputs_that_it_gives_on_the_host(
     assert np.abs(here).max() > 1e-3
     np.testing.assert_allclose(there, here, atol=1e-4)
     assert emulated["summary"]["latency_median_ns"] > 0
+    ran(
+        f"{emulator.target}, qemu-user",
+        "glibc 2.36 of Debian",
+        runtime=name_of(emulated),
+        counter="none there",
+        suite="every CI run",
+    )

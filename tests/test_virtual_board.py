@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from board_table import counters_of, name_of, ran_on
 from virtual_board import (
     Board,
     edgeprof_command,
@@ -22,6 +23,7 @@ from virtual_board import (
 )
 
 from edgeprof.spaces import get_space
+from edgeprof.store import Store
 from edgeprof.subnet import write_subnets
 
 pytestmark = [pytest.mark.board, pytest.mark.timeout(900)]
@@ -170,6 +172,16 @@ def test_board_is_checked_profiled_and_restored_by_the_normal_commands(
     assert "virtual-cortex-a72-exact" in rows[1]
 
     assert kernel_settings(exact_board) == FORBIDDING, "the run itself restores the board"
+    with Store(store, create=False) as opened:
+        record = next(opened.measurements()).record
+    exact_board.set_kernel(paranoid=1, user_access=1)
+    ran_on(
+        exact_board,
+        "Cortex-A72, QEMU, exact",
+        runtime=name_of(dict(record)),
+        counter=counters_of(exact_board.counters(1)),
+        suite="every CI run",
+    )
 
 
 def test_board_is_set_up_and_restored_exactly(exact_board: Board) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from board_table import name_of, ran_on
 from virtual_board import Board, edgeprof_command, start_board, stop_board
 
 from edgeprof.fleet.member import FleetOptions
@@ -111,6 +112,8 @@ def test_record_of_a_throttled_board_says_so_beside_pinned_clocks_and_energy(
     check_pinned(record)
     check_energy(record)
     assert clocks(board) == before
+    name = "Cortex-A72, QEMU, cpufreq + thermal + ina3221"
+    ran_on(board, name, runtime=name_of(record), suite="slow suite")
 
 
 def check_pinned(record: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from board_table import counters_of, ran_on
 from virtual_board import Board, edgeprof_command, exact_count, start_board, stop_board
 
 pytestmark = [pytest.mark.board, pytest.mark.slow, pytest.mark.timeout(1800)]
@@ -27,6 +28,16 @@ def folder(tmp_path: Path) -> Iterator[Path]:
 def test_counts_are_exact_on_other_processors(cpu: str, folder: Path) -> None:
     board = start_board(folder, "--exact", "--cpu", cpu)
     board.set_kernel(paranoid=1, user_access=1)
+    check_exact(board)
+    ran_on(
+        board,
+        f"{cpu.replace('cortex-a', 'Cortex-A')}, QEMU, exact",
+        counter=counters_of(board.counters(1)),
+        suite="slow suite",
+    )
+
+
+def check_exact(board: Board) -> None:
     short, long = (exact_count(board.counters(n), "cpu_cycles") for n in (1, 1_000_000))
     assert long - short == 2 * 999_999
 
@@ -35,8 +46,9 @@ def test_counts_are_exact_on_other_processors(cpu: str, folder: Path) -> None:
 def test_program_for_old_boards_runs_on_other_releases(suite: str, folder: Path) -> None:
     board = start_board(folder, "--exact", "--suite", suite, toolchain="zig")
     board.run("echo 1 >/proc/sys/kernel/perf_event_paranoid")
-    short, long = (exact_count(board.counters(n), "cpu_cycles") for n in (1, 1_000_000))
-    assert long - short == 2 * 999_999
+    check_exact(board)
+    counters = counters_of(board.counters(1))
+    ran_on(board, "Cortex-A72, QEMU, exact", counter=counters, suite="slow suite")
 
 
 def test_four_boards_run_at_once(folder: Path) -> None:
@@ -45,6 +57,7 @@ def test_four_boards_run_at_once(folder: Path) -> None:
     assert names == ["virtual-1", "virtual-2", "virtual-3", "virtual-4"]
     checked = edgeprof_command("boards", "check", "--boards", folder / "boards.yaml")
     assert checked.returncode == 0, checked.stdout + checked.stderr
+    ran_on(Board(folder, "virtual-4"), "Cortex-A72, QEMU, four at once", suite="slow suite")
 
 
 # Counts around loops while the process is sent to and fro; prints the report, the processors that
@@ -80,6 +93,8 @@ def test_counter_survives_migration_between_processors(folder: Path) -> None:
     # Cycles are virtual nanoseconds here: no emulator does two instructions in half of one, and
     # no loop took longer than the whole.
     assert loop / 2 < cycles["min"] <= cycles["max"] < int(elapsed_ns)
+    counter = "cpu_cycles (user_page), moved between processors"
+    ran_on(board, "Cortex-A72, QEMU, two processors", counter=counter, suite="slow suite")
 
 
 def test_raspberry_pi_of_qemu_names_itself_and_counts(folder: Path) -> None:
@@ -94,4 +109,6 @@ def test_raspberry_pi_of_qemu_names_itself_and_counts(folder: Path) -> None:
     assert [zone["type"] for zone in state["thermal_zones"]] == ["cpu-thermal"]
     assert "clusters" not in state  # QEMU's has no frequency control
     board.set_kernel(paranoid=1, user_access=1)
-    assert board.counters(1_000_000)["by_name"]["cpu_cycles"]["min"] > 1_000_000 / 2
+    counters = board.counters(1_000_000)
+    assert counters["by_name"]["cpu_cycles"]["min"] > 1_000_000 / 2
+    ran_on(board, "Raspberry Pi 3B of QEMU", counter=counters_of(counters), suite="slow suite")

@@ -13,10 +13,12 @@ import sys
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from arm_baseline import BASELINES, beyond, instructions_of
+from board_table import ran_on
 from virtual_board import ROOT, Board, edgeprof_command, start_board, stop_board, trained_predictor
 
 from edgeprof.board_runtimes import platform_tags
@@ -62,7 +64,14 @@ def test_wheel_is_installed_and_measures_and_predicts(kind: Wheels, tmp_path: Pa
     folder = tmp_path / "board"
     try:
         board = start_board(folder, *kind.board, "--lifetime", "1800")
-        use_on_board(board, load)
+        record = use_on_board(board, load)
+        ran_on(
+            board,
+            f"Cortex-A72, QEMU, {kind.machine} wheel",
+            python=board.run("python3 -V").split()[1],
+            runtime=f"{record['runtime']} {record['runtime_version']}",
+            suite="slow suite",
+        )
     finally:
         stop_board(folder)
 
@@ -91,7 +100,7 @@ def check_baseline(kind: Wheels, wheel: Path, folder: Path) -> None:
             assert beyond(baseline.pattern, instructions) == [], name
 
 
-def use_on_board(board: Board, load: Path) -> None:
+def use_on_board(board: Board, load: Path) -> dict[str, Any]:
     packed = load.with_suffix(".tar")
     subprocess.run(["tar", "-C", load, "-cf", packed, "."], check=True)
     board.put(packed, "/opt/load.tar")
@@ -104,7 +113,7 @@ def use_on_board(board: Board, load: Path) -> None:
     measured = board.run(
         "edgeprof measure /opt/load/models/*.onnx --max-secs 2 --json", timeout_s=600
     )
-    record = json.loads(measured)
+    record: dict[str, Any] = json.loads(measured)
     assert record["runtime"] == "onnxruntime"
     assert record["n_samples"] > 1
     assert record["latency_median_ns"] > 0
@@ -117,3 +126,4 @@ def use_on_board(board: Board, load: Path) -> None:
     ]
     assert len(latencies[0]) == 5
     np.testing.assert_allclose(latencies[1], latencies[0], rtol=1e-6)
+    return record
