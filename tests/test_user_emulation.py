@@ -50,12 +50,18 @@ class Emulator:
     target: str
     command: str
     libraries: Path
+    undefined: str  # an instruction that no processor of this kind has
+
+    @property
+    def compiler(self) -> str:
+        return f"{self.libraries.name}-gcc"
 
 
 EMULATORS = [
-    Emulator("aarch64", "qemu-aarch64-static", Path("/usr/aarch64-linux-gnu")),
-    Emulator("armv7", "qemu-arm-static", Path("/usr/arm-linux-gnueabihf")),
+    Emulator("aarch64", "qemu-aarch64-static", Path("/usr/aarch64-linux-gnu"), ".inst 0"),
+    Emulator("armv7", "qemu-arm-static", Path("/usr/arm-linux-gnueabihf"), ".inst.n 0xde00"),
 ]
+FAKE_RUNTIME = Path(__file__).parent / "support" / "fake_tflite_c.c"
 
 
 @pytest.fixture(params=EMULATORS, ids=lambda emulator: emulator.target, scope="module")
@@ -94,6 +100,12 @@ def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 def run_job(program: list[str | Path], job: dict[str, object]) -> dict[str, Any]:
+    record = any_record(program, job)
+    assert "error" not in record, record["error"]
+    return record
+
+
+def any_record(program: list[str | Path], job: dict[str, object]) -> dict[str, Any]:
     done = subprocess.run(
         [*program, "run"],
         input=json.dumps(job) + "\n",
@@ -104,7 +116,6 @@ def run_job(program: list[str | Path], job: dict[str, object]) -> dict[str, Any]
     )
     assert done.returncode == 0, done.stderr
     record: dict[str, Any] = json.loads(done.stdout)
-    assert "error" not in record, record["error"]
     return record
 
 
@@ -149,3 +160,25 @@ def test_subnet_gives_the_outputs_that_it_gives_on_the_host(
         counter="none there",
         suite="every CI run",
     )
+
+
+@pytest.mark.parametrize("signal", [4, 11], ids=["SIGILL", "SIGSEGV"])
+def test_runtime_that_dies_is_an_error_naming_library_version_and_signal(
+    signal: int, emulator: Emulator, run_on: list[str | Path], tmp_path: Path
+) -> None:
+    act = f'asm volatile("{emulator.undefined}")' if signal == 4 else "*(volatile int*)8 = 1"
+    dying = tmp_path / "dying.c"
+    dying.write_text(f"int TfLiteInterpreterInvoke(void* i) {{ {act}; return i == 0; }}\n")
+    library = tmp_path / "libdying.so"
+    compile_it = [emulator.compiler, "-shared", "-fPIC", "-DTfLiteInterpreterInvoke=unused"]
+    subprocess.run([*compile_it, FAKE_RUNTIME, "-c", "-o", tmp_path / "fake.o"], check=True)
+    subprocess.run(
+        [emulator.compiler, "-shared", "-fPIC", tmp_path / "fake.o", dying, "-o", library],
+        check=True,
+    )
+    model = tmp_path / "model.tflite"
+    model.write_bytes(b"T")
+    job = {"model": str(model), "runtime": "tflite_c", "library": str(library)}
+    error = any_record(run_on, job)["error"]
+    assert error["kind"] == "HarnessCrashed"
+    assert f"{library} (tflite_c 2.99.0-fake) died of signal {signal} " in error["message"]
