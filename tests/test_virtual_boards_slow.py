@@ -60,7 +60,7 @@ def test_four_boards_run_at_once(folder: Path) -> None:
     ran_on(Board(folder, "virtual-4"), "Cortex-A72, QEMU, four at once", suite="slow suite")
 
 
-# Counts around loops while the process is sent to and fro; prints the report, the processors that
+# Counts around loops while the process is sent back and forth; prints the report, the processors that
 # it was seen on, and the nanoseconds that all took.
 MIGRATION = """
 began=$(date +%s%N)
