@@ -60,8 +60,8 @@ def test_four_boards_run_at_once(folder: Path) -> None:
     ran_on(Board(folder, "virtual-4"), "Cortex-A72, QEMU, four at once", suite="slow suite")
 
 
-# Counts around loops while the process is sent back and forth; prints the report, the processors that
-# it was seen on, and the nanoseconds that all took.
+# Counts around loops while the process is sent back and forth; prints the report, the processors
+# that it was seen on, and the nanoseconds that all took.
 MIGRATION = """
 began=$(date +%s%N)
 /usr/local/bin/edgeprof-harness counters --loop {loop} >/tmp/report & pid=$!
