@@ -98,6 +98,27 @@ def test_counter_of_a_kernel_without_user_access_is_read_by_system_calls_and_nev
     assert report["by_name"]["cpu_cycles"]["min"] >= 2_000
 
 
+# Forbids user space to read the counters as soon as the program has opened them.
+SWITCH_OFF = """
+/usr/local/bin/edgeprof-harness counters --loop {loop} >/tmp/report & pid=$!
+until ls -l /proc/$pid/fd 2>/dev/null | grep -q perf_event; do kill -0 $pid || exit; done
+echo 0 >/proc/sys/kernel/perf_user_access
+wait $pid && cat /tmp/report
+"""
+
+
+def test_counter_is_never_zero_when_user_access_is_switched_off_while_it_is_open(
+    exact_board: Board,
+) -> None:
+    exact_board.set_kernel(paranoid=1, user_access=1)
+    loop = 2_000_000
+    report = json.loads(exact_board.run(SWITCH_OFF.format(loop=loop)))
+    [cycles] = [c for c in report["counters"] if c["name"] == "cpu_cycles"]
+    assert cycles["access"] == "user_page"  # as it was opened
+    assert kernel_settings(exact_board)["user_access"] == 0
+    assert 2 * loop < cycles["min"] <= cycles["max"] < 2 * loop + 4096
+
+
 def test_counter_that_the_kernel_forbids_is_absent_with_the_reason(exact_board: Board) -> None:
     exact_board.set_kernel(paranoid=3, user_access=1)
     report = exact_board.counters(1_000, user="pi")

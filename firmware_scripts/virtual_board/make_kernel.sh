@@ -9,10 +9,10 @@ set -eu
 cache=$1 suite=$2 flavour=$3 devices=$4 folder=$5
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 
-# What a board needs before its root file system: the paravirtual devices of -M virt, and the SD
-# card and USB network of -M raspi3b. Names that a kernel lacks or has built in are passed over.
+# What a board needs before its root file system: the paravirtual devices of -M virt, the SD card and
+# USB network of -M raspi3b; and this one's thermal zone. Names that a kernel lacks or has built in are passed over.
 drivers="virtio_mmio virtio_pci virtio_blk virtio_net virtio-rng ext4
-    bcm2835 sdhci_iproc mmc_block dwc2 cdc_ether rndis_host"
+    bcm2835 sdhci_iproc mmc_block dwc2 cdc_ether rndis_host bcm2835_thermal"
 
 unpack() {
     package=$1
