@@ -59,6 +59,17 @@ def beyond(pattern: re.Pattern[str], instructions: list[tuple[str, str]]) -> lis
     ]
 
 
+# What LLVM's unwinder does in frames of SVE code and of tagged stacks: on boards that have these.
+UNWINDING = {"cntd", "stg"}
+
+
+def beyond_without_names(
+    pattern: re.Pattern[str], instructions: list[tuple[str, str]]
+) -> list[tuple[str, str]]:
+    """Return those that match, in a file whose functions have no names any more: zig's."""
+    return [found for found in beyond(pattern, instructions) if found[1] not in UNWINDING]
+
+
 @dataclass(frozen=True)
 class Baseline:
     """What disassembles a target's programs, and what is beyond its baseline."""
