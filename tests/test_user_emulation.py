@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from board_table import name_of, ran
+from board_table import ran
 
 import edgeprof
 from edgeprof.board_runtimes import fetch_runtime
@@ -144,8 +144,8 @@ def test_subnet_gives_the_outputs_that_it_gives_on_the_host(
     runtime = "onnxruntime" if model.suffix == ".onnx" else "litert"
     if runtime == "litert" and emulator.target == "armv7":
         pytest.skip("no package brings LiteRT to 32-bit ARM")
-    library = fetch_runtime(emulator.target, runtime, (2, 36)).path
-    emulated = run_job(run_on, job_of(model, runtime, library, tmp_path / "there"))
+    fetched = fetch_runtime(emulator.target, runtime, (2, 36))
+    emulated = run_job(run_on, job_of(model, runtime, fetched.path, tmp_path / "there"))
     run_job([HOST_PROGRAM], job_of(model, runtime, find_runtime(runtime).path, tmp_path / "here"))
     there = np.fromfile(tmp_path / "there", dtype=np.float32)
     here = np.fromfile(tmp_path / "here", dtype=np.float32)
@@ -156,7 +156,7 @@ def test_subnet_gives_the_outputs_that_it_gives_on_the_host(
     ran(
         f"{emulator.target}, qemu-user",
         "glibc 2.36 of Debian",
-        runtime=name_of(emulated),
+        runtime=f"{runtime} ({fetched.package})",
         counter="none there",
         suite="every CI run",
     )
