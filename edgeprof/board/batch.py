@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from edgeprof.board.deploy import Payload
-from edgeprof.errors import BoardSetupError
+from edgeprof.errors import BoardSetupError, OutputError
+from edgeprof.transport.base import unreadable
 
 _CHUNK_BYTES = 1 << 18
 _IN_MEMORY_BYTES = 4 << 20
@@ -67,12 +68,18 @@ class Batch:
             library: path of the runtime's library there.
         """
         # Models are packed on disk, not in memory: fifty boards are served at the same time.
-        with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES) as spool:
-            with tarfile.open(fileobj=spool, mode="w:gz", compresslevel=6) as tar:
-                self._fill(_Archive(tar), f"{folder}/queue/{self.name}", library)
-            spool.seek(0)
-            while chunk := spool.read(_CHUNK_BYTES):
-                yield chunk
+        try:
+            with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES) as spool:
+                with tarfile.open(fileobj=spool, mode="w:gz", compresslevel=6) as tar:
+                    self._fill(_Archive(tar), f"{folder}/queue/{self.name}", library)
+                spool.seek(0)
+                while chunk := spool.read(_CHUNK_BYTES):
+                    yield chunk
+        except OSError as error:
+            raise OutputError(
+                f"{tempfile.gettempdir()}: a batch cannot be packed: {error.strerror}; "
+                "set TMPDIR to a place with space"
+            ) from error
 
     def _fill(self, archive: _Archive, place: str, library: str | None) -> None:
         jobs, links = [], {}
@@ -118,7 +125,7 @@ class _Archive:
             # Read once: what is summed is what is sent.
             self.add_bytes(name, source.read_bytes())
         except OSError as error:
-            raise BoardSetupError(f"{source}: cannot be read: {error.strerror}") from error
+            raise unreadable(source, error) from error
 
     def add_bytes(self, name: str, content: bytes) -> None:
         self._sums.append(f"{hashlib.sha256(content).hexdigest()}  {name}\n")

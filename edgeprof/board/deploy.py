@@ -23,6 +23,7 @@ from edgeprof.inventory import BoardSpec
 from edgeprof.runtimes import find_runtime
 from edgeprof.toolchain import build_harness, target_of
 from edgeprof.transport import Transport
+from edgeprof.transport.base import unreadable
 from edgeprof.units import format_bytes
 
 PUT_DEADLINE_S = 600.0
@@ -56,7 +57,7 @@ class Payload:
         try:
             return cls(source, sha256_of(source), executable)
         except OSError as error:
-            raise BoardSetupError(f"{source}: cannot be read: {error.strerror}") from error
+            raise unreadable(source, error) from error
 
     @property
     def address(self) -> str:

@@ -7,6 +7,7 @@ scripts are constants of this package, and whatever varies reaches them as posit
 
 from __future__ import annotations
 
+import asyncio
 import shlex
 import zlib
 from abc import ABC, abstractmethod
@@ -118,7 +119,12 @@ class Transport(ABC):
             BoardSetupError: it cannot be written there, or arrived with another SHA-256.
         """
         mode = "700" if executable else "600"
-        argv = script(_PUT, target, sha256_of(source), mode)
+        try:
+            # In a thread: other boards' connections are kept alive meanwhile.
+            sha256 = await asyncio.to_thread(sha256_of, source)
+        except OSError as error:
+            raise unreadable(source, error) from error
+        argv = script(_PUT, target, sha256, mode)
         completed = await self.run(argv, stdin=compressed(source), deadline_s=deadline_s)
         if completed.status != 0:
             raise BoardSetupError(
@@ -142,11 +148,19 @@ class Transport(ABC):
 def compressed(source: Path) -> Iterator[bytes]:
     """Yield a file in the gzip format, without holding it in memory."""
     packer = zlib.compressobj(6, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
-    with source.open("rb") as stream:
-        while block := stream.read(_CHUNK_BYTES):
-            if packed := packer.compress(block):
-                yield packed
+    try:
+        with source.open("rb") as stream:
+            while block := stream.read(_CHUNK_BYTES):
+                if packed := packer.compress(block):
+                    yield packed
+    except OSError as error:
+        raise unreadable(source, error) from error
     yield packer.flush()
+
+
+def unreadable(source: Path, error: OSError) -> BoardSetupError:
+    """Return the error for a file of this machine that cannot be sent."""
+    return BoardSetupError(f"{source}: cannot be read: {error.strerror or error}")
 
 
 def as_chunks(stdin: Chunks) -> Iterator[bytes]:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
-from edgeprof.errors import BoardUnreachable, EdgeprofError
+from edgeprof.errors import BoardUnreachable, ClusterUnreachable, EdgeprofError
 from edgeprof.executors import open_client
 from edgeprof.inventory import BoardSpec
 from edgeprof.transport.base import Chunks, Completed, Transport, as_chunks
@@ -67,21 +67,23 @@ class DaskTransport(Transport):
         self, argv: Sequence[str], *, deadline_s: float, stdin: Chunks = b"", silent: bool = False
     ) -> Completed:
         """Run a command through a worker; see :meth:`Transport.run`."""
-        content: Any = b"".join(as_chunks(stdin))
+        content: Any = await asyncio.to_thread(lambda: b"".join(as_chunks(stdin)))
         self.sent_bytes += len(content)
         if len(content) > _SCATTER_FROM_BYTES:
             content = await asyncio.to_thread(self._client.scatter, content, hash=True)
-        future = self._executor.submit(
-            run_on_board, self._board, list(argv), content, deadline_s, silent
-        )
+        future = None
         try:
+            future = self._executor.submit(
+                run_on_board, self._board, list(argv), content, deadline_s, silent
+            )
             return await self._result(future, deadline_s + 2 * CONNECT_DEADLINE_S)
         except EdgeprofError:
             raise
         except Exception as error:  # KilledWorker and the like: whatever became of the worker
             raise self._unreachable(f"the Dask worker failed: {error}") from error
         finally:
-            future.cancel()
+            if future is not None:
+                future.cancel()
 
     async def _result(self, future: Any, deadline_s: float) -> Completed:
         """Wait for a command, as long as there is a worker to run it."""
@@ -91,6 +93,11 @@ class DaskTransport(Transport):
         waiting = asyncio.ensure_future(asyncio.wrap_future(future))
         while loop.time() < end_s:
             done, _ = await asyncio.wait({waiting}, timeout=_LOOK_INTERVAL_S)
+            if waiting.cancelled():
+                # Not by us: Dask cancels what is under way when it loses its scheduler.
+                raise ClusterUnreachable(
+                    f"board {self.name}: the Dask scheduler was lost", board=self.name
+                )
             if done:
                 completed: Completed = waiting.result()
                 return completed

@@ -35,7 +35,7 @@ class LocalTransport(Transport):
         process = await asyncio.create_subprocess_exec(
             *argv, stdin=pipe, stdout=pipe, stderr=pipe, env=self._environment
         )
-        content = b"".join(as_chunks(stdin))
+        content = await asyncio.to_thread(lambda: b"".join(as_chunks(stdin)))
         self.sent_bytes += len(content)
         try:
             out, err = await asyncio.wait_for(process.communicate(content), deadline_s)

@@ -16,6 +16,7 @@ import asyncio
 import os
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ CONNECT_DEADLINE_S = 20.0
 KEEPALIVE_INTERVAL_S = 15.0
 KEEPALIVE_COUNT = 3
 _CLOSE_DEADLINE_S = 3.0
+_MARK = "--- edgeprof ---"
 _DEFAULT_KNOWN_HOSTS = ("~/.ssh/known_hosts", "/etc/ssh/ssh_known_hosts")
 
 
@@ -39,15 +41,16 @@ class SshNetwork:
 
     def __init__(self) -> None:
         self._gate = asyncio.Semaphore(HANDSHAKES_AT_ONCE)
-        self._jump_locks: dict[tuple[str, Path | None], asyncio.Lock] = {}
-        self._jumps: dict[tuple[str, Path | None], Any] = {}
+        self._jumps: dict[tuple[str, Path | None], asyncio.Task[Any]] = {}
 
     async def __aenter__(self) -> SshNetwork:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for connection in self._jumps.values():
-            connection.abort()
+        for making in self._jumps.values():
+            making.cancel()
+            with suppress(asyncio.CancelledError, Exception):
+                (await making).abort()
 
     async def connect(self, board: BoardSpec) -> SshTransport:
         """Connect to a board.
@@ -81,27 +84,42 @@ class SshNetwork:
             raise target.explained(error, asyncssh) from error
 
     async def _jump(self, board: BoardSpec, hops: object) -> Any:
-        """Return the connection to the last of the jump hosts (``user@host:port,...``)."""
+        """Return the connection to the last of the jump hosts (``user@host:port,...``).
+
+        Boards that ask at the same time get the same answer, an error too: a dead jump host costs
+        its deadline once, not once for each board behind it.
+        """
         if not isinstance(hops, str) or hops.lower() == "none":
             return None
         key = (hops, board.ssh_config)
-        async with self._jump_locks.setdefault(key, asyncio.Lock()):
-            connection = self._jumps.get(key)
-            if connection is None or connection.is_closed():
-                connection = None
-                for hop in hops.split(","):
-                    user, _, address = hop.strip().rpartition("@")
-                    host, colon, port = address.rpartition(":")
-                    target = _Target(
-                        board,
-                        host if colon else address,
-                        int(port) if colon else None,
-                        user or None,
-                        is_hop=True,
-                    )
-                    connection = await self._connect(target, connection)
-                self._jumps[key] = connection
-            return connection
+        making = self._jumps.get(key)
+        if making is None or (making.done() and (_failed(making) or making.result().is_closed())):
+            making = self._jumps[key] = asyncio.ensure_future(self._hop(board, hops))
+            making.set_name(board.name)
+        try:
+            return await asyncio.shield(making)
+        except EdgeprofError as error:
+            message = str(error).replace(f"board {making.get_name()}:", f"board {board.name}:", 1)
+            raise type(error)(message, **{**error.evidence, "board": board.name}) from error
+
+    async def _hop(self, board: BoardSpec, hops: str) -> Any:
+        connection = None
+        for hop in hops.split(","):
+            user, _, address = hop.strip().rpartition("@")
+            host, colon, port = address.rpartition(":")
+            target = _Target(
+                board,
+                host if colon else address,
+                int(port) if colon else None,
+                user or None,
+                is_hop=True,
+            )
+            connection = await self._connect(target, connection)
+        return connection
+
+
+def _failed(task: asyncio.Task[Any]) -> bool:
+    return task.cancelled() or task.exception() is not None
 
 
 class SshTransport(Transport):
@@ -119,7 +137,12 @@ class SshTransport(Transport):
         if silent:
             self._connection.set_keepalive(0)
         try:
-            return await asyncio.wait_for(self._run(shell_command(argv), stdin), deadline_s)
+            completed = await asyncio.wait_for(
+                self._run(f"echo {_MARK}; exec {shell_command(argv)}", stdin), deadline_s
+            )
+            # What a login script printed stands before the mark.
+            _, mark, output = completed.stdout.partition(f"{_MARK}\n".encode())
+            return replace(completed, stdout=output) if mark else completed
         except asyncio.TimeoutError as error:
             # A session that does not answer holds one of sshd's slots: the connection goes.
             self._connection.abort()
@@ -149,7 +172,9 @@ class SshTransport(Transport):
     async def _feed(self, pipe: Any, stdin: Chunks) -> None:
         # A command that ends early (no space left) stops reading: its own words say why.
         with suppress(BrokenPipeError, ConnectionResetError):
-            for chunk in as_chunks(stdin):
+            chunks = as_chunks(stdin)
+            # In a thread: packing takes its time, and other boards' keep-alives must not wait.
+            while chunk := await asyncio.to_thread(next, chunks, b""):
                 self.sent_bytes += len(chunk)
                 pipe.write(chunk)
                 await pipe.drain()
