@@ -85,6 +85,8 @@ int usage(const std::string& complaint) {
            "       edgeprof-harness worker --folder DIR --lock FILE --owner NAME --session ID "
            "[--detach]\n"
            "       edgeprof-harness wait --folder DIR [--session ID] [--stop]\n"
+           "       edgeprof-harness hold --folder DIR --lock FILE --owner NAME --session ID "
+           "-- COMMAND...\n"
            "       edgeprof-harness --version\n";
     return kWrongUsage;
 }
@@ -241,6 +243,7 @@ int main_command(const std::vector<std::string>& arguments) {
     }
     if (command == "worker") return worker_main(rest, record_of_line);
     if (command == "wait") return wait_main(rest);
+    if (command == "hold") return hold_main(rest);
     if (command == "counters") {
         const Options options(rest, {"--loop"});
         return options.complaint().empty() ? counters_command(options) : usage(options.complaint());

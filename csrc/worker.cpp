@@ -34,6 +34,7 @@ struct Options {
     std::string session;
     bool detach = false;
     bool stop = false;
+    std::vector<std::string> command;  // what stands behind "--"
 };
 
 [[noreturn]] void fail(const std::string& what) {
@@ -45,6 +46,11 @@ std::optional<Options> parse_options(const std::vector<std::string>& arguments) 
     Options options;
     for (size_t i = 0; i < arguments.size(); ++i) {
         const std::string& name = arguments[i];
+        if (name == "--") {
+            options.command.assign(arguments.begin() + static_cast<std::ptrdiff_t>(i) + 1,
+                                   arguments.end());
+            break;
+        }
         if (name == "--detach") {
             options.detach = true;
         } else if (name == "--stop") {
@@ -79,6 +85,15 @@ void write_all(int descriptor, const std::string& text) {
     }
 }
 
+std::vector<std::string> lines_of(const std::string& text) {
+    std::vector<std::string> lines;
+    std::istringstream stream(text);
+    for (std::string line; std::getline(stream, line);) {
+        if (!line.empty()) lines.push_back(line);
+    }
+    return lines;
+}
+
 // A lock file: flock(2) on it, the holder's name in it. The descriptor stays open for the life of
 // the process and its children.
 class LockFile {
@@ -97,7 +112,16 @@ class LockFile {
     LockFile& operator=(const LockFile&) = delete;
     ~LockFile() { close(descriptor_); }
 
-    bool try_exclusive() const { return flock(descriptor_, LOCK_EX | LOCK_NB) == 0; }
+    // Not at the first refusal: who only looks holds the lock for a moment.
+    bool try_exclusive() const {
+        for (int attempt = 0; attempt < 5; ++attempt) {
+            if (flock(descriptor_, LOCK_EX | LOCK_NB) == 0) return true;
+            usleep(20'000);
+        }
+        return false;
+    }
+
+    bool is_free() const { return flock(descriptor_, LOCK_SH | LOCK_NB) == 0; }
 
     void wait_until_free() const {
         while (flock(descriptor_, LOCK_SH) != 0) {
@@ -105,13 +129,35 @@ class LockFile {
         }
     }
 
+    // One line, written over the last holder's: there is no moment without one.
     void write_holder(const std::string& json) const {
-        if (ftruncate(descriptor_, 0) == 0 && lseek(descriptor_, 0, SEEK_SET) == 0) {
+        if (lseek(descriptor_, 0, SEEK_SET) == 0) {
             write_all(descriptor_, json);
+            static_cast<void>(ftruncate(descriptor_, static_cast<off_t>(json.size())) == 0);
         }
     }
 
-    std::string holder() const { return read_file(path_); }
+    // An empty object where nobody has written yet.
+    std::string holder() const {
+        const std::vector<std::string> lines = lines_of(read_file(path_));
+        return (lines.empty() ? "{}" : lines[0]) + "\n";
+    }
+
+    void close_on_exec() const { fcntl(descriptor_, F_SETFD, FD_CLOEXEC); }
+
+    bool is_open_in(const std::string& process_folder) const {
+        struct stat own{};
+        if (fstat(descriptor_, &own) != 0) return false;
+        std::error_code unreadable;
+        for (const auto& entry : fs::directory_iterator(process_folder + "/fd", unreadable)) {
+            struct stat other{};
+            if (stat(entry.path().c_str(), &other) == 0 && other.st_dev == own.st_dev &&
+                other.st_ino == own.st_ino) {
+                return true;
+            }
+        }
+        return false;
+    }
 
   private:
     std::string path_;
@@ -152,15 +198,6 @@ std::string under_id(const std::string& record, const std::string& job_id) {
         }
     }
     return writer.end_object().text();
-}
-
-std::vector<std::string> lines_of(const std::string& text) {
-    std::vector<std::string> lines;
-    std::istringstream stream(text);
-    for (std::string line; std::getline(stream, line);) {
-        if (!line.empty()) lines.push_back(line);
-    }
-    return lines;
 }
 
 // Records are appended whole: what a kill or a power cut left behind the last line end is cut off,
@@ -325,13 +362,34 @@ int detach_worker(const Options& options, const JobRunner& run_job) {
     return member_of(line, "session") == options.session ? kWorkerDone : kWorkerBusy;
 }
 
-// The lock is held, so the number is still the worker's. Its child dies with it.
-void stop_holder(const std::string& holder) {
-    const json::Value tree = json::parse(holder);
+// Ends the worker that the lock file names, if it is one: the text may be of an earlier worker,
+// whose number another process has by now. The worker's child dies with it.
+void stop_holder(const LockFile& lock) {
+    const json::Value tree = json::parse(lock.holder());
     const json::Value* pid = tree.find("pid");
-    if (pid != nullptr && pid->as_int() != nullptr && *pid->as_int() > 1) {
+    if (pid == nullptr || pid->as_int() == nullptr || *pid->as_int() <= 1) return;
+    if (lock.is_open_in("/proc/" + std::to_string(*pid->as_int()))) {
         kill(static_cast<pid_t>(*pid->as_int()), SIGTERM);
     }
+}
+
+// Runs a program and returns its status, as a shell tells it.
+int run_program(const std::vector<std::string>& command) {
+    std::vector<char*> words;
+    for (const std::string& word : command) words.push_back(const_cast<char*>(word.c_str()));
+    words.push_back(nullptr);
+    const pid_t child = fork();
+    if (child < 0) fail("fork");
+    if (child == 0) {
+        signal(SIGPIPE, SIG_DFL);  // ignored by us, and a program inherits that
+        execvp(words[0], words.data());
+        std::fprintf(stderr, "%s: %s\n", words[0], std::strerror(errno));
+        _exit(127);
+    }
+    int status = 0;
+    while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
+    }
+    return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
 int usage(const char* text) {
@@ -368,14 +426,37 @@ int wait_main(const std::vector<std::string>& arguments) {
     }
     return logged([&]() -> int {
         const LockFile own(options->folder + "/worker.lock");
-        if (own.try_exclusive()) return kWorkerDone;
-        const std::string holder = own.holder();
+        if (own.is_free()) return kWorkerDone;
         const bool is_ours =
-            options->session.empty() || member_of(holder, "session") == options->session;
+            options->session.empty() || member_of(own.holder(), "session") == options->session;
         if (!is_ours) return kWorkerDone;
-        if (options->stop) stop_holder(holder);
+        while (options->stop && !own.is_free()) {
+            stop_holder(own);
+            usleep(20'000);
+        }
         own.wait_until_free();
         return kWorkerDone;
+    });
+}
+
+int hold_main(const std::vector<std::string>& arguments) {
+    const std::optional<Options> options = parse_options(arguments);
+    if (!options || options->folder.empty() || options->lock.empty() || options->command.empty()) {
+        return usage("hold --folder DIR --lock FILE --owner NAME --session ID -- COMMAND...");
+    }
+    return logged([&]() -> int {
+        const LockFile own(options->folder + "/worker.lock");
+        const LockFile machine(options->lock);
+        for (const LockFile* lock : {&own, &machine}) {
+            if (!lock->try_exclusive()) {
+                print_line(lock->holder());
+                return kWorkerBusy;
+            }
+            lock->close_on_exec();
+        }
+        own.write_holder(holder_json(*options));
+        machine.write_holder(holder_json(*options));
+        return run_program(options->command);
     });
 }
 

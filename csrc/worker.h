@@ -1,5 +1,5 @@
 // The board's queue: `edgeprof-harness worker` works batches off, `edgeprof-harness wait` sleeps
-// until that is done.
+// until that is done, `edgeprof-harness hold` keeps the board for a command.
 //
 // Owns: the folder of batches, the locks, and that a record is on disk before the next job starts.
 // Measuring is the JobRunner's. The controller may go away at any moment and come back: whatever
@@ -7,9 +7,10 @@
 //
 //     FOLDER/worker.lock                 held while a worker of this account runs
 //     FOLDER/worker.log                  last words
-//     FOLDER/queue/SESSION.../jobs.jsonl      one job a line; the controller moves the batch here
-//     whole FOLDER/queue/SESSION.../environment.json  variables for the jobs, optional
-//     FOLDER/queue/SESSION.../records.jsonl   one record a line, in the order they were made
+//     FOLDER/queue/SESSION.../           a batch, moved here whole by the controller:
+//       jobs.jsonl                       one job a line
+//       environment.json                 variables for the jobs, optional
+//       records.jsonl                    one record a line, in the order they were made
 //
 // A second lock, the machine's, keeps other accounts and other owners out; its file says who holds
 // it. Both are flock(2): however a worker ends, the kernel lets go, and who waits wakes up. The
@@ -42,6 +43,12 @@ int worker_main(const std::vector<std::string>& arguments, const JobRunner& run_
 // Returns when no worker of this account (and session) runs; with --stop it ends the worker first.
 // Silent: the process sleeps in the kernel meanwhile.
 int wait_main(const std::vector<std::string>& arguments);
+
+// hold --folder DIR --lock FILE --owner NAME --session ID -- COMMAND [ARGUMENT]...
+// Runs a command while nobody can measure here, and returns its status: what disturbs a
+// measurement or changes its conditions waits for the locks. What the command leaves running does
+// not hold them.
+int hold_main(const std::vector<std::string>& arguments);
 
 // Works off one batch: every job without a record gets one. Public for the tests.
 // Throws Error(kOutputError) when a record cannot be written.

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgeprof.board.batch import Batch, Item, parse_records
+from edgeprof.board.claim import Owner
 from edgeprof.board.deploy import Payload
 from edgeprof.board.facts import BoardFacts
 from edgeprof.board.prepared import prepare, restore
@@ -23,6 +24,10 @@ from edgeprof.transport import Completed, FakeTransport
 
 POLICY = RetryPolicy(attempts=3, backoff_s=2.0, backoff_limit_s=10.0, cool_down_s=30.0)
 FACTS = BoardFacts("/home/pi/.edgeprof", "aarch64", "6.1", (2, 36), 4, None, 1 << 30, frozenset())
+
+
+BOARD = BoardSpec("b", "b")
+ME = Owner("me@here", "session")
 
 
 def queue_of(count, policy=POLICY):
@@ -191,7 +196,7 @@ def run_prepared(status, stdout=b"", stderr=b""):
 
 def test_a_board_without_root_is_measured_as_it_is():
     transport = run_prepared(77, stderr=b"no root there (sudo -n is refused)\n")
-    state = asyncio.run(prepare(transport, FACTS, lease_s=3600))
+    state = asyncio.run(prepare(transport, BOARD, FACTS, ME, lease_s=3600))
     assert not state.is_prepared
     assert state.reason == "no root there (sudo -n is refused)"
 
@@ -199,12 +204,12 @@ def test_a_board_without_root_is_measured_as_it_is():
 def test_a_state_that_cannot_be_restored_is_an_error_with_the_command_to_try_again():
     transport = run_prepared(1, stderr=b"policy0: could not be restored\n")
     with pytest.raises(BoardSetupError, match="edgeprof boards restore b"):
-        asyncio.run(restore(transport, BoardSpec("b", "b"), FACTS))
+        asyncio.run(restore(transport, BOARD, FACTS, ME))
 
 
 def test_a_killed_setup_is_tried_again():
     with pytest.raises(BoardUnreachable):
-        asyncio.run(prepare(run_prepared(-9), FACTS, lease_s=3600))
+        asyncio.run(prepare(run_prepared(-9), BOARD, FACTS, ME, lease_s=3600))
 
 
 def test_the_plain_log_says_news_and_not_too_often():

@@ -66,7 +66,8 @@ async def check_board(
         try:
             facts = await read_facts(transport, board)
             software = await asyncio.to_thread(find_software, board, facts)
-            state = await read_state(transport, board, facts, software)
+            # A board on which somebody measures is not disturbed for it.
+            state = None if facts.holders else await read_state(transport, board, facts, software)
         finally:
             await transport.close()
     except EdgeprofError as error:

@@ -17,13 +17,15 @@ from edgeprof.transport import Transport, script
 PROBE_DEADLINE_S = 30.0
 _NEEDED_TOOLS = ("gzip", "mkdir", "mv", "rm", "sha256sum", "tar")
 
-# Parameter: the folder, as the inventory has it, then the tools to look for. Answers with lines
-# ``key=value``; what a board does not have stays empty.
+# Parameters: the folder and the lock, as the inventory has them, then the tools to look for.
+# Answers with lines ``key=value``; what a board does not have stays empty. Nothing heavy is done
+# while somebody measures there: the content of objects is hashed on an idle board only.
 _PROBE = """
-folder=$1
-shift
+folder=$1 lock=$2
+shift 2
 case $folder in "~/"*) folder=$HOME/${folder#"~/"} ;; esac
-echo "folder=$folder"
+case $lock in "~/"*) lock=$HOME/${lock#"~/"} ;; esac
+printf 'folder=%s\\n' "$folder"
 echo "machine=$(uname -m)"
 echo "kernel=$(uname -r)"
 echo "bits=$(getconf LONG_BIT 2>/dev/null)"
@@ -44,9 +46,19 @@ else
   echo "unwritable=$(echo "$error" | tail -n 1)"
 fi
 echo "free_kib=$(df -Pk -- "$folder" 2>/dev/null | awk 'END { print $(NF - 2) }')"
+is_idle=1
+for path in "$folder/worker.lock" "$lock"; do
+  if command -v flock > /dev/null && [ -r "$path" ] && ! flock -n -s 9 9< "$path"; then
+    is_idle=
+    printf 'holder=%s\\n' "$(head -n 1 -- "$path")"
+  fi
+done
 for object in "$folder"/objects/*/*; do
   if [ -f "$object" ]; then
-    echo "object=$(sha256sum < "$object" | cut -c 1-64) ${object#"$folder"/objects/}"
+    name=${object#"$folder"/objects/}
+    digest=${name%%/*}
+    if [ "$is_idle" ]; then digest=$(sha256sum < "$object" | cut -c 1-64); fi
+    printf 'object=%s %s\\n' "$digest" "$name"
   fi
 done
 """
@@ -62,7 +74,8 @@ class BoardFacts:
         glibc: version, e.g. ``(2, 36)``; ``None`` on musl and the like.
         model: of the device tree, e.g. ``Raspberry Pi 4 Model B Rev 1.4``.
         free_bytes: free space where the folder is.
-        objects: deployed files, ``<sha256>/<name>``, whose content has that SHA-256.
+        objects: deployed files, ``<sha256>/<name>``; on an idle board their content was checked.
+        holders: lines of the lock files that are held; empty on an idle board.
     """
 
     folder: str
@@ -73,6 +86,7 @@ class BoardFacts:
     model: str | None
     free_bytes: int | None
     objects: frozenset[str]
+    holders: tuple[str, ...] = ()
 
     @property
     def glibc_text(self) -> str:
@@ -87,7 +101,7 @@ async def read_facts(transport: Transport, board: BoardSpec) -> BoardFacts:
         BoardUnreachable: it does not answer; a retry may help.
         BoardSetupError: no place to write to or run programs from, or tools are missing.
     """
-    argv = script(_PROBE, board.folder, *_NEEDED_TOOLS)
+    argv = script(_PROBE, board.folder, board.lock, *_NEEDED_TOOLS)
     completed = await transport.run(argv, deadline_s=PROBE_DEADLINE_S)
     if completed.status != 0:
         raise BoardSetupError(
@@ -117,6 +131,7 @@ def parse_facts(text: str, board: BoardSpec) -> BoardFacts:
         model=first.get("model") or None,
         free_bytes=None if (kib := _integer(first.get("free_kib"))) is None else kib * 1024,
         objects=frozenset(_whole_objects(answers.get("object", []))),
+        holders=tuple(answers.get("holder", [])),
     )
 
 

@@ -3,7 +3,8 @@
 Owns: when ``firmware_scripts/setup_board.sh`` is run on a board and what its answers mean. What is
 set, and that it can be undone after kill -9 in the middle, is the script's. The state is leased: a
 watchdog on the board restores it when the controller has not renewed the lease in time, so a lost
-controller leaves no board behind. A lease outlasts the batch it was made for.
+controller leaves no board behind. A lease outlasts the batch it was made for. Nothing is changed
+while somebody measures there: the script runs under the board's locks.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from edgeprof.board.claim import BUSY_STATUS, Owner, busy
 from edgeprof.board.facts import BoardFacts
 from edgeprof.errors import BoardSetupError, BoardUnreachable
 from edgeprof.files import packaged
@@ -33,13 +35,15 @@ _SCRIPTS = (
     "quiet_board.sh",
 )
 
-# Parameters: folder, digest of the scripts, arguments of setup_board.sh. Standard input: the
-# scripts.
+# Parameters: folder, lock, owner, session, digest of the scripts, arguments of setup_board.sh.
+# Standard input: the scripts. Where no program lies to take the locks, this account has not
+# measured.
 _SETUP = """
 set -eu
 umask 077
-place=$1/scripts/$2
-shift 2
+folder=$1 lock=$2 owner=$3 session=$4 place=$1/scripts/$5
+shift 5
+case $lock in "~/"*) lock=$HOME/${lock#"~/"} ;; esac
 if [ ! -d "$place" ]; then
   new=$place.part.$$
   trap 'rm -rf -- "$new"' EXIT
@@ -47,12 +51,21 @@ if [ ! -d "$place" ]; then
   tar -xzf - -C "$new"
   mv -- "$new" "$place" 2>/dev/null || [ -d "$place" ]
 fi
-if [ "$(id -u)" = 0 ]; then exec sh "$place/setup_board.sh" "$@"; fi
-if ! sudo -n true 2>/dev/null; then
-  echo "no root there (sudo -n is refused)" >&2
-  exit 77
+set -- sh "$place/setup_board.sh" "$@"
+if [ "$(id -u)" != 0 ]; then
+  if ! sudo -n true 2>/dev/null; then
+    echo "no root there (sudo -n is refused)" >&2
+    exit 77
+  fi
+  set -- sudo -n "$@"
 fi
-exec sudo -n sh "$place/setup_board.sh" "$@"
+for program in "$folder"/objects/*/edgeprof-harness; do
+  if [ -x "$program" ]; then
+    exec "$program" hold --folder "$folder" --lock "$lock" \\
+      --owner "$owner" --session "$session" -- "$@"
+  fi
+done
+exec "$@"
 """
 
 
@@ -71,30 +84,36 @@ class PreparedState:
     reason: str | None = None
 
 
-async def prepare(transport: Transport, facts: BoardFacts, *, lease_s: float) -> PreparedState:
+async def prepare(
+    transport: Transport, board: BoardSpec, facts: BoardFacts, owner: Owner, *, lease_s: float
+) -> PreparedState:
     """Set what ``setup_board.sh`` may set; a second call renews the lease.
 
     A board without root, or with nothing to set, is measured as it is, and the answer says why: the
     state stands beside every measurement in any case.
 
     Raises:
+        BoardBusy: somebody measures there, a worker of this session included.
         BoardUnreachable: connection lost; the watchdog restores what was set.
     """
     arguments = ("apply", "--json", "--restore-after", str(round(lease_s)))
-    completed = await _setup(transport, facts, *arguments)
+    completed = await _setup(transport, board, facts, owner, *arguments)
     if completed.status != 0:
         return PreparedState(False, None, completed.complaint)
     status = _parse_status(completed)
     return PreparedState(bool(status and status.get("prepared")), status)
 
 
-async def restore(transport: Transport, board: BoardSpec, facts: BoardFacts) -> PreparedState:
+async def restore(
+    transport: Transport, board: BoardSpec, facts: BoardFacts, owner: Owner
+) -> PreparedState:
     """Put everything back.
 
     Raises:
+        BoardBusy: somebody measures there; the lease restores what was set.
         BoardSetupError: something could not be restored; the board keeps the journal.
     """
-    completed = await _setup(transport, facts, "restore", "--json")
+    completed = await _setup(transport, board, facts, owner, "restore", "--json")
     if completed.status == _NO_ROOT_STATUS:
         return PreparedState(False, None, completed.complaint)
     if completed.status != 0:
@@ -106,10 +125,15 @@ async def restore(transport: Transport, board: BoardSpec, facts: BoardFacts) -> 
     return PreparedState(False, _parse_status(completed))
 
 
-async def _setup(transport: Transport, facts: BoardFacts, *arguments: str) -> Completed:
+async def _setup(
+    transport: Transport, board: BoardSpec, facts: BoardFacts, owner: Owner, *arguments: str
+) -> Completed:
     archive, digest = _scripts()
-    argv = script(_SETUP, facts.folder, digest, *arguments)
+    claim = (facts.folder, board.lock, owner.name, owner.session)
+    argv = script(_SETUP, *claim, digest, *arguments)
     completed = await transport.run(argv, stdin=archive, deadline_s=SETUP_DEADLINE_S)
+    if completed.status == BUSY_STATUS:
+        raise busy(board, completed.text)
     if completed.status < 0 or completed.status > 128:
         raise BoardUnreachable(
             f"board {transport.name}: setup_board.sh was killed", board=transport.name

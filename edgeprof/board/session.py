@@ -11,23 +11,22 @@ are timed, keep-alives neither; a deadline guards the silence instead.
 
 from __future__ import annotations
 
-import json
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from edgeprof.board.batch import Batch, job_ids_of, parse_records
+from edgeprof.board.claim import BUSY_STATUS, Owner, busy
 from edgeprof.board.deploy import Software, check_space, deploy
 from edgeprof.board.facts import BoardFacts
-from edgeprof.errors import BoardBusy, BoardSetupError, BoardUnreachable, EdgeprofError
+from edgeprof.errors import BoardSetupError, BoardUnreachable, EdgeprofError
 from edgeprof.inventory import BoardSpec
 from edgeprof.transport import Completed, Transport, script
 
 COMMAND_DEADLINE_S = 60.0
 SUBMIT_DEADLINE_S = 600.0
 _NO_BATCH_STATUS = 66
-_BUSY_STATUS = 75  # kWorkerBusy in csrc/worker.h
 
 # Parameters: folder, then names of batches. A batch leaves the queue in one step.
 _FORGET = """
@@ -38,7 +37,7 @@ forget() {
       rm -rf -- "trash/$old"
       mv -- "queue/$old" "trash/$old"
     fi
-    rm -rf -- "trash/$old" "incoming/$old"
+    rm -rf -- "trash/$old" "incoming/$old".*
   done
 }
 """
@@ -59,9 +58,6 @@ exec "$program" worker --detach --folder "$folder" --lock "$lock" \\
   --owner "$owner" --session "$session"
 """
 
-# A worker with nothing to do takes the locks and lets them go.
-_CLAIM = _WORKER_PARAMETERS + _START
-
 # Further parameters: batch, names of batches to forget. Standard input: the archive.
 _SUBMIT = (
     _WORKER_PARAMETERS
@@ -72,8 +68,7 @@ shift
 forget "$@"
 mkdir -p queue
 if [ ! -d "queue/$batch" ]; then
-  new=incoming/$batch
-  rm -rf -- "$new"
+  new=incoming/$batch.$$  # an attempt whose connection was lost may still be at its own
   mkdir -p -- "$new"
   trap 'rm -rf -- "$new"' EXIT
   tar -xzf - -C "$new"
@@ -84,7 +79,7 @@ if [ ! -d "queue/$batch" ]; then
   while IFS='\t' read -r object target; do
     ln -- "objects/$object" "$new/$target" 2>/dev/null || cp -- "objects/$object" "$new/$target"
   done < "$new/links"
-  mv -- "$new" "queue/$batch"
+  [ -d "queue/$batch" ] || mv -- "$new" "queue/$batch"
 fi
 """
     + _START
@@ -123,9 +118,8 @@ shift
 forget "$@"
 """
 
-# Parameter: the folder, as the inventory has it. Only what edgeprof put there is removed; a folder
-# that holds nothing else goes too.
-_CLEAN = """
+# Parameter: the folder, as the inventory has it. Ends this account's worker.
+_STOP = """
 set -eu
 folder=$1
 case $folder in "~/"*) folder=$HOME/${folder#"~/"} ;; esac
@@ -134,23 +128,18 @@ cd -- "$folder"
 for program in objects/*/edgeprof-harness; do
   if [ -x "$program" ]; then "./$program" wait --folder . --stop; break; fi
 done
+"""
+
+# Parameter: as before. Only what edgeprof put there is removed; a folder that holds nothing else
+# goes too.
+_CLEAN = (
+    _STOP
+    + """
 rm -rf -- objects queue incoming trash scripts worker.lock worker.log
 cd /
 rmdir -- "$folder" 2>/dev/null || true
 """
-
-
-@dataclass(frozen=True)
-class Owner:
-    """Who measures.
-
-    Attributes:
-        name: for people, e.g. ``user@laptop``.
-        session: prefix of the names of this run's batches; the same when the run is repeated.
-    """
-
-    name: str
-    session: str
+)
 
 
 @dataclass(frozen=True)
@@ -233,17 +222,6 @@ class BoardSession:
         archive = batch.archive(self.facts.folder, self.library)
         await self._start(batch.name, archive, forget)
 
-    async def claim(self) -> None:
-        """Make sure that nobody else measures there.
-
-        Raises:
-            BoardBusy: with the owner's name.
-        """
-        completed = await self.transport.run(
-            script(_CLAIM, *self._worker_parameters()), deadline_s=COMMAND_DEADLINE_S
-        )
-        self._check_started(completed, "the board cannot be claimed")
-
     async def resume(self, batch_name: str) -> None:
         """Start the worker for a batch that the board has."""
         await self._start(batch_name, b"", ())
@@ -286,8 +264,8 @@ class BoardSession:
         return self.facts.folder, self.program, self.board.lock, owner.name, owner.session
 
     def _check_started(self, completed: Completed, what: str) -> None:
-        if completed.status == _BUSY_STATUS:
-            raise self._busy(completed.text)
+        if completed.status == BUSY_STATUS:
+            raise busy(self.board, completed.text)
         if completed.status != 0:
             raise self._error(what, completed)
 
@@ -301,7 +279,13 @@ class BoardSession:
         if completed.status != 0:
             raise self._error("records cannot be collected", completed)
         last_words = completed.stderr.decode("utf-8", "backslashreplace").strip()
-        return Collected(parse_records(_unpacked(completed.stdout)), last_words)
+        try:
+            content = _unpacked(completed.stdout)
+        except zlib.error as error:
+            raise BoardUnreachable(
+                f"board {self.board.name}: records arrived damaged: {error}", board=self.board.name
+            ) from error
+        return Collected(parse_records(content), last_words)
 
     async def _run(self, text: str, *parameters: str) -> Completed:
         completed = await self.transport.run(
@@ -321,16 +305,14 @@ class BoardSession:
             status=completed.status,
         )
 
-    def _busy(self, holder_json: str) -> BoardBusy:
-        try:
-            holder = str(json.loads(holder_json)["owner"])
-        except (ValueError, KeyError, TypeError):
-            holder = "another owner"
-        return BoardBusy(
-            f"board {self.board.name}: {holder} measures there (lock {self.board.lock})",
-            board=self.board.name,
-            holder=holder,
-        )
+
+async def stop_worker(transport: Transport, board: BoardSpec) -> None:
+    """End the worker of this account, whatever its session.
+
+    Raises:
+        BoardSetupError: if it does not end.
+    """
+    await _run_alone(transport, board, _STOP, "its worker cannot be stopped")
 
 
 async def clean_board(transport: Transport, board: BoardSpec) -> None:
@@ -339,10 +321,14 @@ async def clean_board(transport: Transport, board: BoardSpec) -> None:
     Raises:
         BoardSetupError: if it cannot be removed.
     """
-    completed = await transport.run(script(_CLEAN, board.folder), deadline_s=COMMAND_DEADLINE_S)
+    await _run_alone(transport, board, _CLEAN, "cannot be cleaned")
+
+
+async def _run_alone(transport: Transport, board: BoardSpec, text: str, what: str) -> None:
+    completed = await transport.run(script(text, board.folder), deadline_s=COMMAND_DEADLINE_S)
     if completed.status != 0:
         raise BoardSetupError(
-            f"board {board.name}: cannot be cleaned: {completed.complaint}", board=board.name
+            f"board {board.name}: {what}: {completed.complaint}", board=board.name
         )
 
 

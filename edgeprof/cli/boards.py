@@ -212,6 +212,7 @@ def _print_table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> No
 
 
 def _print_report(report: CheckReport) -> None:
+    from edgeprof.board.claim import holder_of
     from edgeprof.units import format_bytes
 
     facts = report.facts
@@ -224,6 +225,8 @@ def _print_report(report: CheckReport) -> None:
             f"{facts.model or 'unknown model'}, {facts.architecture}, {facts.cores} cores, "
             f"Linux {facts.kernel}, glibc {facts.glibc_text}, {free} free in {facts.folder}"
         )
+        for line in facts.holders:
+            click.echo(f"    {holder_of(line).name} measures there; its state is not read now")
         for item in report.to_install:
             size = format_bytes(item.source.stat().st_size)
             click.echo(f"    to install: {item.source.name} ({size})")
@@ -265,6 +268,7 @@ def _report_json(report: CheckReport) -> dict[str, Any]:
             "cores": facts.cores,
             "folder": facts.folder,
             "free_bytes": facts.free_bytes,
+            "is_idle": not facts.holders,
             "glibc": None if facts.glibc is None else facts.glibc_text,
             "kernel": facts.kernel,
             "model": facts.model,

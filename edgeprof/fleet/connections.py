@@ -10,10 +10,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from edgeprof.board.check import CheckReport, Connect, check_board
+from edgeprof.board.claim import Owner, owner_name
 from edgeprof.board.deploy import SoftwareSource, find_software
 from edgeprof.board.facts import BoardFacts, read_facts
 from edgeprof.board.prepared import PreparedState, prepare, restore
-from edgeprof.board.session import clean_board
+from edgeprof.board.session import clean_board, stop_worker
 from edgeprof.errors import EdgeprofError
 from edgeprof.inventory import BoardSpec
 from edgeprof.transport import Transport
@@ -63,26 +64,35 @@ def setup_boards(
 ) -> list[PreparedState | EdgeprofError]:
     """Prepare every board; each restores itself after so many seconds."""
 
-    async def setup(transport: Transport, _: BoardSpec, facts: BoardFacts) -> PreparedState:
-        return await prepare(transport, facts, lease_s=restore_after_s)
+    async def setup(transport: Transport, board: BoardSpec, facts: BoardFacts) -> PreparedState:
+        return await prepare(transport, board, facts, _by_hand(), lease_s=restore_after_s)
 
     return on_each_board(boards, _connected(setup))
 
 
 def restore_boards(boards: Sequence[BoardSpec]) -> list[PreparedState | EdgeprofError]:
     """Take back on every board what was prepared."""
-    return on_each_board(boards, _connected(restore))
+
+    async def undo(transport: Transport, board: BoardSpec, facts: BoardFacts) -> PreparedState:
+        return await restore(transport, board, facts, _by_hand())
+
+    return on_each_board(boards, _connected(undo))
 
 
 def clean_boards(boards: Sequence[BoardSpec]) -> list[PreparedState | EdgeprofError]:
     """Restore every board and remove all that edgeprof put there."""
 
     async def clean(transport: Transport, board: BoardSpec, facts: BoardFacts) -> PreparedState:
-        state = await restore(transport, board, facts)
+        await stop_worker(transport, board)
+        state = await restore(transport, board, facts, _by_hand())
         await clean_board(transport, board)
         return state
 
     return on_each_board(boards, _connected(clean))
+
+
+def _by_hand() -> Owner:
+    return Owner(owner_name(), "by-hand")
 
 
 def _connected(

@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any, Protocol
 
 from edgeprof.board.batch import Item
@@ -42,6 +43,17 @@ class Plan:
 
     items: Sequence[Item]
     found_done: int = 0
+
+
+class Outcome(Enum):
+    """What came of a record."""
+
+    FINAL = "final"
+    """The item has its measurement, or has failed for good."""
+    SPOILED = "spoiled"
+    """It comes again; the board should rest."""
+    FAILED_HERE = "failed here"
+    """It comes again, on another board where there is one."""
 
 
 Planner = Callable[[BoardSpec, Software], Awaitable[Plan]]
@@ -109,11 +121,8 @@ class Ledger:
 
     def enter(
         self, board: BoardSpec, progress: BoardProgress, item: Item, record: dict[str, Any]
-    ) -> bool:
+    ) -> Outcome:
         """Take in the record of an item.
-
-        Returns:
-            Whether the board should rest before the item comes again.
 
         Raises:
             StoreError: it cannot be stored; the record is still on the board then.
@@ -126,10 +135,10 @@ class Ledger:
         verdict = verdict_of(record, self._policy, finding_ids)
         progress.temp_mdegc = temperature_of(record) or progress.temp_mdegc
         queue = self._queues[board.device]
-        may_retry = verdict in (Verdict.SPOILED, Verdict.PASSING)
-        if may_retry and queue.retry(item, time.monotonic()):
+        if self._comes_again(queue, item, verdict, board.name):
             progress.retried += 1
-            return verdict is Verdict.SPOILED
+            self.news.set()
+            return Outcome.SPOILED if verdict is Verdict.SPOILED else Outcome.FAILED_HERE
         if "error" in record:
             self._sink.append_failure(item, board, record)
             self.failures.append(record)
@@ -137,7 +146,14 @@ class Ledger:
         else:
             self.duplicates += not self._sink.append(item, board, record)
             progress.measured += queue.finish(item)
-        return False
+        return Outcome.FINAL
+
+    @staticmethod
+    def _comes_again(queue: WorkQueue, item: Item, verdict: Verdict, board: str) -> bool:
+        now_s = time.monotonic()
+        if verdict is Verdict.DOUBTFUL:
+            return queue.doubt(item, board, now_s)
+        return verdict in (Verdict.SPOILED, Verdict.PASSING) and queue.retry(item, now_s)
 
 
 def _conditions(board: BoardSpec, software: Software) -> str:

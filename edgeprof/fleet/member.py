@@ -9,18 +9,20 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from edgeprof.board.batch import Batch, Item
 from edgeprof.board.check import Connect
+from edgeprof.board.claim import Owner, refuse_others
 from edgeprof.board.deploy import SoftwareSource
 from edgeprof.board.facts import read_facts
 from edgeprof.board.prepared import prepare, restore
-from edgeprof.board.session import BoardSession, Collected, Leftover, Owner
-from edgeprof.fleet.ledger import Ledger
+from edgeprof.board.session import BoardSession, Collected, Leftover
+from edgeprof.errors import BoardBusy, BoardSetupError
+from edgeprof.fleet.ledger import Ledger, Outcome
 from edgeprof.fleet.progress import BoardProgress, Listener
 from edgeprof.fleet.schedule import RetryPolicy, WorkQueue
 from edgeprof.inventory import BoardSpec
@@ -55,6 +57,7 @@ class Office:
     Attributes:
         run_id: in the names of this run's batches.
         numbers: of batches, so that names sort by age whatever the clock says.
+        finding: held while software is found, so that a build keeps one thread busy and no more.
     """
 
     connect: Connect
@@ -65,6 +68,7 @@ class Office:
     listener: Listener
     run_id: str
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    finding: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 class Member:
@@ -72,7 +76,7 @@ class Member:
 
     Attributes:
         held: items by batch on the board whose records have not been taken in.
-        failures: in a row, without a record between them.
+        failures: of the connection in a row, without a record of use between them.
         busy_since_s: since when another owner measures there.
     """
 
@@ -87,8 +91,10 @@ class Member:
         self._session: BoardSession | None = None
         self._stored: list[str] = []  # batches to be forgotten on the board
         self._leftovers: list[Leftover] = []
-        self._lease_end_s: float | None = None
+        self._is_prepared = False
         self._spoiled_batches = 0
+        self._failed_in_a_row = 0
+        self._last_failure = ""
         self._silences = 0
 
     @property
@@ -104,7 +110,7 @@ class Member:
     @property
     def owes(self) -> bool:
         """Whether the board is not yet as it was found."""
-        return bool(self._stored) or self._lease_end_s is not None
+        return bool(self._stored) or self._is_prepared
 
     @property
     def _queue(self) -> WorkQueue:
@@ -131,8 +137,12 @@ class Member:
         transport = await office.connect(self.spec)
         try:
             facts = await read_facts(transport, self.spec)
-            # In a thread: it may compile a program or fetch a library.
-            software = await asyncio.to_thread(office.find_software, self.spec, facts)
+            # Before anything heavy is done there. A batch of our own may be running: what it needs
+            # is there, and so nothing is sent.
+            refuse_others(self.spec, facts.holders, office.owner.session)
+            async with office.finding:
+                # In a thread: it may compile a program or fetch a library.
+                software = await asyncio.to_thread(office.find_software, self.spec, facts)
             session = BoardSession(transport, self.spec, facts, software, office.owner)
             queue = await office.ledger.enrol(self.spec, software)
             self.show("deploying")
@@ -156,12 +166,21 @@ class Member:
         try:
             for name in list(self.held):
                 self._take_in(name, await session.stop(name))
+            if self._is_failing:
+                self._stored.extend(self.held)  # nobody wants them: their items are given back
             await session.forget(self._stored)
             self._stored.clear()
         finally:
-            if self._lease_end_s is not None:
-                await restore(session.transport, self.spec, session.facts)
-                self._lease_end_s = None
+            if self._is_prepared:
+                await self._restore(session)
+                self._is_prepared = False
+
+    async def _restore(self, session: BoardSession) -> None:
+        try:
+            await restore(session.transport, self.spec, session.facts, self._office.owner)
+        except BoardBusy as error:
+            # He measures in the state that is set, and has renewed its lease if he wanted it.
+            self._office.listener.note(f"{error}; what is set there lasts as long as its lease")
 
     async def disconnect(self) -> None:
         """Let the connection go; never raises."""
@@ -172,7 +191,7 @@ class Member:
 
     # --- working ---------------------------------------------------------------------------------
 
-    async def work(self, sharing: int) -> None:
+    async def work(self, sharing: Callable[[], int]) -> None:
         """Measure until the queue is finished.
 
         Args:
@@ -180,11 +199,10 @@ class Member:
         """
         session, queue, office = self._session, self._queue, self._office
         assert session is not None
-        await session.claim()
-        self.busy_since_s = None
         await self._work_off_leftovers(session)
         while queue.unfinished:
-            items = queue.take(office.options.batch_size, sharing, time.monotonic())
+            now_s = time.monotonic()
+            items = queue.take(office.options.batch_size, sharing(), now_s, self.spec.name)
             if items:
                 await self._work_off(session, items)
             else:
@@ -194,11 +212,12 @@ class Member:
         office = self._office
         name = f"{office.owner.session}.{office.run_id}.{next(office.numbers):06}"
         self.held[name] = {item.key: item for item in items}
-        await self._renew_lease(session, len(items))
+        await self._prepare(session, len(items))
         self.show(f"sending {len(items)}")
         start_s = time.monotonic()
         batch = Batch(name, tuple(items), self.spec.environment)
         await session.submit(batch, self._stored)
+        self.busy_since_s = None
         self._stored.clear()
         await self._collect(session, name)
         self.progress.busy_s += time.monotonic() - start_s
@@ -223,8 +242,9 @@ class Member:
                 continue
             is_own = self._office.run_id in name.split(".")
             if is_own or set(leftover.job_ids) == set(self.held.get(name, ())):
-                await self._renew_lease(session, len(leftover.job_ids))
+                await self._prepare(session, len(leftover.job_ids))
                 await session.resume(name)
+                self.busy_since_s = None
                 await self._collect(session, name)
             else:
                 # Part of it is done or no longer wanted; what has been measured is kept.
@@ -242,6 +262,7 @@ class Member:
             collected = await session.collect(name, deadline_s=self._patience_s(missing))
             self._silences = 0
             stalls = 0 if self._take_in(name, collected) else stalls + 1
+            self._refuse_to_fail_on()
             if stalls >= _STALLS_PER_ITEM and self.held[name]:
                 self._give_up_first(name, collected)
             elif collected.is_there and self.held[name]:
@@ -277,18 +298,22 @@ class Member:
         item_s = self._office.options.item_typical_s if rate is None else 60.0 / rate
         return float(_PATIENCE_MARGIN_S + 3.0 * items * item_s * 2.0 ** (self._silences - 1))
 
-    async def _renew_lease(self, session: BoardSession, items: int) -> None:
-        options = self._office.options
-        if not (options.prepare and self.spec.prepare):
-            return
-        needed_s = items * options.item_limit_s + _LEASE_MARGIN_S
-        now_s = time.monotonic()
-        if self._lease_end_s is not None and self._lease_end_s >= now_s + needed_s:
+    async def _prepare(self, session: BoardSession, items: int) -> None:
+        """Set the board's state for a batch: again each time, since others may take turns there."""
+        office = self._office
+        if not (office.options.prepare and self.spec.prepare):
             return
         self.show("preparing")
-        self._lease_end_s = now_s  # before the first write: whatever happens, it is restored
-        state = await prepare(session.transport, session.facts, lease_s=2 * needed_s)
-        self._lease_end_s = now_s + 2 * needed_s
+        self._is_prepared = True  # before the first write: whatever happens, it is restored
+        lease_s = items * office.options.item_limit_s + _LEASE_MARGIN_S
+        try:
+            state = await prepare(
+                session.transport, self.spec, session.facts, office.owner, lease_s=lease_s
+            )
+        except BoardBusy as error:
+            if error.evidence["session"] == office.owner.session:
+                return  # the batch is being measured already, in the state set for it
+            raise
         if state.reason is not None:
             self._note_once(f"board {self.spec.name}: measured as it is: {state.reason}")
 
@@ -312,17 +337,37 @@ class Member:
     def _take_in(self, name: str, collected: Collected) -> int:
         """Enter what is new of a batch; returns how much that was."""
         items = self.held.get(name, {})
-        taken, spoiled = 0, 0
+        outcomes = []
         for key, record in collected.records.items():
-            if key in items:
-                spoiled += self._enter(items[key], record)
+            if key in items and not self._is_failing:
+                outcomes.append(self._enter(items[key], record))
                 del items[key]
-                taken += 1
-        if taken:
-            self.failures = 0
-            self._spoiled_batches = self._spoiled_batches + 1 if spoiled else 0
+        if outcomes:
+            is_spoiled = Outcome.SPOILED in outcomes
+            self._spoiled_batches = self._spoiled_batches + 1 if is_spoiled else 0
         self._office.listener.changed(self.progress)
-        return taken
+        return len(outcomes)
 
-    def _enter(self, item: Item, record: dict[str, Any]) -> bool:
-        return self._office.ledger.enter(self.spec, self.progress, item, record)
+    def _enter(self, item: Item, record: dict[str, Any]) -> Outcome:
+        outcome = self._office.ledger.enter(self.spec, self.progress, item, record)
+        if outcome is Outcome.FAILED_HERE:
+            self._failed_in_a_row += 1
+            self._last_failure = str(record["error"]["message"])
+        else:
+            self.failures = 0
+            if "error" not in record:  # a failure for good says nothing for the board
+                self._failed_in_a_row = 0
+        return outcome
+
+    @property
+    def _is_failing(self) -> bool:
+        return self._failed_in_a_row >= self._policy.failed_in_a_row
+
+    def _refuse_to_fail_on(self) -> None:
+        """Raise ``BoardSetupError`` when too many models in a row have failed here."""
+        if self._is_failing:
+            raise BoardSetupError(
+                f"board {self.spec.name}: {self._failed_in_a_row} models in a row failed there, "
+                f"the last so: {self._last_failure}",
+                board=self.spec.name,
+            )

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
-import getpass
 import hashlib
 import platform
 import signal
@@ -20,8 +19,8 @@ from typing import Any, Protocol
 
 from edgeprof.board.batch import Item
 from edgeprof.board.check import Connect
+from edgeprof.board.claim import Owner, owner_name
 from edgeprof.board.deploy import Payload, Software, SoftwareSource, find_software
-from edgeprof.board.session import Owner
 from edgeprof.errors import OutputError, StoreError
 from edgeprof.export import ManifestEntry, export_subnets
 from edgeprof.fleet.ledger import Plan
@@ -210,13 +209,8 @@ def profile_on_boards(
 
 def owner_of(store: Store) -> Owner:
     """Return who measures; the same store on the same host is the same session."""
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):
-        user = "unknown"
-    host = platform.node()
-    place = f"{host}:{store.path.resolve()}"
-    return Owner(f"{user}@{host}", hashlib.sha256(place.encode()).hexdigest()[:12])
+    place = f"{platform.node()}:{store.path.resolve()}"
+    return Owner(owner_name(), hashlib.sha256(place.encode()).hexdigest()[:12])
 
 
 @contextmanager

@@ -14,11 +14,12 @@ import asyncio
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 
 from edgeprof.board.check import Connect
+from edgeprof.board.claim import Owner
 from edgeprof.board.deploy import SoftwareSource
-from edgeprof.board.session import Owner
-from edgeprof.errors import BoardBusy, EdgeprofError, StoreError, TransientError
+from edgeprof.errors import BoardBusy, BoardSetupError, EdgeprofError, StoreError, TransientError
 from edgeprof.fleet.ledger import Ledger, Planner, RecordSink
 from edgeprof.fleet.member import FleetOptions, Member, Office
 from edgeprof.fleet.progress import FleetSummary, Listener, SilentListener, group_failures
@@ -26,6 +27,7 @@ from edgeprof.inventory import BoardSpec
 
 _LEAVE_DEADLINE_S = 90.0
 _LOOKS_AT_A_BUSY_BOARD = 20
+_GRACE_S = 5.0
 
 
 class _Run:
@@ -33,26 +35,52 @@ class _Run:
         self._office = office
         self._policy = office.options.policy
         self._members = [Member(board, office) for board in boards]
+        self._unasked = len(self._members)
+        self._all_asked = asyncio.Event()
 
     async def run(self) -> FleetSummary:
         start_s = time.monotonic()
-        # All boards are asked for leftovers of an earlier run before anything is handed out, so
-        # that nothing is measured twice.
-        await asyncio.gather(*(self._try(member, member.open) for member in self._members))
-        await asyncio.gather(*(self._serve(member) for member in self._members))
+        boards = [asyncio.ensure_future(self._serve(member)) for member in self._members]
+        try:
+            await asyncio.gather(*boards)
+        except asyncio.CancelledError:
+            # gather has cancelled all and waited for the first: the others still restore boards.
+            await asyncio.wait(boards)
+            raise
+        except BaseException:
+            for board in boards:
+                board.cancel()
+            await asyncio.wait(boards)
+            for board in boards:
+                _ = board.cancelled() or board.exception()  # heard: one error is raised
+            raise
         return self._summary(time.monotonic() - start_s)
 
     async def _serve(self, member: Member) -> None:
         """See a board through the run."""
         try:
+            await self._try(member, lambda: self._ask(member))
+            # What other boards hold of an earlier run is not to be measured twice; but none waits
+            # long for a board that does not answer.
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._all_asked.wait(), _GRACE_S)
             while member.progress.error is None and not member.is_finished:
                 if member.is_open or await self._try(member, member.open):
-                    await self._try(member, lambda: member.work(self._sharing(member)))
+                    await self._try(member, lambda: member.work(lambda: self._sharing(member)))
             await self._leave_as_found(member)
         finally:
             await self._leave(member)  # once more after Ctrl-C
             self._give_back(member)
         member.show("set aside" if member.progress.error else "done")
+
+    async def _ask(self, member: Member) -> None:
+        """Connect to a board for the first time."""
+        try:
+            await member.open()
+        finally:
+            self._unasked -= 1
+            if self._unasked == 0:
+                self._all_asked.set()
 
     async def _try(self, member: Member, step: Callable[[], Awaitable[None]]) -> bool:
         """Do a step; after an error, leave and pause, or set the board aside."""
@@ -70,6 +98,10 @@ class _Run:
         except EdgeprofError as error:
             await self._leave(member)
             self._set_aside(member, error)
+        except Exception as error:  # whatever a board or a library does, the others go on
+            await self._leave(member)
+            what = f"board {member.spec.name}: {type(error).__name__}: {error}"
+            self._set_aside(member, BoardSetupError(what, board=member.spec.name))
         return False
 
     async def _wait_for_owner(self, member: Member, error: BoardBusy) -> None:
@@ -118,7 +150,9 @@ class _Run:
             await asyncio.wait_for(member.leave(), _LEAVE_DEADLINE_S)
         except TransientError:
             pass  # said already, or tried again
-        except (EdgeprofError, asyncio.TimeoutError) as error:
+        except StoreError:
+            raise
+        except Exception as error:
             self._office.listener.note(str(error) or f"board {member.spec.name}: left in a hurry")
         finally:
             await member.disconnect()

@@ -27,7 +27,9 @@ class RetryPolicy:
             attempt; doubles each time, up to ``backoff_limit_s``.
         cool_down_s: pause of a board after a throttled or disturbed measurement; doubles while
             these go on.
-        board_failures: a board that fails so often in a row is set aside.
+        board_failures: a board that cannot be reached so often in a row is set aside.
+        failed_in_a_row: a board is set aside after so many records of failures that may be its
+            own, without a measurement between them.
         busy_limit_s: how long a board that another owner measures on is waited for.
         min_undisturbed_share: of the samples of a measurement; with fewer it is made again.
     """
@@ -37,6 +39,7 @@ class RetryPolicy:
     backoff_limit_s: float = 120.0
     cool_down_s: float = 20.0
     board_failures: int = 5
+    failed_in_a_row: int = 10
     busy_limit_s: float = 600.0
     min_undisturbed_share: float = 0.5
 
@@ -57,10 +60,13 @@ class Verdict(Enum):
     """A number, but made while the board was throttled or busy."""
     PASSING = "passing"
     """A failure that a retry may help."""
+    DOUBTFUL = "doubtful"
+    """A failure of the item or of the board: a second one tells."""
     FAILED = "failed"
     """A failure that no retry helps."""
 
 
+_MAYBE_THE_BOARDS = frozenset({"HarnessCrashed", "OutputError", "RuntimeUnavailable"})
 SPOILING_FINDINGS = frozenset({"cooling", "frequency-lowered", "throttled", "under-voltage"})
 
 
@@ -79,7 +85,9 @@ def verdict_of(
     """
     error = record.get("error")
     if error is not None:
-        return Verdict.PASSING if error.get("transient") else Verdict.FAILED
+        if error.get("transient"):
+            return Verdict.PASSING
+        return Verdict.DOUBTFUL if error.get("kind") in _MAYBE_THE_BOARDS else Verdict.FAILED
     summary = record.get("summary")
     if summary is None:
         raise InvalidRecord("the board's record has neither summary nor error")
@@ -97,6 +105,7 @@ class WorkQueue:
         self._ready = deque(self._items)
         self._attempts: dict[str, int] = {}
         self._later: dict[str, float] = {}  # key -> time it is ready
+        self._doubted: dict[str, str] = {}  # key -> board where it failed
         self._unfinished = set(self._items)
 
     @property
@@ -104,18 +113,22 @@ class WorkQueue:
         """Items that are neither measured nor failed, those under way included."""
         return len(self._unfinished)
 
-    def take(self, limit: int, boards: int, now_s: float) -> list[Item]:
+    def take(self, limit: int, boards: int, now_s: float, board: str = "") -> list[Item]:
         """Take items to measure next, fewer towards the end so that all boards end together.
 
         Args:
             limit: items of a batch at most.
             boards: how many boards share the queue.
             now_s: the time.
+            board: which takes them; what failed there is left to the others.
         """
         self._promote(now_s)
-        fair = math.ceil(len(self._ready) / max(boards, 1))
-        count = min(limit, max(fair, 1), len(self._ready))
-        return [self._items[self._ready.popleft()] for _ in range(count)]
+        ready = [key for key in self._ready if boards < 2 or self._doubted.get(key) != board]
+        fair = math.ceil(len(ready) / max(boards, 1))
+        taken = ready[: min(limit, max(fair, 1))]
+        gone = set(taken)
+        self._ready = deque(key for key in self._ready if key not in gone)
+        return [self._items[key] for key in taken]
 
     def claim(self, keys: Iterable[str]) -> list[Item]:
         """Take the items with these keys that are not under way elsewhere, nor finished."""
@@ -146,6 +159,18 @@ class WorkQueue:
         if attempts >= self._policy.attempts or item.key not in self._unfinished:
             return False
         self._later[item.key] = now_s + self._policy.backoff_after(attempts)
+        return True
+
+    def doubt(self, item: Item, board: str, now_s: float) -> bool:
+        """Queue an item again that failed on a board, for another one where there is one.
+
+        Returns:
+            ``False`` when it has failed so before.
+        """
+        if item.key in self._doubted or item.key not in self._unfinished:
+            return False
+        self._doubted[item.key] = board
+        self._later[item.key] = now_s + self._policy.backoff_after(1)
         return True
 
     def next_ready_s(self) -> float | None:

@@ -8,19 +8,28 @@ from __future__ import annotations
 import asyncio
 import json
 import resource
+import subprocess
 import sys
-from collections.abc import Mapping
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
+import rack
+
 from edgeprof.board.batch import Item
-from edgeprof.board.deploy import find_software
+from edgeprof.board.deploy import PROGRAM_NAME, Payload, Software, SoftwareSource, find_software
+from edgeprof.board.facts import BoardFacts
 from edgeprof.fleet.ledger import Plan
 from edgeprof.fleet.member import FleetOptions
 from edgeprof.fleet.profile import only_run, owner_of
+from edgeprof.fleet.progress import BoardProgress, SilentListener
 from edgeprof.fleet.run import run_fleet
 from edgeprof.fleet.schedule import RetryPolicy
 from edgeprof.fleet.view import PlainLog
-from edgeprof.inventory import read_inventory
+from edgeprof.inventory import BoardSpec, read_inventory
 from edgeprof.store import Store
 from edgeprof.transport.ssh import SshNetwork
 
@@ -31,6 +40,7 @@ NULL_JOB = {
     "min_samples": 3,
     "max_samples": 3,
 }
+SLOW_JOB = {"min_secs": 0.15, "max_secs": 0.2, "max_samples": 1_000_000}
 # Three samples of nothing on a machine that runs tests: whether they were disturbed is chance.
 FAST = RetryPolicy(
     backoff_s=0.1,
@@ -39,6 +49,122 @@ FAST = RetryPolicy(
     busy_limit_s=5.0,
     min_undisturbed_share=0.0,
 )
+
+
+class Watching(SilentListener):
+    """Calls a function when a board begins to do something; keeps the notes."""
+
+    def __init__(
+        self,
+        activity: str = "never",
+        action: Callable[[BoardProgress], object] = lambda _: None,
+    ) -> None:
+        self._activity = activity
+        self._action = action
+        self.notes: list[str] = []
+
+    def changed(self, board: BoardProgress) -> None:
+        if board.activity.startswith(self._activity):
+            self._action(board)
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+def once(action: Callable[[BoardProgress], object]) -> Callable[[BoardProgress], None]:
+    """Return the action as it is done the first time only."""
+    calls: list[BoardProgress] = []
+
+    def wrapped(board: BoardProgress) -> None:
+        calls.append(board)
+        if len(calls) == 1:
+            action(board)
+
+    return wrapped
+
+
+def later(delay_s: float, action: Callable[[], object]) -> None:
+    """Do it after a while, in a thread."""
+    timer = threading.Timer(delay_s, action)
+    timer.daemon = True
+    timer.start()
+
+
+def wait_until(condition: Callable[[], object], deadline_s: float = 60.0) -> None:
+    """Wait for something that happens by itself."""
+    end_s = time.monotonic() + deadline_s
+    while not condition():
+        assert time.monotonic() < end_s, "did not happen in time"
+        time.sleep(0.02)
+
+
+def specs(loopback: rack.Rack, **changes: object) -> list[BoardSpec]:
+    """The rack's boards, changed."""
+    chosen = read_inventory(loopback.inventory()).boards
+    return [replace(spec, **changes) for spec in chosen]
+
+
+def measured(store: Store) -> list[str]:
+    """The keys in a store, each as often as it was measured."""
+    return sorted(item.job_key for item in store.measurements())
+
+
+def keys(items: Sequence[Item]) -> list[str]:
+    return [item.key for item in items]
+
+
+def records_on(board: rack.LoopbackBoard) -> int:
+    """How many records lie on a board."""
+    return sum(
+        path.read_bytes().count(b"\n")
+        for path in board.home.glob(".edgeprof/queue/*/records.jsonl")
+    )
+
+
+@contextmanager
+def controller(
+    loopback: rack.Rack, folder: Path, count: int, **options: object
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A controller in a process of its own, with the store ``run.db`` in the folder."""
+    command = [sys.executable, __file__, str(loopback.inventory())]
+    command += [str(folder / "run.db"), str(count), json.dumps(options)]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def wrapping(folder: Path, before: str, names: Sequence[str]) -> SoftwareSource:
+    """Return a source of software that gives these boards a script around the program.
+
+    Args:
+        folder: where the script is kept.
+        before: shell commands; ``"$@"`` are the program's arguments.
+        names: of the boards.
+    """
+
+    def find(board: BoardSpec, facts: BoardFacts) -> Software:
+        software = find_software(board, facts)
+        if board.name not in names:
+            return software
+        script = folder / "wrapped" / PROGRAM_NAME
+        script.parent.mkdir(exist_ok=True)
+        script.write_text(f'#!/bin/sh\n{before}\nexec {software.program.source} "$@"\n')
+        return replace(software, program=Payload.of(script, executable=True))
+
+    return find
+
+
+# Makes every job of a board's queue crash, whatever was asked for.
+CRASHING = """
+sed -i 's/"runtime":"null"/"runtime":"null","runtime_options":{"act":"abort"}/' \\
+  "$HOME"/.edgeprof/queue/*/jobs.jsonl 2>/dev/null
+"""
 
 
 def null_items(count: int, **job: object) -> list[Item]:
@@ -62,7 +188,16 @@ class StoreSink:
         self.store.append_failure(record, job_key=item.key, device=board.device)
 
 
-def run_items(boards, store: Store, items, *, listener=None, network=SshNetwork, **options):
+def run_items(
+    boards,
+    store: Store,
+    items,
+    *,
+    listener=None,
+    network=SshNetwork,
+    find: SoftwareSource = find_software,
+    **options,
+):
     """Measure what is not in the store; returns the summary."""
     sink = StoreSink(store)
 
@@ -75,7 +210,7 @@ def run_items(boards, store: Store, items, *, listener=None, network=SshNetwork,
             return await run_fleet(
                 boards,
                 connect=opened.connect,
-                find_software=find_software,
+                find_software=find,
                 plan=plan,
                 sink=sink,
                 owner=owner_of(store),
