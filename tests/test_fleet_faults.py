@@ -112,17 +112,29 @@ def test_a_crash_is_confirmed_by_another_board_before_it_is_final(boards, store)
     assert confirming.retried == 0
 
 
-def test_a_board_that_another_measures_on_is_not_touched(boards, store):
-    """Neither its clocks nor its disk: it is looked at, and that is all."""
+def test_a_board_that_another_measures_on_is_waited_for_and_not_touched(boards, store, monkeypatch):
+    """Neither its clocks nor its disk: it is looked at, and set aside in the end."""
+    monkeypatch.setattr(edgeprof.fleet.run, "_GRACE_S", 0.05)
     first = boards.boards[0]
     governors = []
     watching = Watching("waiting for alice", lambda _: governors.append(first.governor))
+
+    def find(board, facts):
+        assert board.name == "b02"  # there must be work left when the waiting ends
+        wait_until(lambda: any("set aside" in note for note in watching.notes))
+        return find_software(board, facts)
+
     policy = dataclasses.replace(FAST, busy_limit_s=0.5)
-    items = null_items(20, **SLOW_JOB)
+    items = null_items(10)
     with held(first.home / "lock"):
-        summary = run_items(specs(boards), store, items, policy=policy, listener=watching)
+        summary = run_items(
+            specs(boards), store, items, policy=policy, listener=watching, find=find
+        )
     assert measured(store) == keys(items)
-    assert "alice@laptop measures there" in str(summary.boards[0].error)
+    busy, free = summary.boards
+    assert "alice@laptop measures there" in str(busy.error)
+    assert free.measured == len(items)
+    assert watching.notes[0].endswith("; waiting")
     assert set(governors) == {"ondemand"}
     assert not list((first.home / ".edgeprof").rglob("edgeprof-harness"))
 
@@ -350,3 +362,27 @@ def test_a_file_of_this_machine_that_cannot_be_read_is_not_a_lost_connection(boa
             return completed
 
     assert asyncio.run(send()).status == 0
+
+
+def test_a_lost_dask_scheduler_is_no_ctrl_c():
+    """Dask cancels what is under way; that must not look as if the user had."""
+    import asyncio
+    from concurrent.futures import Future
+
+    from edgeprof.errors import ClusterUnreachable
+    from edgeprof.inventory import BoardSpec
+    from edgeprof.transport.dask import DaskTransport
+
+    class Client:
+        def get_executor(self, **_):
+            return self
+
+        def submit(self, *_):
+            future = Future()
+            future.cancel()
+            future.set_running_or_notify_cancel()
+            return future
+
+    transport = DaskTransport(BoardSpec("b", "b"), Client())
+    with pytest.raises(ClusterUnreachable, match="board b: the Dask scheduler was lost"):
+        asyncio.run(transport.run(["true"], deadline_s=5))

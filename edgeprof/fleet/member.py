@@ -153,6 +153,8 @@ class Member:
             await transport.close()
             raise
         self._session = session
+        if self._leftovers and office.options.prepare and self.spec.prepare:
+            self._is_prepared = True  # by whoever left them
         for leftover in self._leftovers:
             if leftover.name not in self.held and leftover.name not in self._stored:
                 claimed = queue.claim(leftover.job_ids)
@@ -168,12 +170,13 @@ class Member:
                 self._take_in(name, await session.stop(name))
             if self._is_failing:
                 self._stored.extend(self.held)  # nobody wants them: their items are given back
-            await session.forget(self._stored)
-            self._stored.clear()
         finally:
             if self._is_prepared:
                 await self._restore(session)
                 self._is_prepared = False
+        # Last: a batch that is found there tells the next run that the board may be prepared.
+        await session.forget(self._stored)
+        self._stored.clear()
 
     async def _restore(self, session: BoardSession) -> None:
         try:

@@ -17,11 +17,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import rack
 
 from edgeprof.board.batch import Item
 from edgeprof.board.deploy import PROGRAM_NAME, Payload, Software, SoftwareSource, find_software
 from edgeprof.board.facts import BoardFacts
+from edgeprof.export import export_subnets
 from edgeprof.fleet.ledger import Plan
 from edgeprof.fleet.member import FleetOptions
 from edgeprof.fleet.profile import only_run, owner_of
@@ -30,6 +32,7 @@ from edgeprof.fleet.run import run_fleet
 from edgeprof.fleet.schedule import RetryPolicy
 from edgeprof.fleet.view import PlainLog
 from edgeprof.inventory import BoardSpec, read_inventory
+from edgeprof.spaces import get_space
 from edgeprof.store import Store
 from edgeprof.transport.ssh import SshNetwork
 
@@ -172,6 +175,18 @@ def null_items(count: int, **job: object) -> list[Item]:
     return [Item(f"item-{i:04}", None, None, {**NULL_JOB, **job}) for i in range(count)]
 
 
+def with_models(items: Sequence[Item], folder: Path, n_models: int) -> list[Item]:
+    """Items with the model files of real subnets in turn, which share one file of weights."""
+    subnets = get_space("ofa-mbv3-w1.0").sample(n_models, np.random.default_rng(0), [128])
+    entries = export_subnets(subnets, folder)
+    [entry, *_] = entries
+    weights = Payload(folder / entry.weights_file, entry.weights_sha256, executable=False)
+    return [
+        replace(item, model=folder / entries[i % n_models].file, weights=weights)
+        for i, item in enumerate(items)
+    ]
+
+
 class StoreSink:
     """Puts records of items without subnets into a store."""
 
@@ -225,15 +240,19 @@ def run_items(
 def main(boards: str, store_path: str, count: str, options: str = "{}") -> None:
     chosen: Mapping[str, object] = json.loads(options)
     policy = RetryPolicy(**{**vars(FAST), **chosen.get("policy", {})})
-    job = chosen.get("job", {})
-    rest = {key: value for key, value in chosen.items() if key not in ("policy", "job")}
+    job = {**NULL_JOB, **chosen.get("job", {})}
+    ours = ("policy", "job", "n_models")
+    rest = {key: value for key, value in chosen.items() if key not in ours}
+    items = null_items(int(count), **job)
+    if n_models := chosen.get("n_models"):
+        items = with_models(items, Path(store_path).with_name("models"), n_models)
     log = PlainLog(lambda line: print(line, file=sys.stderr, flush=True))
     with Store(Path(store_path)) as store:
         inventory = read_inventory(Path(boards))
         summary = run_items(
             inventory.boards,
             store,
-            null_items(int(count), **job),
+            items,
             listener=log,
             policy=policy,
             **rest,

@@ -1,4 +1,4 @@
-"""A TCP proxy that cuts, stalls, delays and counts: a network that can be broken on purpose."""
+"""A TCP proxy that cuts, stalls, delays, throttles and counts: a network broken on purpose."""
 
 from __future__ import annotations
 
@@ -23,8 +23,9 @@ class Proxy:
 
     Attributes:
         sent_bytes, received_bytes: from and to the client, so far.
-        last_byte_s: when a byte passed last, by the monotonic clock.
         delay_s: added to every piece that passes.
+        rate_bytes_per_s: pieces are held back so that no more passes; ``None`` for all.
+        held_back_s: how long pieces were held back in all.
     """
 
     def __init__(self, target_port: int) -> None:
@@ -33,8 +34,9 @@ class Proxy:
         self.port = int(self._listener.getsockname()[1])
         self.sent_bytes = 0
         self.received_bytes = 0
-        self.last_byte_s = 0.0
         self.delay_s = 0.0
+        self.rate_bytes_per_s: float | None = None
+        self.held_back_s = 0.0
         self._is_stalled = False
         self._links: list[_Link] = []
         self._lock = threading.Lock()
@@ -51,8 +53,13 @@ class Proxy:
         self.cut()
         self._listener.close()
 
-    def cut(self) -> None:
-        """Break every connection with a reset."""
+    @property
+    def passed_bytes(self) -> int:
+        """Both ways, so far."""
+        return self.sent_bytes + self.received_bytes
+
+    def cut(self) -> int:
+        """Break every connection with a reset; returns how many there were."""
         with self._lock:
             links, self._links = self._links, []
         for link in links:
@@ -62,6 +69,7 @@ class Proxy:
                         socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0"
                     )  # reset, not an orderly end
                     end.close()
+        return len(links)
 
     def stall(self) -> None:
         """Let nothing pass, and tell nobody: a cable pulled."""
@@ -110,7 +118,9 @@ class Proxy:
         try:
             data = source.recv(1 << 16)
             if data:
-                time.sleep(self.delay_s)
+                held_back_s = len(data) / self.rate_bytes_per_s if self.rate_bytes_per_s else 0.0
+                self.held_back_s += held_back_s
+                time.sleep(self.delay_s + held_back_s)
                 target.sendall(data)
         except OSError:
             data = b""
@@ -120,7 +130,6 @@ class Proxy:
             source.close()
             target.close()
             return
-        self.last_byte_s = time.monotonic()
         if from_client:
             self.sent_bytes += len(data)
         else:

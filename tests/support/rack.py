@@ -80,14 +80,25 @@ class LoopbackBoard:
             time.sleep(0.02)
         raise RuntimeError(f"{self.name}: sshd does not answer: {self.log()}")
 
-    def kill_sshd(self) -> None:
-        """SIGKILL sshd and its sessions; what runs detached on the board lives on."""
+    def kill_sshd(self) -> int:
+        """SIGKILL sshd and its sessions; what runs detached on the board lives on.
+
+        Returns:
+            How many sessions there were.
+        """
         if self._server is None:
-            return
-        for pid in [*descendants(self._server.pid, "sshd"), self._server.pid]:
+            return 0
+        # OpenSSH from 9.8 on has a program of its own for sessions.
+        sessions = [
+            pid
+            for name in ("sshd", "sshd-session", "sshd-auth")
+            for pid in descendants(self._server.pid, name)
+        ]
+        for pid in [*sessions, self._server.pid]:
             kill(pid)
         self._server.wait()
         self._server = None
+        return len(sessions)
 
     def log(self) -> str:
         return (self.folder / "sshd.log").read_text(errors="replace")
