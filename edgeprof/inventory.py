@@ -24,6 +24,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from edgeprof.cpu_list import parse_cpus
 from edgeprof.errors import BoardSetupError, InventoryError, MissingDependency
 
 DEFAULT_FOLDER = "~/.edgeprof"
@@ -43,6 +44,7 @@ class BoardSpec:
             device that its measurements are filed under.
         threads, runtime: to measure with; ``None`` leaves them to the command.
         cores: cores to run on; empty leaves them to the command.
+        library: the runtime's library, on this machine, to send instead of the one it would find.
         environment: variables for the measuring process. Values never appear in a log.
         folder: private folder on the board; another one where the home is mounted ``noexec``.
         lock: file that keeps two users from measuring on the board at once.
@@ -59,6 +61,7 @@ class BoardSpec:
     threads: int | None = None
     cores: tuple[int, ...] = ()
     runtime: str | None = None
+    library: Path | None = None
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     folder: str = DEFAULT_FOLDER
     lock: str = DEFAULT_LOCK
@@ -84,6 +87,11 @@ class Inventory:
     groups: Mapping[str, tuple[str, ...]]
     problems: Mapping[str, BoardSetupError]
     source: Path
+
+    def problems_of(self, names: Sequence[str] = ()) -> tuple[BoardSetupError, ...]:
+        """Return the errors of the boards with one of these names or groups; all without any."""
+        wanted = {*names, *(board for name in names for board in self.groups.get(name, ()))}
+        return tuple(error for name, error in self.problems.items() if not names or name in wanted)
 
     def select(self, names: Sequence[str] = ()) -> tuple[BoardSpec, ...]:
         """Return the boards with one of these names, tags or groups, in order; all without any.
@@ -127,7 +135,7 @@ def parse_inventory(text: str, source: Path) -> Inventory:
     boards: dict[str, BoardSpec] = {}
     problems: dict[str, BoardSetupError] = {}
     seen: dict[str, int] = {}
-    for name, line, node in _entries(top, source):
+    for name, line, node in _entries(top, source, problems):
         what = f"board {name!r}"
         try:
             if name in seen:
@@ -141,7 +149,7 @@ def parse_inventory(text: str, source: Path) -> Inventory:
             boards[name] = _read_board(name, entry, defaults, ssh_config)
         except InventoryError as error:
             problems[name] = BoardSetupError(str(error), board=name)
-    if not seen:
+    if not seen and not problems:
         raise InventoryError(f"{source}: no boards; list them under 'boards:'")
     return Inventory(tuple(boards.values()), _read_groups(top, source, seen), problems, source)
 
@@ -166,10 +174,13 @@ class _Mapping:
             raise InventoryError(f"{source}, line {line}: {what}: wanted 'key: value' pairs")
         values: dict[str, Any] = {}
         for key, value in node.value:
-            if key.value in values:
-                line = key.start_mark.line + 1
-                raise InventoryError(f"{source}, line {line}: {what}: {key.value!r} stands twice")
-            values[str(key.value)] = value
+            line_of_key, name = key.start_mark.line + 1, str(key.value)
+            where = f"{source}, line {line_of_key}: {what}"
+            if not isinstance(key, yaml.ScalarNode):
+                raise InventoryError(f"{where}: a key that is no word")
+            if name in values:
+                raise InventoryError(f"{where}: {name!r} stands twice")
+            values[name] = value
         return cls(source, what, line, values)
 
     def error(self, key: str, message: str) -> InventoryError:
@@ -237,27 +248,51 @@ def _compose(text: str, source: Path) -> Any:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
         raise InventoryError(f"{source}, line {line}: not YAML: {error.problem}") from error
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        what = f"the character {text[error.position]!r} cannot stand there"
+        raise InventoryError(f"{source}, line {line}: not YAML: {what}") from error
     except yaml.YAMLError as error:
-        raise InventoryError(f"{source}: not YAML: {error}") from error
+        raise InventoryError(f"{source}: not YAML: {' '.join(str(error).split())}") from error
 
 
-def _entries(top: _Mapping, source: Path) -> Iterable[tuple[str, int, Any]]:
-    """Yield name, line and settings of each board, from a mapping or from a list with ``name``."""
+def _entries(
+    top: _Mapping, source: Path, problems: dict[str, BoardSetupError]
+) -> Iterable[tuple[str, int, Any]]:
+    """Yield name, line and settings of each board, from a mapping or from a list with ``name``.
+
+    What has no name is a problem by its line.
+    """
     import yaml
 
     node = top.values.get("boards")
     if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            yield str(key.value), key.start_mark.line + 1, value
+        entries = [(key, key, value) for key, value in node.value]
     elif isinstance(node, yaml.SequenceNode):
-        for item in node.value:
-            line = item.start_mark.line + 1
-            name = _Mapping.of(item, source, "board").scalar("name")
-            if name is None:
-                raise InventoryError(f"{source}, line {line}: board without a name")
-            yield name, line, item
+        entries = [(None, item, item) for item in node.value]
     elif node is not None and node.value:
         raise top.error("boards", "wanted 'name: {...}' pairs or a list")
+    else:
+        entries = []
+    for key, place, item in entries:
+        line = place.start_mark.line + 1
+        try:
+            yield _name_of(key, item, source, line), line, item
+        except InventoryError as error:
+            problems[f"line {line}"] = BoardSetupError(str(error))
+
+
+def _name_of(key: Any, item: Any, source: Path, line: int) -> str:
+    """Return the name of an entry: its key in a mapping, its ``name`` in a list."""
+    import yaml
+
+    if key is None:
+        name = _Mapping.of(item, source, "board").scalar("name")
+    else:
+        name = str(key.value) if isinstance(key, yaml.ScalarNode) else None
+    if name is None:
+        raise InventoryError(f"{source}, line {line}: board without a name")
+    return name
 
 
 _BOARD_KEYS = tuple(
@@ -280,6 +315,7 @@ def _read_board(
         "threads": merged.integer("threads", 1, 1024),
         "cores": _read_cores(merged),
         "runtime": merged.scalar("runtime"),
+        "library": _path_beside(entry.source, merged.scalar("library")),
         "environment": _read_environment(merged),
         "folder": merged.scalar("folder"),
         "lock": merged.scalar("lock"),
@@ -326,13 +362,10 @@ def _is_remote_path(text: str) -> bool:
 def _read_cores(entry: _Mapping) -> tuple[int, ...] | None:
     """Read ``[0, 1]``, ``0-3`` or ``0,2-3``."""
     texts = entry.strings("cores")
-    cores: list[int] = []
-    for part in ",".join(texts).split(",") if texts else []:
-        first, _, last = part.strip().partition("-")
-        if not first.isdecimal() or not (last or first).isdecimal() or int(last or first) > 4095:
-            raise entry.error("cores", f"{part!r}; wanted numbers or ranges such as 0-3")
-        cores.extend(range(int(first), int(last or first) + 1))
-    return tuple(dict.fromkeys(cores)) or None
+    try:
+        return tuple(parse_cpus(",".join(texts))) if texts else None
+    except ValueError as error:
+        raise entry.error("cores", str(error)) from error
 
 
 def _read_environment(entry: _Mapping) -> dict[str, str] | None:

@@ -202,3 +202,15 @@ def test_a_scheduler_that_does_not_answer_is_one_clear_line():
         open_executor(dask="tcp://127.0.0.1:1"),
     ):
         pass
+
+
+def test_no_usable_board_is_a_failure_and_an_unwanted_faulty_one_is_none(boards, tmp_path):
+    boards.inventory()
+    text = (tmp_path / "boards.yaml").read_text()
+    (tmp_path / "boards.yaml").write_text(f"{text}  bad: {{port: 99999}}\n")
+    command = ["profile", "--boards", "boards.yaml", "--store", "s.db", "-n", "2"]
+    failed = edgeprof(*command, "--board", "bad", cwd=tmp_path, status=1)
+    assert "line 5: board 'bad': 'port': '99999'" in failed.stderr
+    assert "none of the boards asked for can be used" in failed.stderr
+    checked = edgeprof("boards", "check", "b01", cwd=tmp_path)
+    assert checked.stderr == ""

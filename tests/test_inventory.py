@@ -85,7 +85,8 @@ def test_values_of_the_environment_are_in_no_representation():
         ("boards: 7", "line 1: the file: 'boards': wanted"),
         ("boards: {a: {}}\nboard: {}\n", "line 2: the file: 'board': unknown key; did you mean"),
         ("boards: {a: {}}\ngroups:\n  g: [b]\n", "line 3: groups: 'g': no board 'b'"),
-        ("boards:\n  - host: h\n", "line 2: board without a name"),
+        ("boards:\n  a: {}\n  b: {user: 'x\x07'}\n", "line 3: not YAML: the character '\\x07'"),
+        ("boards: {a: {}}\n? [b]\n: c\n", "line 2: the file: a key that is no word"),
     ],
 )
 def test_a_file_that_is_no_inventory_is_refused_with_the_line(text, message):
@@ -100,7 +101,9 @@ def test_a_file_that_is_no_inventory_is_refused_with_the_line(text, message):
         ("{port: 70000}", "'port': '70000'; wanted an integer from 1 to 65535"),
         ("{port: x}", "'port': 'x'"),
         ("{thread: 4}", "'thread': unknown key; did you mean 'threads'?"),
-        ("{cores: 3-x}", "'cores': '3-x'"),
+        ("{cores: 3-x}", "'cores': CPU list '3-x'"),
+        ("{cores: 3-0}", "'cores': CPU list '3-0': '3-0' is no range of CPUs"),
+        ("{? [a] : b}", "board 'bad': a key that is no word"),
         ("{runtime: torch}", "'runtime': 'torch'; wanted one of onnxruntime"),
         ("{host: '-oProxyCommand=x'}", "'host': '-oProxyCommand=x'; wanted a host name"),
         ('{host: "a b;$(id)"}', "wanted a host name"),
@@ -131,3 +134,36 @@ def test_of_two_boards_of_one_name_neither_is_used():
 def test_a_missing_file_is_one_clear_line(tmp_path):
     with pytest.raises(InventoryError, match="cannot be read"):
         read_inventory(tmp_path / "none.yaml")
+
+
+@pytest.mark.parametrize(
+    ("boards", "message"),
+    [
+        ("  - name: good\n  - host: h\n  - name: fine\n", "line 3: board without a name"),
+        (
+            "  - name: good\n  - {name: a, name: b}\n  - name: fine\n",
+            "line 3: board: 'name' stands twice",
+        ),
+        ("  - name: good\n  - 7\n  - name: fine\n", "line 3: board: wanted 'key: value' pairs"),
+        ("  good: {}\n  ? [a]\n  : {}\n  fine: {}\n", "line 3: board without a name"),
+    ],
+)
+def test_an_entry_without_a_name_is_told_with_its_line_and_the_others_go_on(boards, message):
+    inventory = parse(f"boards:\n{boards}")
+    assert [board.name for board in inventory.boards] == ["good", "fine"]
+    [problem] = inventory.problems.values()
+    assert message in str(problem)
+
+
+def test_only_the_faults_of_the_boards_asked_for_count():
+    inventory = parse(
+        "boards: {good: {}, bad: {port: x}, worse: {port: y}}\ngroups: {lab: [good, bad]}\n"
+    )
+    assert inventory.problems_of(["good"]) == ()
+    assert inventory.problems_of(["lab"]) == (inventory.problems["bad"],)
+    assert len(inventory.problems_of()) == 2
+
+
+def test_a_library_lies_beside_the_inventory():
+    [board] = parse("boards: {a: {runtime: tflite_c, library: libs/own.so}}").boards
+    assert board.library == Path("lab/libs/own.so")

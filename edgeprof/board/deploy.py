@@ -17,11 +17,13 @@ from pathlib import Path
 
 from edgeprof.board.facts import BoardFacts
 from edgeprof.board_runtimes import fetch_runtime
+from edgeprof.cpu_list import format_cpus
+from edgeprof.elf import format_version, parse_version
 from edgeprof.errors import BoardSetupError, RuntimeUnavailable, StableError
 from edgeprof.files import sha256_of
 from edgeprof.inventory import BoardSpec
 from edgeprof.runtimes import find_runtime
-from edgeprof.toolchain import build_harness, target_of
+from edgeprof.toolchain import DEFAULT_GLIBC, build_harness, check_board_glibc, target_of
 from edgeprof.transport import Transport
 from edgeprof.transport.base import unreadable
 from edgeprof.units import format_bytes
@@ -99,8 +101,9 @@ def find_software(board: BoardSpec, facts: BoardFacts) -> Software:
     Raises:
         BoardSetupError: there is none for this processor or C library; which would do, is said.
     """
+    check_cores(board, facts)
     with _ONE_AT_A_TIME, _named(board):
-        program = _local_program(facts) or build_harness(target_of(facts.architecture).name).path
+        program = _local_program(facts) or _built_program(facts)
         library = None if board.runtime == "null" else _find_library(board, facts)
     return Software(
         Payload.of(program, executable=True),
@@ -128,6 +131,21 @@ async def deploy(
             executable=item.executable,
         )
     return missing
+
+
+def check_cores(board: BoardSpec, facts: BoardFacts) -> None:
+    """Refuse cores that the board lacks: every item would fail by them.
+
+    Raises:
+        BoardSetupError: with the cores that are there.
+    """
+    absent = [core for core in board.cores if facts.online and core not in facts.online]
+    if absent:
+        raise BoardSetupError(
+            f"board {board.name}: no core {format_cpus(absent)} there, only "
+            f"{format_cpus(facts.online)}; set 'cores' in boards.yaml, or --cpus",
+            board=board.name,
+        )
 
 
 def check_space(board: BoardSpec, facts: BoardFacts, needed_bytes: int) -> None:
@@ -177,7 +195,36 @@ def _local_program(facts: BoardFacts) -> Path | None:
     return program if program.is_file() and _runs_there(program, facts) else None
 
 
+def _built_program(facts: BoardFacts) -> Path:
+    """Build the program for the board's processor, and for its C library where that is older."""
+    oldest = parse_version(DEFAULT_GLIBC)
+    glibc = oldest if facts.glibc is None else min(facts.glibc, oldest)
+    build = build_harness(target_of(facts.architecture).name, glibc=format_version(glibc))
+    check_board_glibc(
+        build.facts,
+        facts.glibc or (0, 0),
+        "the board program",
+        "build it with zig (unset EDGEPROF_TOOLCHAIN), which links for an older one; musl will "
+        "not do",
+    )
+    return build.path
+
+
+def _own_library(path: Path, facts: BoardFacts) -> Path:
+    if not path.is_file():
+        raise RuntimeUnavailable(f"library {path}: no such file")
+    needed = glibc_needed(path)
+    if needed is not None and (facts.glibc is None or needed > facts.glibc):
+        raise RuntimeUnavailable(
+            f"library {path} needs glibc {format_version(needed)}, the board has "
+            f"{facts.glibc_text}; build it on an older system"
+        )
+    return path
+
+
 def _find_library(board: BoardSpec, facts: BoardFacts) -> Path:
+    if board.library is not None:
+        return _own_library(board.library, facts)
     runtime = board.runtime or DEFAULT_RUNTIME
     with suppress(RuntimeUnavailable):
         # With its links followed: what is sent is named as the release is.

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from edgeprof.cpu_list import parse_cpus
 from edgeprof.errors import BoardSetupError
 from edgeprof.inventory import BoardSpec
 from edgeprof.transport import Transport, script
@@ -31,6 +32,7 @@ echo "kernel=$(uname -r)"
 echo "bits=$(getconf LONG_BIT 2>/dev/null)"
 echo "libc=$(getconf GNU_LIBC_VERSION 2>/dev/null)"
 echo "cores=$(getconf _NPROCESSORS_ONLN 2>/dev/null)"
+echo "online=$(cat /sys/devices/system/cpu/online 2>/dev/null)"
 { echo "model=$(tr -d '\\000' < /proc/device-tree/model)"; } 2>/dev/null
 for tool; do command -v "$tool" > /dev/null || echo "missing=$tool"; done
 umask 077
@@ -75,6 +77,7 @@ class BoardFacts:
         model: of the device tree, e.g. ``Raspberry Pi 4 Model B Rev 1.4``.
         free_bytes: free space where the folder is.
         objects: deployed files, ``<sha256>/<name>``; on an idle board their content was checked.
+        online: numbers of the cores that can be used; empty where that is not known.
         holders: lines of the lock files that are held; empty on an idle board.
     """
 
@@ -87,6 +90,7 @@ class BoardFacts:
     free_bytes: int | None
     objects: frozenset[str]
     holders: tuple[str, ...] = ()
+    online: tuple[int, ...] = ()
 
     @property
     def glibc_text(self) -> str:
@@ -132,6 +136,7 @@ def parse_facts(text: str, board: BoardSpec) -> BoardFacts:
         free_bytes=None if (kib := _integer(first.get("free_kib"))) is None else kib * 1024,
         objects=frozenset(_whole_objects(answers.get("object", []))),
         holders=tuple(answers.get("holder", [])),
+        online=_cpus(first.get("online", "")),
     )
 
 
@@ -164,6 +169,13 @@ def _architecture(machine: str, bits: str) -> str:
 def _whole_objects(lines: list[str]) -> list[str]:
     pairs = (line.partition(" ")[::2] for line in lines)
     return [path for digest, path in pairs if path.startswith(f"{digest}/")]
+
+
+def _cpus(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(parse_cpus(text))
+    except ValueError:
+        return ()
 
 
 def _integer(text: str | None) -> int | None:

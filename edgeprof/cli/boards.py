@@ -61,7 +61,7 @@ def list_command(names: tuple[str, ...], inventory_path: Path, as_json: bool) ->
             for board in chosen
         ]
         _print_table(("BOARD", "HOST", "QUEUE", "RUNTIME", "THREADS", "CORES"), rows)
-    _report_problems(inventory)
+    _report_problems(inventory, names)
 
 
 @boards.command("check")
@@ -87,8 +87,8 @@ def check_command(names: tuple[str, ...], inventory_path: Path, as_json: bool) -
     else:
         for report in reports:
             _print_report(report)
-    _report_problems(inventory)
-    if inventory.problems or any(report.error for report in reports):
+    _report_problems(inventory, names)
+    if inventory.problems_of(names) or any(report.error for report in reports):
         sys.exit(1)
 
 
@@ -120,7 +120,7 @@ def setup_command(
 
     inventory, chosen = _read(inventory_path, names)
     _report_states(
-        inventory, chosen, setup_boards(chosen, restore_after_s=restore_after_s), as_json
+        inventory, names, chosen, setup_boards(chosen, restore_after_s=restore_after_s), as_json
     )
 
 
@@ -138,7 +138,7 @@ def restore_command(names: tuple[str, ...], inventory_path: Path, as_json: bool)
     from edgeprof.fleet.connections import restore_boards
 
     inventory, chosen = _read(inventory_path, names)
-    _report_states(inventory, chosen, restore_boards(chosen), as_json)
+    _report_states(inventory, names, chosen, restore_boards(chosen), as_json)
 
 
 @boards.command("clean")
@@ -157,11 +157,12 @@ def clean_command(names: tuple[str, ...], inventory_path: Path, as_json: bool) -
     from edgeprof.fleet.connections import clean_boards
 
     inventory, chosen = _read(inventory_path, names)
-    _report_states(inventory, chosen, clean_boards(chosen), as_json)
+    _report_states(inventory, names, chosen, clean_boards(chosen), as_json)
 
 
 def _report_states(
     inventory: Inventory,
+    names: tuple[str, ...],
     chosen: Sequence[BoardSpec],
     states: Sequence[PreparedState | EdgeprofError],
     as_json: bool,
@@ -187,8 +188,8 @@ def _report_states(
                 }
             )
     click.echo(json.dumps(objects, indent=2) if as_json else "\n".join(lines))
-    _report_problems(inventory)
-    if inventory.problems or any("error" in item for item in objects):
+    _report_problems(inventory, names)
+    if inventory.problems_of(names) or any("error" in item for item in objects):
         sys.exit(1)
 
 
@@ -199,8 +200,8 @@ def _read(path: Path, names: tuple[str, ...]) -> tuple[Inventory, tuple[BoardSpe
     return inventory, inventory.select(names)
 
 
-def _report_problems(inventory: Inventory) -> None:
-    for problem in inventory.problems.values():
+def _report_problems(inventory: Inventory, names: tuple[str, ...]) -> None:
+    for problem in inventory.problems_of(names):
         click.echo(f"edgeprof: {problem}", err=True)
 
 

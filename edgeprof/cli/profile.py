@@ -226,6 +226,7 @@ def _profile_on_boards(
     dask: str | None,
     as_json: bool,
 ) -> None:
+    from edgeprof.errors import InventoryError
     from edgeprof.fleet.member import FleetOptions
     from edgeprof.fleet.profile import profile_on_boards
     from edgeprof.fleet.schedule import RetryPolicy
@@ -237,8 +238,10 @@ def _profile_on_boards(
 
     inventory = read_inventory(inventory_path)
     boards = inventory.select(names)
-    for problem in inventory.problems.values():
+    for problem in inventory.problems_of(names):
         click.echo(f"edgeprof: {problem}", err=True)
+    if not boards:
+        raise InventoryError(f"{inventory_path}: none of the boards asked for can be used")
     total = len(work.subnets) * len({board.device for board in boards})
     with Store(store) as opened, shown(total, quiet=as_json) as listener:
         summary = profile_on_boards(

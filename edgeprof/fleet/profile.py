@@ -21,7 +21,8 @@ from edgeprof.board.batch import Item
 from edgeprof.board.check import Connect
 from edgeprof.board.claim import Owner, owner_name
 from edgeprof.board.deploy import Payload, Software, SoftwareSource, find_software
-from edgeprof.errors import OutputError, StoreError
+from edgeprof.board.facts import BoardFacts
+from edgeprof.errors import BoardSetupError, OutputError, StoreError
 from edgeprof.export import ManifestEntry, export_subnets
 from edgeprof.fleet.ledger import Plan
 from edgeprof.fleet.member import FleetOptions
@@ -185,6 +186,10 @@ def profile_on_boards(
     )
     resolved = [replace(board, **_resolved(board, settings)) for board in boards]
 
+    def find_checked(board: BoardSpec, facts: BoardFacts) -> Software:
+        _check_format(board, settings)
+        return find(board, facts)
+
     async def work() -> FleetSummary:
         _cancel_on_sigterm()
         async with open_network() as network:
@@ -192,7 +197,7 @@ def profile_on_boards(
             return await run_fleet(
                 resolved,
                 connect=connect,
-                find_software=find,
+                find_software=find_checked,
                 plan=run.plan,
                 sink=run,
                 owner=owner_of(store),
@@ -238,6 +243,22 @@ def only_run(store: Store) -> Iterator[None]:
 def _resolved(board: BoardSpec, settings: ProfileSettings) -> dict[str, Any]:
     chosen = settings_of(board, settings)
     return {"runtime": chosen.runtime, "threads": chosen.threads, "cores": chosen.cpus}
+
+
+def _check_format(board: BoardSpec, settings: ProfileSettings) -> None:
+    """Refuse a runtime that cannot read the models.
+
+    Raises:
+        BoardSetupError: with the format that it reads.
+    """
+    runtime = board.runtime or settings.runtime
+    wanted = {"onnxruntime": "onnx", "litert": "tflite", "tflite_c": "tflite"}.get(runtime)
+    if wanted not in (None, settings.format):
+        raise BoardSetupError(
+            f"board {board.name}: runtime {runtime} does not read {settings.format} models; "
+            f"use --format {wanted}, or another 'runtime' of this board",
+            board=board.name,
+        )
 
 
 def _cancel_on_sigterm() -> None:
