@@ -1,0 +1,110 @@
+"""Which program and which library a board gets, and the line it is refused with."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+import edgeprof.board.deploy
+from edgeprof.board.deploy import check_cores, find_software
+from edgeprof.board.facts import BoardFacts
+from edgeprof.elf import ElfFacts
+from edgeprof.errors import BoardSetupError
+from edgeprof.fleet.profile import _check_format
+from edgeprof.inventory import BoardSpec
+from edgeprof.jobs import ProfileSettings
+from edgeprof.toolchain import HarnessBuild
+
+BOARD = BoardSpec("b", "b", runtime="null")
+FACTS = BoardFacts(
+    "/home/pi/.edgeprof", "armv7l", "6.1", (2, 24), 4, None, 1 << 30, frozenset(), (), (0, 1, 2, 3)
+)
+
+
+@pytest.fixture
+def builds(tmp_path, monkeypatch):
+    """Stands in for the compiler: notes what is asked for, makes a program that needs ``glibc``."""
+    asked = []
+    program = tmp_path / "edgeprof-harness"
+    program.write_bytes(b"\x7fELF")
+
+    def build(target, *, glibc):
+        asked.append((target, glibc))
+        facts = ElfFacts(
+            **{
+                **{field.name: None for field in dataclasses.fields(ElfFacts)},
+                "machine": "armv7l",
+                "glibc": build.glibc,
+                "needed": (),
+            }
+        )
+        return HarnessBuild(program, target, facts, "0" * 64, False)
+
+    build.glibc = (2, 17)
+    build.asked = asked
+    monkeypatch.setattr(edgeprof.board.deploy, "build_harness", build)
+    return build
+
+
+def test_a_program_is_built_for_the_boards_own_c_library(builds):
+    find_software(BOARD, FACTS)
+    find_software(BOARD, dataclasses.replace(FACTS, glibc=(2, 36)))
+    assert builds.asked == [("armv7", "2.24"), ("armv7", "2.27")]
+
+
+@pytest.mark.parametrize("glibc", [(2, 24), None])
+def test_a_program_that_the_boards_c_library_is_too_old_for_is_not_sent(builds, glibc):
+    builds.glibc = (2, 34)
+    with pytest.raises(BoardSetupError, match=r"board b: the board program needs glibc 2\.34"):
+        find_software(BOARD, dataclasses.replace(FACTS, glibc=glibc))
+
+
+@pytest.mark.usefixtures("builds")
+def test_a_library_of_the_users_own_is_sent(tmp_path):
+    own = tmp_path / "libtensorflowlite_c.so"
+    board = dataclasses.replace(BOARD, runtime="tflite_c", library=own)
+    with pytest.raises(BoardSetupError, match=r"board b: library .*: no such file"):
+        find_software(board, FACTS)
+    own.write_bytes(b"\x7fELF\0GLIBC_2.4\0GLIBC_2.17\0")
+    software = find_software(board, FACTS)
+    assert software.library is not None
+    assert software.library.source == own
+    own.write_bytes(b"\x7fELF\0GLIBC_2.34\0")
+    with pytest.raises(BoardSetupError, match=r"needs glibc 2\.34, the board has 2\.24"):
+        find_software(board, FACTS)
+
+
+def test_cores_that_the_board_lacks_are_one_error():
+    check_cores(dataclasses.replace(BOARD, cores=(0, 3)), FACTS)
+    check_cores(dataclasses.replace(BOARD, cores=(9,)), dataclasses.replace(FACTS, online=()))
+    with pytest.raises(BoardSetupError, match=r"board b: no core 4-5 there, only 0-3"):
+        check_cores(dataclasses.replace(BOARD, cores=(3, 4, 5)), FACTS)
+
+
+@pytest.mark.parametrize(
+    ("runtime", "wanted", "other"),
+    [
+        ("litert", "tflite", "onnx"),
+        ("tflite_c", "tflite", "onnx"),
+        ("onnxruntime", "onnx", "tflite"),
+    ],
+)
+def test_a_runtime_that_cannot_read_the_models_is_refused_beforehand(runtime, wanted, other):
+    board = dataclasses.replace(BOARD, runtime=runtime)
+    _check_format(board, ProfileSettings(format=wanted))
+    with pytest.raises(BoardSetupError, match=f"use --format {wanted}"):
+        _check_format(board, ProfileSettings(format=other))
+
+
+def test_a_folder_with_a_backslash_is_probed_as_it_is(tmp_path):
+    import asyncio
+
+    from edgeprof.board.facts import read_facts
+    from edgeprof.transport import LocalTransport
+
+    folder = tmp_path / r"a\new"
+    facts = asyncio.run(
+        read_facts(LocalTransport(), dataclasses.replace(BOARD, folder=str(folder)))
+    )
+    assert Path(facts.folder) == folder
+    assert facts.online
