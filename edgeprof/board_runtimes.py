@@ -24,6 +24,7 @@ from edgeprof.toolchain import TARGETS, cache_folder
 # Every wheel holds the same library whatever Python it is for; this one has had wheels longest.
 _WHEEL_PYTHON = "3.11"
 _OLDEST_GLIBC = (2, 17)
+_FETCH_DEADLINE_S = 900.0
 
 
 @dataclass(frozen=True)
@@ -181,7 +182,20 @@ def _fetch(package: _Package, requirement: str, target: str, glibc: Version, fol
         command += ["--implementation", "cp", "--python-version", _WHEEL_PYTHON]
         for tag in platform_tags(TARGETS[target].machine, glibc):
             command += ["--platform", tag]
-        done = subprocess.run([*command, requirement], capture_output=True, text=True, check=False)
+        try:
+            done = subprocess.run(
+                [*command, requirement],
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=_FETCH_DEADLINE_S,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise RuntimeUnavailable(
+                f"pip did not fetch {requirement} within {_FETCH_DEADLINE_S:g} s; is the package "
+                "index reachable?",
+                command=command,
+            ) from error
         wheels = list(Path(download).glob("*.whl"))
         if done.returncode != 0 or not wheels:
             errors = re.findall(r"^ERROR: (.*)", done.stderr, re.MULTILINE)

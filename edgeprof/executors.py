@@ -9,12 +9,13 @@ from __future__ import annotations
 import multiprocessing
 from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from edgeprof.errors import ClusterUnreachable, MissingDependency
 
 CONNECT_DEADLINE_S = 20.0
+_WORTH_A_POOL = 300
 
 
 @contextmanager
@@ -37,6 +38,15 @@ def open_executor(workers: int | None = None, *, dask: str | None = None) -> Ite
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=context) as pool:
         yield pool
+
+
+def bulk_executor(n_items: int) -> AbstractContextManager[Executor | None]:
+    """Open a pool of this machine's processes where so many items pay for starting it.
+
+    Returns:
+        A context manager of the pool, or of ``None``: the work is best done in this process.
+    """
+    return open_executor() if n_items >= _WORTH_A_POOL else nullcontext()
 
 
 @contextmanager

@@ -48,13 +48,19 @@ class ProfileSettings:
         return f"{self.format}-{self.precision}-b{self.batch}"
 
 
-def job_key(device: str, subnet: Subnet, settings: ProfileSettings, library_sha256: str) -> str:
+def job_key(
+    device: str,
+    subnet: Subnet,
+    settings: ProfileSettings,
+    library_sha256: str,
+    environment: Mapping[str, str] | None = None,
+) -> str:
     """Return the key of one item, the same for whatever gives the same latency.
 
     Another build of the runtime makes another item; how long to measure and the inputs' seed do
     not.
     """
-    identity = {
+    identity: dict[str, object] = {
         "device": device,
         "subnet": subnet.id,
         "model_kind": settings.model_kind,
@@ -64,4 +70,6 @@ def job_key(device: str, subnet: Subnet, settings: ProfileSettings, library_sha2
         "cpus": settings.cpus,
         "runtime_options": dict(sorted(settings.runtime_options.items())),
     }
+    if environment:  # a board's; runs without one keep the keys that they have
+        identity["environment"] = dict(sorted(environment.items()))
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:32]

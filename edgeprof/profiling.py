@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -56,6 +57,7 @@ def profile_here(
     settings: ProfileSettings,
     models: Path,
     progress: Progress = no_progress,
+    executor: Executor | None = None,
 ) -> ProfileSummary:
     """Export and measure those of the subnets that are not in the store yet.
 
@@ -66,6 +68,7 @@ def profile_here(
         settings: how to export and measure.
         models: folder of the model files; those that are there are used again.
         progress: shows how far exporting and measuring are.
+        executor: exports the models (see ``edgeprof.executors``); this process by default.
 
     Raises:
         RuntimeUnavailable: no library of the runtime on this machine.
@@ -85,6 +88,7 @@ def profile_here(
             precision=settings.precision,
             batch=settings.batch,
             progress=advance,
+            executor=executor,
         )
     jobs = [_job(item, entry, models, settings) for item, entry in zip(todo, entries, strict=True)]
     failures: Counter[str] = Counter()

@@ -181,6 +181,20 @@ class Store:
                 )
         return appended
 
+    def session_id(self) -> str:
+        """Return a name of this store that no other has, whatever its file is called.
+
+        By it a run knows what it left on boards. It is made at the first call.
+        """
+        with self._errors_named(), self._transaction():
+            self._connection.execute("CREATE TABLE IF NOT EXISTS session (id TEXT NOT NULL)")
+            self._connection.execute(
+                "INSERT INTO session SELECT lower(hex(randomblob(6))) "
+                "WHERE NOT EXISTS (SELECT * FROM session)"
+            )
+            row = self._connection.execute("SELECT id FROM session").fetchone()
+        return str(row[0])
+
     def job_keys(self) -> set[str]:
         """Return the keys of all measurements there are."""
         with self._errors_named():

@@ -27,6 +27,7 @@ from edgeprof.files import atomic_write, make_folder, packaged, sha256_of
 PROGRAM = "edgeprof-harness"
 DEFAULT_GLIBC = "2.27"
 MAX_PROGRAM_BYTES = 1_500_000
+_BUILD_DEADLINE_S = 1800.0  # zig builds its C++ library first, on a small machine for long
 
 
 @dataclass(frozen=True)
@@ -322,9 +323,20 @@ def _compile(definitions: dict[str, str], program: Path, cache: Path) -> None:
         configure += [f"-DCMAKE_MAKE_PROGRAM={ninja}"]
         configure += [f"-D{name}={value}" for name, value in definitions.items()]
         for command in (configure, [cmake, "--build", build, "--target", PROGRAM]):
-            done = subprocess.run(
-                command, env=environment, capture_output=True, text=True, check=False
-            )
+            try:
+                done = subprocess.run(
+                    command,
+                    env=environment,
+                    capture_output=True,
+                    text=True,
+                    check=False,
+                    timeout=_BUILD_DEADLINE_S,
+                )
+            except subprocess.TimeoutExpired as error:
+                raise ToolchainError(
+                    f"the board program was not built within {_BUILD_DEADLINE_S:g} s",
+                    command=command,
+                ) from error
             if done.returncode != 0:
                 raise ToolchainError(
                     f"the board program could not be built: {_cause(done.stdout + done.stderr)}",

@@ -1,22 +1,28 @@
 """`edgeprof profile --boards`: subnets measured with a real runtime on boards, and through Dask."""
 
+import asyncio
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import rack
 from loopback_fleet import null_items, run_items
 
+from edgeprof.board.deploy import Payload, Software
 from edgeprof.errors import ClusterUnreachable
-from edgeprof.executors import open_executor
+from edgeprof.executors import bulk_executor, open_executor
 from edgeprof.export import export_subnets, read_manifest
-from edgeprof.inventory import read_inventory
+from edgeprof.fleet.profile import ProfileRun
+from edgeprof.inventory import BoardSpec, read_inventory
+from edgeprof.jobs import ProfileSettings
 from edgeprof.spaces import get_space
 from edgeprof.store import Store
 from edgeprof.subnet import write_subnets
@@ -214,3 +220,30 @@ def test_no_usable_board_is_a_failure_and_an_unwanted_faulty_one_is_none(boards,
     assert "none of the boards asked for can be used" in failed.stderr
     checked = edgeprof("boards", "check", "b01", cwd=tmp_path)
     assert checked.stderr == ""
+
+
+def test_a_pool_is_opened_only_for_many_items():
+    with bulk_executor(10) as executor:
+        assert executor is None
+    with bulk_executor(1000) as executor:
+        assert isinstance(executor, ProcessPoolExecutor)
+
+
+def test_models_for_boards_are_exported_through_an_executor(subnets, tmp_path):
+    program = Payload(tmp_path / "edgeprof-harness", "0" * 64, executable=True)
+    submitted = []
+
+    class Pool(ThreadPoolExecutor):
+        def submit(self, *arguments, **more):
+            submitted.append(arguments)
+            return super().submit(*arguments, **more)
+
+    with Pool() as pool, Store(tmp_path / "s.db") as store:
+        run = ProfileRun(subnets, store, ProfileSettings(), tmp_path / "models", executor=pool)
+        board = BoardSpec("b", "b")
+        items = asyncio.run(run.plan(board, Software(program, None))).items
+        other = replace(board, environment={"A": "b"})
+        others = asyncio.run(run.plan(other, Software(program, None))).items
+    assert submitted
+    assert len(items) == len(subnets)
+    assert not {item.key for item in items} & {item.key for item in others}

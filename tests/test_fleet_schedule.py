@@ -229,16 +229,19 @@ def test_the_plain_log_says_news_and_not_too_often():
 def test_the_live_table_has_a_row_for_each_board():
     from rich.console import Console
 
-    table = LiveTable(total=10)
-    table.changed(BoardProgress("[red]b1", "d", "measuring 3", measured=4, busy_s=60.0))
-    table.changed(BoardProgress("b2", "d", temp_mdegc=61_200))
+    table = LiveTable()
+    first = BoardProgress("[red]b1", "d", "measuring 3", measured=4, busy_s=60.0, left=7)
+    table.changed(first)
+    table.changed(BoardProgress("b2", "d", temp_mdegc=61_200, left=6))
+    table.changed(BoardProgress("b3", "other", measured=10, busy_s=60.0, left=50))
     console = Console(file=io.StringIO(), width=120)
     console.print(table.render())
-    text = console.file.getvalue()
-    assert "[red]b1" in text
-    assert "4.0" in text
-    assert "61 C" in text
-    assert "2 min" in text  # 6 left at 4 a minute
+    rows = console.file.getvalue().splitlines()
+    assert "[red]b1" in rows[1]
+    assert "4.0" in rows[1]
+    assert "61 C" in rows[2]
+    # Each queue for itself: 6 left at 4 a minute, 50 at 10.
+    assert [row.split()[-2:] for row in rows[1:4]] == [["2", "min"], ["2", "min"], ["5", "min"]]
 
 
 def test_durations_are_written_for_people():

@@ -230,3 +230,14 @@ def test_a_killed_writer_loses_nothing_it_reported(tmp_path):
             assert {line.strip() for line in reported} <= store.job_keys()
             assert all(m.record == make_record() for m in store.measurements())
     assert Path(path).stat().st_size > 0
+
+
+def test_a_store_keeps_its_session_wherever_it_lies_and_shares_it_with_none(tmp_path):
+    with Store(tmp_path / "a.db") as store, Store(tmp_path / "b.db") as other:
+        session = store.session_id()
+        assert session == store.session_id()
+        assert session != other.session_id()
+        assert len(session) == 12
+    (tmp_path / "a.db").rename(tmp_path / "c.db")
+    with Store(tmp_path / "c.db") as renamed:
+        assert renamed.session_id() == session

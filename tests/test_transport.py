@@ -250,6 +250,18 @@ def test_a_board_behind_another_is_reached_through_it(boards, tmp_path):
 
 
 @needs_sshd
+def test_the_key_of_a_board_behind_another_is_asked_for_through_it(boards, tmp_path):
+    second = boards.boards[1]
+    known = boards.ssh_config.with_name("known_hosts").read_text().splitlines(keepends=True)
+    (tmp_path / "known").write_text(known[0])
+    config = config_with(boards, tmp_path, UserKnownHostsFile=tmp_path / "known")
+    config.write_text(f"Host b02\n  ProxyJump b01\n{config.read_text()}")
+    error = connect_error(spec(boards, 1, ssh_config=config))
+    assert error.evidence["host_key"] == "unknown"
+    assert f"ssh b01 'ssh-keyscan -p {second.port} 127.0.0.1' >> " in str(error)
+
+
+@needs_sshd
 def test_forty_connections_at_once_are_below_the_limits_of_one_sshd(boards):
     same = [dataclasses.replace(spec(boards), name=f"b{i}", host="b01") for i in range(40)]
 

@@ -154,6 +154,7 @@ def profile(
     import numpy as np
 
     from edgeprof.cli.progress import progress
+    from edgeprof.executors import bulk_executor
     from edgeprof.jobs import ProfileSettings
     from edgeprof.profiling import profile_here
     from edgeprof.spaces import get_space
@@ -182,7 +183,7 @@ def profile(
         return
     if board_names or dask:
         raise click.UsageError("--board and --dask go with --boards")
-    with Store(store) as opened:
+    with Store(store) as opened, bulk_executor(len(subnets)) as executor:
         summary = profile_here(
             subnets,
             opened,
@@ -190,6 +191,7 @@ def profile(
             settings=settings,
             models=models,
             progress=partial(progress, quiet=as_json),
+            executor=executor,
         )
     if as_json:
         result = {
@@ -227,6 +229,7 @@ def _profile_on_boards(
     as_json: bool,
 ) -> None:
     from edgeprof.errors import InventoryError
+    from edgeprof.executors import bulk_executor
     from edgeprof.fleet.member import FleetOptions
     from edgeprof.fleet.profile import profile_on_boards
     from edgeprof.fleet.schedule import RetryPolicy
@@ -242,8 +245,11 @@ def _profile_on_boards(
         click.echo(f"edgeprof: {problem}", err=True)
     if not boards:
         raise InventoryError(f"{inventory_path}: none of the boards asked for can be used")
-    total = len(work.subnets) * len({board.device for board in boards})
-    with Store(store) as opened, shown(total, quiet=as_json) as listener:
+    with (
+        Store(store) as opened,
+        shown(quiet=as_json) as listener,
+        bulk_executor(len(work.subnets)) as executor,
+    ):
         summary = profile_on_boards(
             work.subnets,
             opened,
@@ -254,6 +260,7 @@ def _profile_on_boards(
             options=FleetOptions(prepare=work.prepare, policy=RetryPolicy(attempts=work.attempts)),
             listener=listener,
             open_network=SshNetwork if dask is None else partial(DaskNetwork, dask),
+            executor=executor,
         )
     click.echo(json.dumps(summary.as_dict()) if as_json else "\n".join(summary_lines(summary)))
     if summary.failed or summary.unfinished or summary.unreached:

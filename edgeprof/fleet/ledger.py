@@ -7,6 +7,8 @@ or written down as failed. Knows no connections.
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -160,4 +162,10 @@ def _conditions(board: BoardSpec, software: Software) -> str:
     library = software.library
     runtime = "no library" if library is None else f"{library.source.name} {library.sha256[:12]}"
     cores = ",".join(map(str, board.cores)) or "any"
-    return f"{runtime}, {board.threads or 1} threads on cores {cores}"
+    conditions = f"{runtime}, {board.threads or 1} threads on cores {cores}"
+    if board.environment:
+        # Names and a digest: values may be secrets.
+        text = json.dumps(dict(sorted(board.environment.items())))
+        digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+        conditions += f", environment {', '.join(sorted(board.environment))} ({digest})"
+    return conditions

@@ -119,6 +119,11 @@ class Member:
     def show(self, activity: str) -> None:
         """Tell the listener what the board is doing."""
         self.progress.activity = activity
+        self._tell()
+
+    def _tell(self) -> None:
+        if self._office.ledger.has_queue(self.spec.device):
+            self.progress.left = self._queue.unfinished
         self._office.listener.changed(self.progress)
 
     def give_back(self) -> None:
@@ -348,7 +353,7 @@ class Member:
         if outcomes:
             is_spoiled = Outcome.SPOILED in outcomes
             self._spoiled_batches = self._spoiled_batches + 1 if is_spoiled else 0
-        self._office.listener.changed(self.progress)
+        self._tell()
         return len(outcomes)
 
     def _enter(self, item: Item, record: dict[str, Any]) -> Outcome:

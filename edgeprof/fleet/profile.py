@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
-import hashlib
-import platform
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
 from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -55,6 +54,7 @@ class ProfileRun:
     Attributes:
         models: folder of the model files.
         retry_failed: whether items that failed for good in an earlier run are tried again.
+        executor: exports the models; this process where there is none.
     """
 
     subnets: Sequence[Subnet]
@@ -62,13 +62,16 @@ class ProfileRun:
     settings: ProfileSettings
     models: Path
     retry_failed: bool = False
+    executor: Executor | None = None
     _subnets_by_key: dict[str, Subnet] = field(default_factory=dict)
 
     async def plan(self, board: BoardSpec, software: Software) -> Plan:
         """Say what is left to do for the device of a board, its models exported."""
         settings = settings_of(board, self.settings)
         version = software.library.sha256 if software.library else software.program.sha256
-        items = {job_key(board.device, s, settings, version): s for s in self.subnets}
+        items = {
+            job_key(board.device, s, settings, version, board.environment): s for s in self.subnets
+        }
         done = self.store.job_keys() | self._failed(board.device)
         todo = {key: subnet for key, subnet in items.items() if key not in done}
         self._subnets_by_key.update(todo)
@@ -80,6 +83,7 @@ class ProfileRun:
             format=settings.format,
             precision=settings.precision,
             batch=settings.batch,
+            executor=self.executor,
         )
         return Plan(
             [self._item(key, entry, settings) for key, entry in zip(todo, entries, strict=True)],
@@ -159,6 +163,7 @@ def profile_on_boards(
     listener: Listener | None = None,
     find: SoftwareSource = find_software,
     open_network: OpenNetwork = SshNetwork,
+    executor: Executor | None = None,
 ) -> FleetSummary:
     """Measure subnets on boards; the same call goes on where an earlier one stopped.
 
@@ -173,12 +178,13 @@ def profile_on_boards(
         listener: shows how the run goes.
         find: chooses the software for a board.
         open_network: makes the transports; SSH from this machine by default.
+        executor: exports the models (see ``edgeprof.executors``); this process by default.
 
     Raises:
         StoreError: records cannot be stored, or another run writes to this store.
         OutputError: models cannot be written.
     """
-    run = ProfileRun(subnets, store, settings, models, retry_failed)
+    run = ProfileRun(subnets, store, settings, models, retry_failed, executor)
     options = replace(
         options or FleetOptions(),
         item_typical_s=settings.max_secs + _LOAD_TYPICAL_S,
@@ -213,9 +219,8 @@ def profile_on_boards(
 
 
 def owner_of(store: Store) -> Owner:
-    """Return who measures; the same store on the same host is the same session."""
-    place = f"{platform.node()}:{store.path.resolve()}"
-    return Owner(owner_name(), hashlib.sha256(place.encode()).hexdigest()[:12])
+    """Return who measures; the same store is the same session."""
+    return Owner(owner_name(), store.session_id())
 
 
 @contextmanager

@@ -23,6 +23,7 @@ class BoardProgress:
         measured, failed, retried: items so far.
         temp_mdegc: of the warmest sensor, from the last record.
         busy_s: time spent on batches.
+        left: items of its queue that are neither measured nor failed; ``None`` until planned.
         error: why it was set aside, if it was.
         notes: what the user should know, e.g. that its clocks could not be pinned.
     """
@@ -35,6 +36,7 @@ class BoardProgress:
     retried: int = 0
     temp_mdegc: int | None = None
     busy_s: float = 0.0
+    left: int | None = None
     error: EdgeprofError | None = None
     notes: list[str] = field(default_factory=list)
 

@@ -22,20 +22,15 @@ _COLUMNS = ("BOARD", "DOING", "DONE", "FAILED", "RETRIED", "PER MIN", "TEMP", "L
 
 
 @contextmanager
-def shown(total: int | None = None, *, quiet: bool = False) -> Iterator[Listener]:
-    """Yield a listener that shows the run: live where standard error is a terminal.
-
-    Args:
-        total: items of the whole run, where they are known beforehand.
-        quiet: show nothing.
-    """
+def shown(*, quiet: bool = False) -> Iterator[Listener]:
+    """Yield a listener that shows the run, live where standard error is a terminal; or nothing."""
     if quiet:
         yield SilentListener()
     elif sys.stderr.isatty() and _has_rich():
         from rich.console import Console
         from rich.live import Live
 
-        table = LiveTable(total)
+        table = LiveTable()
         console = Console(stderr=True)
         with Live(get_renderable=table.render, console=console, refresh_per_second=2) as live:
             table.print_line = live.console.print
@@ -80,8 +75,7 @@ class LiveTable:
         print_line: prints above the table.
     """
 
-    def __init__(self, total: int | None) -> None:
-        self._total = total
+    def __init__(self) -> None:
         self._boards: dict[str, BoardProgress] = {}
         self.print_line: Callable[[str], object] = lambda _: None
 
@@ -119,17 +113,16 @@ class LiveTable:
             str(board.retried),
             "" if rate is None else f"{rate:.1f}",
             "" if board.temp_mdegc is None else f"{board.temp_mdegc / 1000:.0f} C",
-            self._left(),
+            self._left(board.device),
         )
 
-    def _left(self) -> str:
-        """Remaining time of the whole run: all boards end together."""
-        if self._total is None:
-            return ""
-        boards = self._boards.values()
-        left = self._total - sum(board.measured + board.failed for board in boards)
+    def _left(self, device: str) -> str:
+        """Remaining time of a queue: its boards end together."""
+        boards = [board for board in self._boards.values() if board.device == device]
+        # Each board told when it changed last; a queue only gets shorter.
+        left = min((board.left for board in boards if board.left is not None), default=None)
         rate = sum(board.per_minute or 0.0 for board in boards if board.error is None)
-        return "" if rate == 0.0 else format_minutes(left / rate)
+        return "" if left is None or rate == 0.0 else format_minutes(left / rate)
 
 
 def format_minutes(minutes: float) -> str:

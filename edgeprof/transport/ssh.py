@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shlex
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -285,6 +286,10 @@ class _Target:
             f"board {name}: {where}: {reason or type(error).__name__}", board=name
         )
 
+    def _hops(self) -> str:
+        hops = self._options.tunnel
+        return hops if isinstance(hops, str) and hops.lower() != "none" else ""
+
     def _address(self) -> str:
         if self._options is None:
             return self.host
@@ -296,6 +301,10 @@ class _Target:
         name = self.board.name
         entry = host if port == 22 else f"[{host}]:{port}"
         scan = shell_command(["ssh-keyscan", "-p", str(port), host])
+        if not self.is_hop and self._hops():
+            *before, last = self._hops().split(",")  # only the last of them sees the board
+            jump = ["-J", ",".join(before)] if before else []
+            scan = f"{shell_command(['ssh', *jump, last])} {shlex.quote(scan)}"
         file = shell_command([self._known_hosts_file])
         if any(known[:2]):
             forget = shell_command(["ssh-keygen", "-f", self._known_hosts_file, "-R", entry])
