@@ -1,8 +1,6 @@
 #include "worker.h"
 
 #include <fcntl.h>
-#include <sys/file.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -21,6 +19,7 @@
 
 #include "error.h"
 #include "json.h"
+#include "lock_file.h"
 
 namespace edgeprof {
 namespace {
@@ -93,76 +92,6 @@ std::vector<std::string> lines_of(const std::string& text) {
     }
     return lines;
 }
-
-// A lock file: flock(2) on it, the holder's name in it. The descriptor stays open for the life of
-// the process and its children.
-class LockFile {
-  public:
-    explicit LockFile(const std::string& path) : path_(path) {
-        descriptor_ = open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW, 0666);
-        // In a sticky folder the kernel refuses O_CREAT on another user's file
-        // (fs.protected_regular); flock(2) is content with a descriptor to read.
-        if (descriptor_ < 0) descriptor_ = open(path.c_str(), O_RDWR | O_NOFOLLOW);
-        if (descriptor_ < 0) descriptor_ = open(path.c_str(), O_RDONLY | O_NOFOLLOW);
-        if (descriptor_ < 0) fail("lock " + path);
-        // The next owner may be another user; only the file's own can say so.
-        static_cast<void>(fchmod(descriptor_, 0666) == 0);
-    }
-    LockFile(const LockFile&) = delete;
-    LockFile& operator=(const LockFile&) = delete;
-    ~LockFile() { close(descriptor_); }
-
-    // Not at the first refusal: who only looks holds the lock for a moment.
-    bool try_exclusive() const {
-        for (int attempt = 0; attempt < 5; ++attempt) {
-            if (flock(descriptor_, LOCK_EX | LOCK_NB) == 0) return true;
-            usleep(20'000);
-        }
-        return false;
-    }
-
-    bool is_free() const { return flock(descriptor_, LOCK_SH | LOCK_NB) == 0; }
-
-    void wait_until_free() const {
-        while (flock(descriptor_, LOCK_SH) != 0) {
-            if (errno != EINTR) fail("lock " + path_);
-        }
-    }
-
-    // One line, written over the last holder's: there is no moment without one.
-    void write_holder(const std::string& json) const {
-        if (lseek(descriptor_, 0, SEEK_SET) == 0) {
-            write_all(descriptor_, json);
-            static_cast<void>(ftruncate(descriptor_, static_cast<off_t>(json.size())) == 0);
-        }
-    }
-
-    // An empty object where nobody has written yet.
-    std::string holder() const {
-        const std::vector<std::string> lines = lines_of(read_file(path_));
-        return (lines.empty() ? "{}" : lines[0]) + "\n";
-    }
-
-    void close_on_exec() const { fcntl(descriptor_, F_SETFD, FD_CLOEXEC); }
-
-    bool is_open_in(const std::string& process_folder) const {
-        struct stat own{};
-        if (fstat(descriptor_, &own) != 0) return false;
-        std::error_code unreadable;
-        for (const auto& entry : fs::directory_iterator(process_folder + "/fd", unreadable)) {
-            struct stat other{};
-            if (stat(entry.path().c_str(), &other) == 0 && other.st_dev == own.st_dev &&
-                other.st_ino == own.st_ino) {
-                return true;
-            }
-        }
-        return false;
-    }
-
-  private:
-    std::string path_;
-    int descriptor_;
-};
 
 std::string holder_json(const Options& options) {
     json::Writer writer;
@@ -362,15 +291,16 @@ int detach_worker(const Options& options, const JobRunner& run_job) {
     return member_of(line, "session") == options.session ? kWorkerDone : kWorkerBusy;
 }
 
-// Ends the worker that the lock file names, if it is one: the text may be of an earlier worker,
-// whose number another process has by now. The worker's child dies with it.
+// Ends the worker that the lock file names, if it is one. Its child dies with it.
 void stop_holder(const LockFile& lock) {
-    const json::Value tree = json::parse(lock.holder());
-    const json::Value* pid = tree.find("pid");
-    if (pid == nullptr || pid->as_int() == nullptr || *pid->as_int() <= 1) return;
-    if (lock.is_open_in("/proc/" + std::to_string(*pid->as_int()))) {
-        kill(static_cast<pid_t>(*pid->as_int()), SIGTERM);
+    std::int64_t pid = 0;
+    try {
+        const json::Value tree = json::parse(lock.holder());
+        const json::Value* member = tree.find("pid");
+        if (member != nullptr && member->as_int() != nullptr) pid = *member->as_int();
+    } catch (const json::ParseError&) {  // torn or foreign: it says nothing
     }
+    if (pid > 1 && lock.is_open_in(pid)) kill(static_cast<pid_t>(pid), SIGTERM);
 }
 
 // Runs a program and returns its status, as a shell tells it.
