@@ -2,8 +2,10 @@
 
 python benchmarks/harness_overhead.py [--quick]
 
-Cost = wall time of the measuring loop (clock reads, loop, call of the backend, storing, evidence
-and bookkeeping between stretches) divided by the inferences timed. Bar: 100 ns; aim: 40 ns.
+Two numbers, both divided by the inferences timed. Loop: wall time of the measuring loops (clock
+reads, call of the backend, storing, evidence of disturbance). Whole: everything from the first
+sample to the last, with looks at the result, canary and conditions. Bar of the whole: 80 ns; aim:
+40 ns. Settings are the defaults, so that what is measured is what users get.
 """
 
 from __future__ import annotations
@@ -11,15 +13,13 @@ from __future__ import annotations
 import argparse
 import statistics
 
-from edgeprof.harness import Settings, measure
+from edgeprof.harness import measure
 
 
-def cost_ns(clock: str, n: int) -> float:
-    settings = Settings(
-        runtime="null", clock=clock, min_samples=n, max_samples=n, min_secs=0, ci_rel=1e-6
-    )
-    record = measure("", settings).record
-    return record["sampling_wall_ns"] / record["summary"]["n_samples"]
+def cost_ns(clock: str) -> tuple[float, float]:
+    record = measure("", runtime="null", clock=clock).record
+    n = record["summary"]["n_samples"]
+    return record["sampling_wall_ns"] / n, record["sampling_span_ns"] / n
 
 
 def main() -> None:
@@ -28,15 +28,20 @@ def main() -> None:
     repeats = 5 if parser.parse_args().quick else 21
     best = measure("", runtime="null", max_samples=1000).record["clock"]["kind"]
     print(f"{repeats} processes per clock, interleaved, 100000 inferences each\n")
-    print("| clock | own cost per inference, median | least |")
-    print("|---|---|---|")
+    print("| clock | loop, median | loop, least | whole, median | whole, least |")
+    print("|---|---|---|---|---|")
     clocks = dict.fromkeys([best, "clock_monotonic_raw"])
-    costs: dict[str, list[float]] = {clock: [] for clock in clocks}
+    costs: dict[str, list[tuple[float, float]]] = {clock: [] for clock in clocks}
     for _ in range(repeats):
         for clock in clocks:
-            costs[clock].append(cost_ns(clock, 100_000))
-    for clock, values in costs.items():
-        print(f"| {clock} | {statistics.median(values):.1f} ns | {min(values):.1f} ns |")
+            costs[clock].append(cost_ns(clock))
+    for clock, pairs in costs.items():
+        cells = [
+            f"{value:.1f} ns"
+            for values in zip(*pairs, strict=True)
+            for value in (statistics.median(values), min(values))
+        ]
+        print(f"| {clock} | {' | '.join(cells)} |")
 
 
 if __name__ == "__main__":

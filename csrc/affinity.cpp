@@ -38,21 +38,24 @@ std::vector<int> allowed_cpus() {
     return cpus;
 }
 
+void check_cpus(const std::vector<int>& cpus) {
+    if (cpus.empty()) return;
+    const std::vector<int> before = allowed_cpus();
+    for (const int cpu : cpus) {
+        if (set_cpus({cpu})) continue;
+        set_cpus(before);
+        throw Error(ErrorKind::kInvalidJob,
+                    "cpu " + std::to_string(cpu) + " cannot be used; this process may use " +
+                        std::to_string(before.size()) + " cores, the last being " +
+                        std::to_string(before.empty() ? 0 : before.back()));
+    }
+    set_cpus(before);
+}
+
 ScopedAffinity::ScopedAffinity(const std::vector<int>& cpus) {
     if (cpus.empty()) return;
     const std::vector<int> before = allowed_cpus();
-    // The kernel silently drops cores that do not exist, as long as one of them does.
-    for (const int cpu : cpus) {
-        if (!set_cpus({cpu})) {
-            set_cpus(before);
-            throw Error(ErrorKind::kInvalidJob,
-                        "cpu " + std::to_string(cpu) + " cannot be used; this process may use " +
-                            std::to_string(before.size()) + " cores, the last being " +
-                            std::to_string(before.empty() ? 0 : before.back()));
-        }
-    }
-    set_cpus(cpus);
-    previous_ = before;
+    if (set_cpus(cpus)) previous_ = before;
 }
 
 ScopedAffinity::~ScopedAffinity() {
@@ -63,12 +66,14 @@ ScopedAffinity::~ScopedAffinity() {
 
 std::vector<int> allowed_cpus() { return {}; }
 
-ScopedAffinity::ScopedAffinity(const std::vector<int>& cpus) {
+void check_cpus(const std::vector<int>& cpus) {
     if (!cpus.empty()) {
         throw Error(ErrorKind::kInvalidJob,
                     "cores cannot be chosen on this system; leave cpus out");
     }
 }
+
+ScopedAffinity::ScopedAffinity(const std::vector<int>&) {}
 
 ScopedAffinity::~ScopedAffinity() = default;
 

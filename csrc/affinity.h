@@ -5,10 +5,15 @@
 
 namespace edgeprof {
 
+// Throws Error(kInvalidJob) naming the first core that this thread may not run on: of several the
+// kernel silently drops those that do not exist. Once per job, before it starts.
+void check_cpus(const std::vector<int>& cpus);
+
 // Pins the calling thread while it lives and puts back what was there before.
 class ScopedAffinity {
   public:
-    // No core named: changes nothing. Throws Error(kInvalidJob) where the kernel refuses.
+    // No core named: changes nothing. Cores that check_cpus() has let pass: this stands between
+    // two blocks of inferences, where moving from core to core would cool the caches.
     explicit ScopedAffinity(const std::vector<int>& cpus);
     ~ScopedAffinity();
     ScopedAffinity(const ScopedAffinity&) = delete;

@@ -28,7 +28,7 @@ std::string run_job_line(const std::string& line) {
     } catch (const edgeprof::Error& error) {
         return edgeprof::failure_record(job, error, {});
     }
-    return edgeprof::run_job(job, [](edgeprof::Phase, const edgeprof::RuntimeFacts&) {});
+    return edgeprof::run_job(job, {});
 }
 
 std::optional<std::pair<double, double>> median_interval(std::vector<double> values) {

@@ -26,12 +26,15 @@ namespace edgeprof {
 namespace {
 
 // What the child tells through the pipe: a tag, then text, then the line end.
-constexpr char kPhaseTag = 'P';   // P<phase><runtime>\t<its version, maybe empty>\t<library>
-constexpr char kRecordTag = 'R';  // R<record>
+constexpr char kPhaseTag = 'P';      // P<phase><runtime>\t<its version, maybe empty>\t<library>
+constexpr char kInferenceTag = 'I';  // I<ns of a model's first inference>
+constexpr char kRecordTag = 'R';     // R<record>
 
-// The measurement ends by itself at max_secs; a child that has not by then is stuck.
+// The measurement ends by itself at max_secs; a child that has not by then is stuck, unless its
+// inferences are so long that the last ones are still on their way.
 // Generous, since on a starved machine even ending takes its time.
 constexpr double kGrace_secs = 5.0;
+constexpr double kGrace_inferences = 3.0;  // of each model
 
 void write_line(int descriptor, char tag, const std::string& text) {
     const std::string line = tag + text + "\n";
@@ -50,11 +53,16 @@ void write_line(int descriptor, char tag, const std::string& text) {
 #endif
     dup2(output, STDOUT_FILENO);
     dup2(output, STDERR_FILENO);
-    const std::string record = run_job(job, [&](Phase phase, const RuntimeFacts& runtime) {
+    JobListener listener;
+    listener.on_phase = [pipe_end](Phase phase, const RuntimeFacts& runtime) {
         write_line(pipe_end, kPhaseTag,
                    std::to_string(static_cast<int>(phase)) + runtime.name + "\t" + runtime.version +
                        "\t" + runtime.library_path);
-    });
+    };
+    listener.on_first_inference = [pipe_end](std::int64_t latency_ns) {
+        write_line(pipe_end, kInferenceTag, std::to_string(latency_ns));
+    };
+    const std::string record = run_job(job, listener);
     write_line(pipe_end, kRecordTag, record);
     _exit(EXIT_SUCCESS);  // no destructors: a runtime's may hang, and the record is out
 }
@@ -62,19 +70,18 @@ void write_line(int descriptor, char tag, const std::string& text) {
 // What the parent knows of a child.
 struct Watch {
     Phase phase = Phase::kOpening;
-    RuntimeFacts runtime;  // of the model at hand
+    RuntimeFacts runtime;     // of the model at hand
+    double round_secs = 0.0;  // one inference of each model, as far as they have been told
     std::string record;
     bool is_timed_out = false;
 };
-
-double limit_secs(const Job& job, Phase phase) {
-    return phase == Phase::kMeasuring ? job.max_secs() + kGrace_secs : job.max_load_secs;
-}
 
 void take_line(Watch& watch, const std::string& line) {
     if (line.empty()) return;
     if (line[0] == kRecordTag) {
         watch.record = line.substr(1);
+    } else if (line[0] == kInferenceTag) {
+        watch.round_secs += std::strtod(line.c_str() + 1, nullptr) / 1e9;
     } else if (line[0] == kPhaseTag && line.size() >= 3) {
         watch.phase = static_cast<Phase>(line[1] - '0');
         const std::size_t first = line.find('\t');
@@ -91,13 +98,15 @@ Watch watch_child(const Job& job, int pipe_end) {
     std::int64_t phase_start_ns = monotonic_raw_ns();
     for (;;) {
         const double elapsed_secs = static_cast<double>(monotonic_raw_ns() - phase_start_ns) / 1e9;
-        const double left_secs = limit_secs(job, watch.phase) - elapsed_secs;
+        const double left_secs = limit_secs(job, watch.phase, watch.round_secs) - elapsed_secs;
         if (left_secs <= 0.0) {
             watch.is_timed_out = true;
             return watch;
         }
         pollfd poll_entry{pipe_end, POLLIN, 0};
-        const int n_ready = poll(&poll_entry, 1, static_cast<int>(left_secs * 1e3) + 1);
+        // A limit of weeks is more milliseconds than an int holds.
+        const int wait_ms = static_cast<int>(std::min(left_secs, 3600.0) * 1e3) + 1;
+        const int n_ready = poll(&poll_entry, 1, wait_ms);
         if (n_ready <= 0) continue;  // out of time, or a signal: the loop looks at the clock
         char buffer[1 << 16];
         const ssize_t n = read(pipe_end, buffer, sizeof buffer);
@@ -143,8 +152,8 @@ std::string timeout_record(const Job& job, const Watch& watch, const ErrorEviden
         Error(ErrorKind::kHarnessTimeout,
               job.model_paths() + ": " + describe(watch.runtime) + " did not come back while " +
                   name_of(watch.phase) + ", stopped after " +
-                  seconds_text(limit_secs(job, watch.phase)) + "; raise " +
-                  (is_measuring ? "max_secs" : "max_load_secs") + " if it only needs longer"),
+                  seconds_text(limit_secs(job, watch.phase, watch.round_secs)) + "; raise " +
+                  (is_measuring ? "--max-secs" : "--max-load-secs") + " if it only needs longer"),
         evidence);
 }
 
@@ -170,6 +179,15 @@ std::string crash_record(const Job& job, const Watch& watch, int status, ErrorEv
 }
 
 }  // namespace
+
+double limit_secs(const Job& job, Phase phase, double round_secs) {
+    const double last_secs = kGrace_inferences * round_secs;
+    if (phase == Phase::kMeasuring) return job.max_secs() + kGrace_secs + last_secs;
+    if (phase != Phase::kProfiling) return job.max_load_secs;
+    std::size_t n_runs = 0;
+    for (const Subjob& subjob : job.subjobs) n_runs = std::max(n_runs, subjob.per_op_runs);
+    return job.max_load_secs + static_cast<double>(n_runs) * last_secs;
+}
 
 std::string run_isolated(const Job& job) {
     int ends[2];

@@ -12,4 +12,8 @@ namespace edgeprof {
 // To be called from a process with one thread only (fork).
 std::string run_isolated(const Job& job);
 
+// How long a phase may take. `round_secs`: one inference of each model, as far as they are known;
+// a measurement that has had its time is waited for as long as its last inferences may need.
+double limit_secs(const Job& job, Phase phase, double round_secs);
+
 }  // namespace edgeprof

@@ -215,10 +215,15 @@ struct Loaded {
     std::int64_t load_ns;
 };
 
-Loaded load(const Subjob& subjob, const PhaseListener& on_phase, RuntimeFacts& facts) {
+void tell(const JobListener& listener, Phase phase, const RuntimeFacts& facts) {
+    if (listener.on_phase) listener.on_phase(phase, facts);
+}
+
+Loaded load(const Subjob& subjob, const JobListener& listener, RuntimeFacts& facts) {
     facts = {subjob.runtime, "", subjob.library};
-    on_phase(Phase::kOpening, facts);
+    tell(listener, Phase::kOpening, facts);
     if (subjob.runtime != "null") check_model_file(subjob.load.model_path);
+    check_cpus(subjob.measure.cpus);
     const ScopedAffinity affinity(subjob.measure.cpus);
     Loaded loaded;
     // Before the runtime: its threads inherit the counters.
@@ -227,25 +232,26 @@ Loaded load(const Subjob& subjob, const PhaseListener& on_phase, RuntimeFacts& f
     }
     loaded.runtime = open_runtime(subjob.runtime, subjob.library);
     facts = loaded.runtime->facts();
-    on_phase(Phase::kLoading, facts);
+    tell(listener, Phase::kLoading, facts);
     const std::int64_t start_ns = monotonic_raw_ns();
     loaded.model = loaded.runtime->load(subjob.load);
     loaded.load_ns = monotonic_raw_ns() - start_ns;
     return loaded;
 }
 
-std::string run(const Job& job, const PhaseListener& on_phase, RuntimeFacts& facts) {
+std::string run(const Job& job, const JobListener& listener, RuntimeFacts& facts) {
     const std::string machine_json = machine_state_json("/");
     Clock clock = job.clock == "auto" ? Clock::best() : Clock::named(job.clock);
     std::vector<Loaded> loaded;
     std::vector<Subject> subjects;
     for (const Subjob& subjob : job.subjobs) {
-        loaded.push_back(load(subjob, on_phase, facts));
+        loaded.push_back(load(subjob, listener, facts));
         subjects.push_back(
             {loaded.back().model.get(), loaded.back().counters.get(), subjob.measure});
     }
-    on_phase(Phase::kMeasuring, facts);
-    std::vector<Outcome> outcomes = measure(subjects, job.subjobs.front().load.seed, clock);
+    tell(listener, Phase::kMeasuring, facts);
+    const std::vector<Outcome> outcomes =
+        measure(subjects, job.subjobs.front().load.seed, clock, listener.on_first_inference);
 
     std::vector<RecordParts> parts;
     for (std::size_t i = 0; i < job.subjobs.size(); ++i) {
@@ -257,14 +263,14 @@ std::string run(const Job& job, const PhaseListener& on_phase, RuntimeFacts& fac
         if (!subjob.outputs_file.empty()) write_outputs(*loaded[i].model, subjob.outputs_file);
         std::vector<OperatorTime> operators;
         if (subjob.per_op_runs > 0) {
-            on_phase(Phase::kProfiling, loaded[i].runtime->facts());
+            tell(listener, Phase::kProfiling, loaded[i].runtime->facts());
             operators = loaded[i].runtime->profile(subjob.load, subjob.per_op_runs);
         }
         parts.push_back({subjob, loaded[i].runtime->facts(), *loaded[i].model,
                          loaded[i].counters.get(), loaded[i].load_ns, outcomes[i],
                          std::move(operators)});
     }
-    on_phase(Phase::kReporting, facts);
+    tell(listener, Phase::kReporting, facts);
     return success_record(job, clock, parts, machine_json);
 }
 
@@ -336,10 +342,10 @@ std::string Job::model_paths() const {
     return paths;
 }
 
-std::string run_job(const Job& job, const PhaseListener& on_phase) {
+std::string run_job(const Job& job, const JobListener& listener) {
     RuntimeFacts facts;
     try {
-        return run(job, on_phase, facts);
+        return run(job, listener, facts);
     } catch (const Error& error) {
         return failure_record(job, error,
                               {{"runtime", facts.name},

@@ -42,10 +42,13 @@ Job parse_job(const std::string& line);
 // Where a job stands, for whoever watches over it: a crash is then told with its circumstances.
 enum class Phase { kOpening, kLoading, kMeasuring, kProfiling, kReporting };
 const char* name_of(Phase phase) noexcept;
-using PhaseListener = std::function<void(Phase, const RuntimeFacts&)>;  // of the subjob at hand
+struct JobListener {
+    std::function<void(Phase, const RuntimeFacts&)> on_phase;  // of the subjob at hand
+    FirstInferenceListener on_first_inference;
+};
 
 // Does the job in this process and returns its record, one JSON line without the line end.
-// Failures become failure records: nothing is thrown.
-std::string run_job(const Job& job, const PhaseListener& on_phase);
+// Failures become failure records: nothing is thrown. A listener's functions may be empty.
+std::string run_job(const Job& job, const JobListener& listener);
 
 }  // namespace edgeprof

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <memory>
+#include <numeric>
 #include <random>
 
 #include "affinity.h"
@@ -13,14 +14,18 @@ namespace edgeprof {
 namespace {
 
 constexpr double kWarmupShare = 0.25;           // of max_secs, at most
+constexpr double kMinWarmup_secs = 0.1;         // governors of the clock take tens of milliseconds
 constexpr std::size_t kWarmupWindow = 10;       // inferences looked at for steadiness
 constexpr std::int64_t kBlock_ns = 50'000'000;  // one block of samples, then a look at the result
-constexpr std::size_t kMaxBlockSamples = 10'000;
+constexpr std::size_t kMaxBlockSamples = 1'000'000;
 constexpr std::size_t kMinInterleavedSamples = 6;
 constexpr std::size_t kMinRounds = 12;  // of interleaved models: ratios are taken round by round
+// To fill the caches anew takes milliseconds: nothing to an inference as long as this.
+constexpr double kNoSwitchCost_ns = 5e8;
 constexpr std::size_t kDisturbedFactor = 3;  // samples needed where none is undisturbed
 constexpr double kEvidenceShare = 0.01;      // of the time, at most, goes into reading evidence
 constexpr double kCounterShare = 0.02;       // of the latency, at most, goes into reading counters
+constexpr double kLookShare = 0.02;          // of the time, at most, goes into looks at the result
 
 // ---- The timed region. Nothing else may stand between the two reads of the clock. ----
 // The counters enclose it, so that reading them costs counts, which are known, and no time.
@@ -71,13 +76,19 @@ class Run {
           clock_(clock),
           is_interleaved_(is_interleaved),
           evidence_(subject.settings.has_worker_threads),
-          conditions_(subject.settings.cpus) {}
+          conditions_(subject.settings.cpus),
+          rule_(subject.settings.ci_rel) {}
 
     // First inference and warm-up; false when one failed.
-    bool prepare();
-    bool measure_block();
-    // Decides, and notes why, once `elapsed_secs` of `budget_secs` are over.
-    bool should_stop(double elapsed_secs, double budget_secs);
+    bool prepare(const FirstInferenceListener& on_first_inference);
+    double block_secs() const { return static_cast<double>(block_samples_) * expected_ns_ / 1e9; }
+    // Makes blocks of interleaved models shorter, so that there is time for enough rounds.
+    void shorten_blocks(double factor);
+    // Times a block, or what of it fits before the deadline, and one sample in any case.
+    bool measure_block(std::int64_t deadline_ns);
+    bool is_out_of_time() const { return is_out_of_time_; }
+    // Whether this model needs no more samples; notes why.
+    bool should_stop(bool is_over);
     void fail() {
         outcome_.stop_reason = StopReason::kFailed;
         outcome_.failure = subject_.model->failure();
@@ -87,8 +98,12 @@ class Run {
 
   private:
     bool time_one(std::int64_t& latency_ns);
-    bool warm_up();
-    void plan(double latency_ns);
+    bool warm_up(std::int64_t start_ns);
+    void plan();
+    bool time_stretches(std::size_t first, std::size_t n, std::int64_t deadline_ns,
+                        std::size_t& done);
+    void resize(std::size_t n);
+    bool look(std::size_t n, bool is_over);
     Samples samples_so_far() const;
 
     const Subject& subject_;
@@ -99,7 +114,8 @@ class Run {
     Conditions conditions_;
     Outcome outcome_{};
 
-    std::size_t block_samples_ = 1;     // timed between two looks at the result
+    double expected_ns_ = 0.0;          // of the next inference
+    std::size_t block_samples_ = 1;     // timed between two readings of the conditions
     std::size_t evidence_samples_ = 1;  // timed between two readings of evidence
     CounterGroup* counters_ = nullptr;
     std::vector<std::uint64_t> begins_;  // ticks; ns only at the end, with the final rate
@@ -109,7 +125,11 @@ class Run {
     std::vector<std::int64_t> minor_faults_;  // per sample, of its stretch
     std::vector<std::int64_t> waited_ns_;     // likewise
     std::int64_t sampling_start_ns_ = 0;
-    std::size_t next_look_ = 0;
+    bool is_out_of_time_ = false;
+    bool is_content_ = false;  // at the last look
+    std::size_t next_look_samples_ = 0;
+    std::int64_t next_look_ns_ = 0;
+    StoppingRule rule_;
     PlateauDetector plateau_;
 };
 
@@ -135,45 +155,53 @@ bool Run::time_one(std::int64_t& latency_ns) {
     return true;
 }
 
-bool Run::prepare() {
+bool Run::prepare(const FirstInferenceListener& on_first_inference) {
     const ScopedAffinity affinity(settings_.cpus);
-    if (!time_one(outcome_.first_inference_ns) || !warm_up()) return false;
-    sampling_start_ns_ = monotonic_raw_ns();
+    const std::int64_t start_ns = monotonic_raw_ns();
+    if (!time_one(outcome_.first_inference_ns)) return false;
+    if (on_first_inference) on_first_inference(outcome_.first_inference_ns);
+    expected_ns_ = static_cast<double>(outcome_.first_inference_ns);
+    if (!warm_up(start_ns)) return false;
+    plan();
     outcome_.blocks.push_back(conditions_.read(0));
     return true;
 }
 
-bool Run::warm_up() {
-    const std::int64_t start_ns = monotonic_raw_ns();
-    std::vector<double> latencies_ns;
+bool Run::warm_up(std::int64_t start_ns) {
+    const std::int64_t warmup_start_ns = monotonic_raw_ns();
+    const double most_secs = kWarmupShare * settings_.max_secs;
+    const double least_secs = std::min(kMinWarmup_secs, most_secs / 2.0);
+    std::vector<double> recent_ns;
     Warmup& warmup = outcome_.warmup;
     warmup.end = WarmupEnd::kTimeLimit;
-    while (secs_since(start_ns) < kWarmupShare * settings_.max_secs) {
+    // Of a slow model the time is better spent on a sample.
+    while (secs_since(warmup_start_ns) < most_secs &&
+           secs_since(start_ns) + 2.0 * expected_ns_ / 1e9 <= settings_.max_secs) {
         std::int64_t latency_ns = 0;
         if (!time_one(latency_ns)) return false;
-        latencies_ns.push_back(static_cast<double>(latency_ns));
+        ++warmup.n;
         warmup.timed_ns += latency_ns;
-        if (is_steady(latencies_ns, kWarmupWindow, settings_.ci_rel)) {
+        expected_ns_ = static_cast<double>(latency_ns);
+        if (recent_ns.size() == kWarmupWindow) recent_ns.erase(recent_ns.begin());
+        recent_ns.push_back(expected_ns_);
+        if (secs_since(warmup_start_ns) >= least_secs &&
+            is_steady(recent_ns, kWarmupWindow, settings_.ci_rel)) {
             warmup.end = WarmupEnd::kSteady;
             break;
         }
     }
-    warmup.n = latencies_ns.size();
-    warmup.wall_ns = monotonic_raw_ns() - start_ns;
-    const std::size_t n_recent = std::min(latencies_ns.size(), kWarmupWindow);
-    plan(n_recent == 0 ? static_cast<double>(outcome_.first_inference_ns)
-                       : median({latencies_ns.end() - static_cast<std::ptrdiff_t>(n_recent),
-                                 latencies_ns.end()}));
+    warmup.wall_ns = monotonic_raw_ns() - warmup_start_ns;
+    if (!recent_ns.empty()) expected_ns_ = median(recent_ns);
     return true;
 }
 
 // From the latency: whether counters are cheap enough, how long blocks and stretches are.
-void Run::plan(double latency_ns) {
+void Run::plan() {
     if (subject_.counters != nullptr && subject_.counters->size() > 0 &&
-        2.0 * subject_.counters->read_cost_ns() <= kCounterShare * latency_ns) {
+        2.0 * subject_.counters->read_cost_ns() <= kCounterShare * expected_ns_) {
         counters_ = subject_.counters;
     }
-    const double per_sample_ns = latency_ns + clock_.read_cost_ns();
+    const double per_sample_ns = expected_ns_ + clock_.read_cost_ns();
     const auto fit = [](double n) {
         return static_cast<std::size_t>(std::min(std::max(n, 1.0), 1.0 * kMaxBlockSamples));
     };
@@ -191,79 +219,115 @@ void Run::plan(double latency_ns) {
         std::min(fit(evidence_ns / (kEvidenceShare * per_sample_ns)), block_samples_);
 }
 
-// Times one block in stretches; the samples of a stretch share its evidence.
-bool Run::measure_block() {
-    const ScopedAffinity affinity(settings_.cpus);
-    const std::size_t first = ticks_.size();
-    const std::size_t n =
-        std::min(block_samples_, std::max<std::size_t>(settings_.max_samples, first + 1) - first);
-    begins_.resize(first + n);
-    ticks_.resize(first + n);
-    disturbed_.resize(first + n);
-    minor_faults_.resize(first + n);
-    waited_ns_.resize(first + n);
-    if (counters_ != nullptr) counts_.resize(first + n);
+void Run::shorten_blocks(double factor) {
+    const std::size_t least = expected_ns_ < kNoSwitchCost_ns ? 2 : 1;
+    block_samples_ =
+        std::max(static_cast<std::size_t>(factor * static_cast<double>(block_samples_)), least);
+    evidence_samples_ = std::min(evidence_samples_, block_samples_);
+}
 
-    const std::int64_t wall_start_ns = monotonic_raw_ns();
+void Run::resize(std::size_t n) {
+    begins_.resize(n);
+    ticks_.resize(n);
+    disturbed_.resize(n);
+    minor_faults_.resize(n);
+    waited_ns_.resize(n);
+    if (counters_ != nullptr) counts_.resize(n);
+}
+
+// Times in stretches; the samples of a stretch share its evidence. False when an inference failed.
+bool Run::time_stretches(std::size_t first, std::size_t n, std::int64_t deadline_ns,
+                         std::size_t& done) {
+    const bool has_switched = is_interleaved_ && block_samples_ > 1;
     Evidence before = evidence_.read();
-    std::size_t done = first;
-    bool is_done = true;
-    while (is_done && done < first + n) {
-        const bool is_after_switch = is_interleaved_ && done == first;
+    for (done = first; done < first + n;) {
+        const bool is_after_switch = has_switched && done == first;
         const std::size_t stretch =
             is_after_switch ? 1 : std::min(evidence_samples_, first + n - done);
+        const double expected_end_ns =
+            static_cast<double>(monotonic_raw_ns()) + expected_ns_ * static_cast<double>(stretch);
+        is_out_of_time_ = expected_end_ns > static_cast<double>(deadline_ns);
+        if (is_out_of_time_ && done > 0) return true;
         const std::size_t timed = time_inferences(
             clock_.kind(), *subject_.model, stretch, begins_.data() + done, ticks_.data() + done,
             counters_, counters_ != nullptr ? counts_.data() + done : nullptr);
         const Evidence after = evidence_.read();
-        is_done = timed == stretch;
         std::uint64_t stretch_ticks = 0;
         for (std::size_t k = done; k < done + timed; ++k) stretch_ticks += ticks_[k];
+        const std::int64_t stretch_ns = ticks_to_ns(stretch_ticks, clock_.scale());
         const auto mask = static_cast<std::uint16_t>(
-            disturbance_between(before, after, ticks_to_ns(stretch_ticks, clock_.scale())) |
-            (is_after_switch ? kAfterSwitch : 0));
+            disturbance_between(before, after, stretch_ns) | (is_after_switch ? kAfterSwitch : 0));
         for (std::size_t i = done; i < done + timed; ++i) {
             disturbed_[i] = mask;
             minor_faults_[i] = after.minor_faults - before.minor_faults;
             waited_ns_[i] = after.waited_ns - before.waited_ns;
         }
-        before = after;
         done += timed;
+        if (timed < stretch) return false;
+        expected_ns_ =
+            std::min(expected_ns_, static_cast<double>(stretch_ns) / static_cast<double>(stretch));
+        before = after;
     }
-    outcome_.sampling_wall_ns += monotonic_raw_ns() - wall_start_ns;
-    begins_.resize(done);
-    ticks_.resize(done);
-    disturbed_.resize(done);
-    minor_faults_.resize(done);
-    waited_ns_.resize(done);
-    if (counters_ != nullptr) counts_.resize(done);
+    return true;
+}
+
+bool Run::measure_block(std::int64_t deadline_ns) {
+    const ScopedAffinity affinity(settings_.cpus);
+    const std::size_t first = ticks_.size();
+    const std::size_t n =
+        std::min(block_samples_, std::max<std::size_t>(settings_.max_samples, first + 1) - first);
+    const std::int64_t start_ns = monotonic_raw_ns();
+    if (first == 0) sampling_start_ns_ = start_ns;
+    resize(first + n);
+    std::size_t done = first;
+    const bool is_done = time_stretches(first, n, deadline_ns, done);
+    resize(done);
+    const std::int64_t end_ns = monotonic_raw_ns();
+    outcome_.sampling_wall_ns += end_ns - start_ns;
+    outcome_.sampling_span_ns = end_ns - sampling_start_ns_;
     outcome_.blocks.push_back(conditions_.read(done));
     return is_done;
 }
 
-bool Run::should_stop(double elapsed_secs, double budget_secs) {
+bool Run::should_stop(bool is_over) {
     const std::size_t n = ticks_.size();
-    const bool is_over = elapsed_secs >= budget_secs;
-    // Looking costs a sort: look when a tenth more samples have come, so that it stays cheap.
-    if (!is_over && n < settings_.max_samples && n < next_look_) return false;
-    next_look_ = n + n / 10 + 1;
+    const bool is_last = is_over || n >= settings_.max_samples;
+    if (!is_last) {
+        // No look before it could end the run, nor so often that looking costs more than it saves:
+        // when a tenth more samples have come, and a small share of the time at most.
+        const bool is_early = secs_since(sampling_start_ns_) < settings_.min_secs ||
+                              (is_interleaved_ && outcome_.blocks.size() <= kMinRounds);
+        if (is_early || n < next_look_samples_ || monotonic_raw_ns() < next_look_ns_) {
+            return is_content_;
+        }
+    }
+    const std::int64_t start_ns = monotonic_raw_ns();
+    is_content_ = look(n, is_over);
+    const std::int64_t end_ns = monotonic_raw_ns();
+    next_look_samples_ = n + n / 10 + 1;
+    next_look_ns_ =
+        end_ns + static_cast<std::int64_t>(static_cast<double>(end_ns - start_ns) / kLookShare);
+    return is_content_;
+}
 
-    const Summary summary = summarize(samples_so_far());
-    const bool has_interval = summary.ci_level >= kConfidence;
+bool Run::look(std::size_t n, bool is_over) {
+    const UsedLatencies used = used_latencies(samples_so_far());
+    const MedianEstimate estimate = estimate_median(used.latency_ns);
+    const bool has_interval = estimate.ci_level >= kConfidence;
     // Where waiting had to be taken off, be slower to believe: there may come undisturbed ones.
-    const std::size_t n_needed = summary.basis == Basis::kUndisturbed
+    const std::size_t n_needed = used.basis == Basis::kUndisturbed
                                      ? settings_.min_samples
                                      : kDisturbedFactor * settings_.min_samples;
     const bool is_enough = secs_since(sampling_start_ns_) >= settings_.min_secs &&
-                           summary.basis != Basis::kAll && summary.n_used >= n_needed &&
+                           used.basis != Basis::kAll && estimate.n >= n_needed &&
                            (!is_interleaved_ || outcome_.blocks.size() > kMinRounds);
-    if (is_enough && has_interval && !(summary.ci_half_width_rel() > settings_.ci_rel)) {
+    if (is_enough && has_interval && rule_.add(estimate)) {
         outcome_.stop_reason = StopReason::kInterval;
     } else if (n >= settings_.max_samples) {
         outcome_.stop_reason = StopReason::kMaxSamples;
     } else if (is_over) {
         outcome_.stop_reason = StopReason::kMaxSecs;
-    } else if (is_enough && has_interval && plateau_.add(n, summary.ci_half_width_rel())) {
+    } else if (is_enough && has_interval && plateau_.add(n, estimate.half_width_rel())) {
         outcome_.stop_reason = StopReason::kPlateau;
     } else {
         return false;
@@ -329,8 +393,17 @@ const char* name_of(WarmupEnd end) noexcept {
     return end == WarmupEnd::kSteady ? "steady" : "time_limit";
 }
 
-std::vector<Outcome> measure(const std::vector<Subject>& subjects, std::uint64_t seed,
-                             Clock& clock) {
+namespace {
+
+// Fisher and Yates; std::shuffle may differ between libraries.
+void shuffle(std::vector<std::size_t>& order, std::mt19937_64& random) {
+    for (std::size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[random() % i]);
+}
+
+}  // namespace
+
+std::vector<Outcome> measure(const std::vector<Subject>& subjects, std::uint64_t seed, Clock& clock,
+                             const FirstInferenceListener& on_first_inference) {
     const std::int64_t start_ns = monotonic_raw_ns();
     const std::uint64_t origin_ticks = with_clock(clock.kind(), [](auto c) { return c.begin(); });
     double budget_secs = 0.0;
@@ -339,106 +412,43 @@ std::vector<Outcome> measure(const std::vector<Subject>& subjects, std::uint64_t
         budget_secs += subject.settings.max_secs;
         runs.push_back(std::make_unique<Run>(subject, clock, subjects.size() > 1));
     }
+    const std::int64_t deadline_ns = start_ns + static_cast<std::int64_t>(budget_secs * 1e9);
     bool is_failed = false;
     const auto note = [&is_failed](Run& run, bool is_done) {
         if (is_done) return;
         run.fail();
         is_failed = true;
     };
+    double round_secs = 0.0;
     for (const auto& run : runs) {
-        if (!is_failed) note(*run, run->prepare());
+        if (!is_failed) note(*run, run->prepare(on_first_inference));
+        round_secs += run->block_secs();
+    }
+    const double left_secs = std::max(budget_secs - secs_since(start_ns), 0.0);
+    const double factor = left_secs / (static_cast<double>(kMinRounds) * round_secs);
+    if (runs.size() > 1 && factor < 1.0) {
+        for (const auto& run : runs) run->shorten_blocks(factor);
     }
     std::mt19937_64 random(seed);
     std::vector<std::size_t> order(runs.size());
-    for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
+    std::iota(order.begin(), order.end(), std::size_t{0});
     bool should_stop = is_failed;
     while (!should_stop) {
-        // Fisher and Yates; std::shuffle may differ between libraries.
-        for (std::size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[random() % i]);
+        shuffle(order, random);
+        bool is_over = false;
         for (const std::size_t i : order) {
-            if (!is_failed) note(*runs[i], runs[i]->measure_block());
+            if (!is_failed) note(*runs[i], runs[i]->measure_block(deadline_ns));
+            is_over = is_over || runs[i]->is_out_of_time();
         }
         should_stop = true;
-        const double elapsed_secs = secs_since(start_ns);
         for (const auto& run : runs) {
-            if (!is_failed && !run->should_stop(elapsed_secs, budget_secs)) should_stop = false;
+            if (!is_failed && !run->should_stop(is_over)) should_stop = false;
         }
     }
     clock.refine();
     std::vector<Outcome> outcomes;
     for (const auto& run : runs) outcomes.push_back(run->finish(clock, origin_ticks));
     return outcomes;
-}
-
-const char* name_of(Basis basis) noexcept {
-    switch (basis) {
-        case Basis::kUndisturbed:
-            return "undisturbed";
-        case Basis::kLessWaiting:
-            return "less_waiting";
-        case Basis::kAll:
-            return "all";
-    }
-    return "unknown";
-}
-
-namespace {
-
-// The latencies that a summary is over, in order of time.
-std::vector<double> chosen(const Samples& samples, Basis basis) {
-    std::vector<double> latencies_ns;
-    for (std::size_t i = 0; i < samples.latency_ns.size(); ++i) {
-        const unsigned mask = samples.disturbed[i];
-        const double latency_ns = static_cast<double>(samples.latency_ns[i]);
-        if (basis == Basis::kAll || mask == 0) {
-            latencies_ns.push_back(latency_ns);
-        } else if (basis == Basis::kLessWaiting && (mask & ~(kPreempted | kSlowMachine)) == 0) {
-            // The kernel's account may put a wait into the sample after it; what would be left of
-            // that one is no latency.
-            const double left_ns = latency_ns - static_cast<double>(samples.waited_ns[i]);
-            if (left_ns > 0.0) latencies_ns.push_back(left_ns);
-        }
-    }
-    return latencies_ns;
-}
-
-}  // namespace
-
-Summary summarize(const Samples& samples) {
-    constexpr std::size_t kFewest = 6;  // for an interval of 95 %
-    constexpr std::size_t kPlenty = 30;
-    Summary summary{};
-    summary.n_samples = samples.latency_ns.size();
-    std::vector<double> in_order = chosen(samples, Basis::kUndisturbed);
-    summary.n_undisturbed = in_order.size();
-    // A few undisturbed ones among many are less sure than the many, put right.
-    const bool is_rare = in_order.size() < kPlenty && in_order.size() * 4 < summary.n_samples;
-    if ((in_order.size() < kFewest || is_rare) && !samples.waited_ns.empty()) {
-        in_order = chosen(samples, Basis::kLessWaiting);
-        summary.basis = Basis::kLessWaiting;
-    }
-    if (in_order.size() < std::min(kFewest, summary.n_samples)) {
-        in_order = chosen(samples, Basis::kAll);
-        summary.basis = Basis::kAll;
-    }
-    summary.n_used = in_order.size();
-    summary.serial_inflation = serial_inflation(in_order);
-    double sum = 0.0;
-    for (const double ns : in_order) sum += ns;
-    std::vector<double>& sorted = in_order;
-    std::sort(sorted.begin(), sorted.end());
-    summary.latency_median_ns = quantile(sorted, 0.5);
-    // Of a wait that is accounted to the wrong sample the median takes no notice, the least would.
-    summary.latency_min_ns = summary.basis == Basis::kLessWaiting
-                                 ? static_cast<double>(*std::min_element(samples.latency_ns.begin(),
-                                                                         samples.latency_ns.end()))
-                                 : sorted.front();
-    summary.latency_mean_ns = sum / static_cast<double>(sorted.size());
-    summary.latency_p95_ns = quantile(sorted, 0.95);
-    const auto interval = median_interval(sorted, summary.serial_inflation);
-    summary.ci = interval.value_or(Interval{sorted.front(), sorted.back()});
-    summary.ci_level = interval ? kConfidence : range_confidence(sorted.size());
-    return summary;
 }
 
 }  // namespace edgeprof

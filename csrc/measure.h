@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -11,7 +12,7 @@
 #include "clock.h"
 #include "conditions.h"
 #include "counters.h"
-#include "statistics.h"
+#include "summary.h"
 
 namespace edgeprof {
 
@@ -46,57 +47,28 @@ struct Warmup {
     WarmupEnd end;
 };
 
-// One entry per timed inference, in the order they ran. Nothing is thrown away.
-struct Samples {
-    std::vector<std::int64_t> latency_ns;
-    std::vector<std::uint16_t> disturbed;  // bits of Disturbance
-    std::vector<std::int64_t> waited_ns;   // for the core, within it; empty where not known
-    std::vector<std::int64_t> start_ns;    // since the measurement began
-    std::vector<std::vector<std::uint64_t>> counts;  // per counter
-};
-
-// Which samples a summary is over.
-enum class Basis {
-    kUndisturbed,
-    kLessWaiting,  // too few were: all that were only preempted, less the time they waited
-    kAll,          // nor that: all
-};
-const char* name_of(Basis basis) noexcept;
-
-struct Summary {
-    Basis basis;
-    std::size_t n_used;  // samples that it is over
-    std::size_t n_samples;
-    std::size_t n_undisturbed;
-    double latency_median_ns;
-    Interval ci;      // of the median, distribution-free
-    double ci_level;  // its confidence: 0.95, or what min..max of too few samples can give
-    double latency_min_ns;
-    double latency_mean_ns;
-    double latency_p95_ns;
-    double serial_inflation;
-
-    double ci_half_width_rel() const { return (ci.high - ci.low) / 2.0 / latency_median_ns; }
-};
-
 struct Outcome {
     std::int64_t first_inference_ns;
     Warmup warmup;
     Samples samples;
     std::vector<BlockConditions> blocks;  // [0] before the first block, then after each
-    std::int64_t sampling_wall_ns;        // time spent in the measuring loop, bookkeeping included
+    std::int64_t sampling_wall_ns;        // in the measuring loops: clock, model, evidence
+    // From the start of the first block to the end of the last, with all that lies between them:
+    // looks at the result, conditions, canary, the other models' turns.
+    std::int64_t sampling_span_ns;
     StopReason stop_reason;
     std::string failure;  // the runtime's message when stop_reason is kFailed
 };
 
+// Told of each model's first inference, outside of all timing.
+using FirstInferenceListener = std::function<void(std::int64_t latency_ns)>;
+
 // Measures one model, or several interleaved: in rounds, each with one block of every model, in an
 // order drawn anew from `seed` for each round, so that whatever the machine does while measuring
 // meets them all. Several go on together until each has its interval, or max_secs times their
-// number is over. Block b of each outcome belongs to round b.
-std::vector<Outcome> measure(const std::vector<Subject>& subjects, std::uint64_t seed,
-                             Clock& clock);
-
-// Pure. `samples` must hold at least one.
-Summary summarize(const Samples& samples);
+// number is over. Block b of each outcome belongs to round b. An inference that would end after
+// max_secs is not begun, but each model gets its first inference and one sample.
+std::vector<Outcome> measure(const std::vector<Subject>& subjects, std::uint64_t seed, Clock& clock,
+                             const FirstInferenceListener& on_first_inference);
 
 }  // namespace edgeprof

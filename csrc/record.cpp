@@ -321,7 +321,8 @@ void write_parts(json::Writer& writer, const Clock& clock, const RecordParts& pa
         .member("timed_ns", outcome.warmup.timed_ns)
         .member("reason", name_of(outcome.warmup.end))
         .end_object()
-        .member("sampling_wall_ns", outcome.sampling_wall_ns);
+        .member("sampling_wall_ns", outcome.sampling_wall_ns)
+        .member("sampling_span_ns", outcome.sampling_span_ns);
     write_samples(writer, parts);
     write_blocks(writer, outcome.blocks);
     write_energy(writer, parts);

@@ -3,6 +3,7 @@
 #include <csignal>
 #include <cstring>
 #include <functional>
+#include <memory>
 
 #include "backend.h"
 #include "conditions.h"
@@ -48,7 +49,7 @@ void busy_wait_us(std::int64_t duration_us) {
 MeasureSettings quick() { return {0.5, 0.0, 1.0, 20, 1000, false, {}}; }
 
 Outcome measure_one(LoadedModel& model, const MeasureSettings& settings, Clock& clock) {
-    return std::move(measure({{&model, nullptr, settings}}, 0, clock).front());
+    return std::move(measure({{&model, nullptr, settings}}, 0, clock, {}).front());
 }
 
 Samples samples_of(std::vector<std::int64_t> latency_ns, std::vector<std::uint16_t> disturbed) {
@@ -120,6 +121,58 @@ TEST_CASE("bounds hold: of samples and of time") {
     CHECK(monotonic_raw_ns() - start_ns < 2'000'000'000);
 }
 
+TEST_CASE("a model too slow for the time given keeps what fits, one sample at least") {
+    Clock clock = Clock::best();
+    MeasureSettings settings = quick();
+    settings.ci_rel = 1e-6;
+    settings.max_secs = 0.1;
+    const auto slow = [](std::int64_t duration_us) {
+        return [duration_us](int) {
+            busy_wait_us(duration_us);
+            return true;
+        };
+    };
+    FakeModel beyond(slow(80'000));
+    std::vector<std::int64_t> told_ns;
+    const std::vector<Outcome> outcomes =
+        measure({{&beyond, nullptr, settings}}, 0, clock,
+                [&told_ns](std::int64_t latency_ns) { told_ns.push_back(latency_ns); });
+    CHECK(outcomes.front().stop_reason == StopReason::kMaxSecs);
+    CHECK(outcomes.front().samples.latency_ns.size() == 1);
+    CHECK(beyond.count() == 2);  // the first inference and the sample: no time to warm up
+    CHECK(told_ns == std::vector<std::int64_t>{outcomes.front().first_inference_ns});
+    // Rounds of six samples each would take ten times as long as there is.
+    std::vector<std::unique_ptr<FakeModel>> models;
+    std::vector<Subject> subjects;
+    for (int i = 0; i < 4; ++i) {
+        models.push_back(std::make_unique<FakeModel>(slow(25'000)));
+        subjects.push_back({models.back().get(), nullptr, settings});
+    }
+    int n_inferences = 0;
+    for (const Outcome& outcome : measure(subjects, 0, clock, {})) {
+        CHECK(outcome.stop_reason == StopReason::kMaxSecs);
+        CHECK(!outcome.samples.latency_ns.empty());
+    }
+    for (const auto& model : models) n_inferences += model->count();
+    CHECK(n_inferences <= 4 * 100 / 25 + 4);  // the time given, and one sample of each at most
+}
+
+TEST_CASE("the whole span holds the loops, and what lies between blocks") {
+    FakeModel model([](int) {
+        busy_wait_us(5000);
+        return true;
+    });
+    Clock clock = Clock::best();
+    MeasureSettings settings = quick();
+    settings.min_secs = 0.2;
+    const Outcome outcome = measure_one(model, settings, clock);
+    CHECK(outcome.blocks.size() > 2);
+    CHECK(outcome.sampling_span_ns > outcome.sampling_wall_ns);
+    std::int64_t sum_ns = 0;
+    for (const std::int64_t ns : outcome.samples.latency_ns) sum_ns += ns;
+    CHECK(outcome.sampling_wall_ns > sum_ns);
+}
+
 TEST_CASE("the summary is over undisturbed samples, or over all when there are none") {
     const Summary clean =
         summarize(samples_of({10, 900, 12, 11, 800, 10, 11, 12, 11}, {0, 1, 0, 0, 2, 0, 0, 0, 0}));
@@ -151,6 +204,20 @@ TEST_CASE("where every sample was preempted, the time waited for the core is tak
     CHECK(summary.latency_mean_ns < 101.0);
     CHECK(summary.n_used == 6);
     CHECK(summary.latency_min_ns == 99.0);
+    // All were preempted: the least of the raw ones would lie above the median.
+    Samples all = samples_of({150, 210, 181, 300, 180, 205}, {1, 1, 1, 1, 1, 1});
+    all.waited_ns = {50, 110, 81, 201, 80, 200};
+    const Summary corrected = summarize(all);
+    CHECK(corrected.basis == Basis::kAll);
+    CHECK(corrected.latency_min_ns <= corrected.latency_median_ns);
+    all.latency_ns.push_back(201);
+    all.disturbed.push_back(1);
+    all.waited_ns.push_back(99);
+    const Summary plausible = summarize(all);
+    CHECK(plausible.basis == Basis::kLessWaiting);
+    CHECK(plausible.n_used == 6);
+    CHECK(plausible.latency_min_ns == 99.0);
+    CHECK(plausible.latency_p95_ns < 103.0);
 }
 
 TEST_CASE("what the kernel counted between two readings is what disturbed") {
@@ -213,7 +280,7 @@ TEST_CASE("a job is read with its defaults, and bad ones name the field") {
 
 TEST_CASE("a job runs to a record that is JSON, whatever the job") {
     const auto record_of = [](const char* line) {
-        return json::parse(run_job(parse_job(line), [](Phase, const RuntimeFacts&) {}));
+        return json::parse(run_job(parse_job(line), {}));
     };
     const json::Value good =
         record_of(R"({"runtime": "null", "job_id": "j", "max_samples": 2000, "min_secs": 0})");
@@ -268,7 +335,7 @@ TEST_CASE("interleaved models take turns, in an order that changes, each in ever
     settings.min_secs = 0.4;
     Clock clock = Clock::best();
     const std::vector<Outcome> outcomes =
-        measure({{&a, nullptr, settings}, {&b, nullptr, settings}}, 1, clock);
+        measure({{&a, nullptr, settings}, {&b, nullptr, settings}}, 1, clock, {});
     REQUIRE(outcomes.size() == 2);
     CHECK(outcomes[0].blocks.size() == outcomes[1].blocks.size());
     CHECK(outcomes[0].blocks.size() > 3);
@@ -350,4 +417,15 @@ TEST_CASE("a job in a process of its own survives what kills the runtime") {
     CHECK(*hung.find("error")->find("kind")->as_string() == "HarnessTimeout");
     CHECK(*hung.find("error")->find("transient")->as_bool());
     CHECK(monotonic_raw_ns() - start_ns < 20'000'000'000);
+}
+
+TEST_CASE("a job is given as long as its own slowest inferences need") {
+    const Job job = parse_job(R"({"interleave": [{"runtime": "null"}, {"runtime": "null",
+                                  "per_op_runs": 20}], "max_load_secs": 7})");
+    CHECK(limit_secs(job, Phase::kLoading, 0.0) == 7.0);
+    CHECK(limit_secs(job, Phase::kMeasuring, 0.0) >= 20.0);
+    CHECK(limit_secs(job, Phase::kMeasuring, 0.0) < 30.0);
+    // Two models of 15 s: begun before the end of 20 s, the last round is over by 50.
+    CHECK(limit_secs(job, Phase::kMeasuring, 30.0) >= 50.0);
+    CHECK(limit_secs(job, Phase::kProfiling, 15.0) >= 7.0 + 20 * 15.0);
 }
