@@ -108,15 +108,4 @@ void mark_conditions(const std::vector<BlockConditions>& blocks,
     }
 }
 
-std::optional<double> canary_drift(const std::vector<BlockConditions>& blocks) {
-    const std::size_t third = blocks.size() / 3;
-    if (third < 3) return std::nullopt;
-    std::vector<double> first, last;
-    for (std::size_t i = 0; i < third; ++i) {
-        first.push_back(static_cast<double>(blocks[i].canary_ns));
-        last.push_back(static_cast<double>(blocks[blocks.size() - 1 - i].canary_ns));
-    }
-    return median(last) / median(first) - 1.0;
-}
-
 }  // namespace edgeprof

@@ -42,8 +42,4 @@ class Conditions {
 void mark_conditions(const std::vector<BlockConditions>& blocks,
                      std::vector<std::uint16_t>& disturbed);
 
-// Relative change of the canary from the first to the last third of the run; nothing when there
-// are too few blocks to tell. Pure.
-std::optional<double> canary_drift(const std::vector<BlockConditions>& blocks);
-
 }  // namespace edgeprof

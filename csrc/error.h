@@ -13,10 +13,8 @@ enum class ErrorKind {
     kInvalidJob,
     kInvalidModel,
     kOutputError,
-    kPmuUnavailable,
     kPredictorFormatError,
     kRuntimeUnavailable,
-    kThrottledDuringRun,
     kUnsteadyMeasurement,
     kUnsupportedModel,
 };
@@ -34,14 +32,10 @@ constexpr const char* name_of(ErrorKind kind) noexcept {
             return "InvalidModel";
         case ErrorKind::kOutputError:
             return "OutputError";
-        case ErrorKind::kPmuUnavailable:
-            return "PmuUnavailable";
         case ErrorKind::kPredictorFormatError:
             return "PredictorFormatError";
         case ErrorKind::kRuntimeUnavailable:
             return "RuntimeUnavailable";
-        case ErrorKind::kThrottledDuringRun:
-            return "ThrottledDuringRun";
         case ErrorKind::kUnsteadyMeasurement:
             return "UnsteadyMeasurement";
         case ErrorKind::kUnsupportedModel:
@@ -52,8 +46,7 @@ constexpr const char* name_of(ErrorKind kind) noexcept {
 
 // Whether a retry is reasonable; the same division as in edgeprof/errors.py (a test compares).
 constexpr bool is_transient(ErrorKind kind) noexcept {
-    return kind == ErrorKind::kHarnessTimeout || kind == ErrorKind::kThrottledDuringRun ||
-           kind == ErrorKind::kUnsteadyMeasurement;
+    return kind == ErrorKind::kHarnessTimeout || kind == ErrorKind::kUnsteadyMeasurement;
 }
 
 // What, where, observed and wanted, remedy: one line.

@@ -200,6 +200,7 @@ std::string run_isolated(const Job& job) {
     }
     fcntl(ends[0], F_SETFD, FD_CLOEXEC);
     fcntl(ends[1], F_SETFD, FD_CLOEXEC);
+    remember_hashes(job);
     const pid_t child = fork();
     if (child < 0) {
         close(ends[0]);

@@ -8,8 +8,10 @@
 #include <cstring>
 #include <fstream>
 #include <limits>
+#include <optional>
 
 #include "affinity.h"
+#include "drift.h"
 #include "error.h"
 #include "machine_state.h"
 #include "record.h"
@@ -80,6 +82,7 @@ Subjob default_subjob() {
     subjob.counters = CounterMode::kAuto;
     subjob.per_op_runs = 0;
     subjob.has_timestamps = false;
+    subjob.is_reference = false;
     return subjob;
 }
 
@@ -146,6 +149,8 @@ bool read_subjob_field(Subjob& subjob, const std::string& field, const json::Val
         subjob.per_op_runs = static_cast<std::size_t>(read_integer(field, value, 0, 10'000));
     } else if (field == "outputs_file") {
         subjob.outputs_file = read_string(field, value);
+    } else if (field == "reference") {
+        subjob.is_reference = read_flag(field, value);
     } else if (field == "timestamps") {
         subjob.has_timestamps = read_flag(field, value);
     } else {
@@ -173,13 +178,16 @@ std::vector<Subjob> read_group(const std::string& field, const json::Value& valu
         refuse(field, "a list of 2 to " + std::to_string(kMost) + " jobs");
     }
     std::vector<Subjob> subjobs;
+    int n_references = 0;
     for (const json::Value& item : *items) {
         subjobs.push_back(default_subjob());
         for (const auto& [name, member] : read_object(field, item)) {
             if (!read_subjob_field(subjobs.back(), name, member)) refuse_unknown(name);
         }
         complete(subjobs.back());
+        n_references += subjobs.back().is_reference;
     }
+    if (n_references > 1) refuse("reference", "true for one job of the list at most");
     return subjobs;
 }
 
@@ -253,13 +261,19 @@ std::string run(const Job& job, const JobListener& listener, RuntimeFacts& facts
     const std::vector<Outcome> outcomes =
         measure(subjects, job.subjobs.front().load.seed, clock, listener.on_first_inference);
 
+    // Before anything is loaded again. Of several models in one process, nobody knows whose it is.
+    std::optional<std::int64_t> peak_bytes;
+    if (!job.is_group) peak_bytes = read_peak_rss_bytes();
+    for (std::size_t i = 0; i < job.subjobs.size(); ++i) {
+        if (outcomes[i].stop_reason != StopReason::kFailed) continue;
+        throw Error(ErrorKind::kUnsupportedModel,
+                    job.subjobs[i].load.model_path + ": inference failed: " + outcomes[i].failure);
+    }
+    const std::vector<std::optional<Drift>> drifts = judge_drift(job, outcomes);
+
     std::vector<RecordParts> parts;
     for (std::size_t i = 0; i < job.subjobs.size(); ++i) {
         const Subjob& subjob = job.subjobs[i];
-        if (outcomes[i].stop_reason == StopReason::kFailed) {
-            throw Error(ErrorKind::kUnsupportedModel,
-                        subjob.load.model_path + ": inference failed: " + outcomes[i].failure);
-        }
         if (!subjob.outputs_file.empty()) write_outputs(*loaded[i].model, subjob.outputs_file);
         std::vector<OperatorTime> operators;
         if (subjob.per_op_runs > 0) {
@@ -267,8 +281,8 @@ std::string run(const Job& job, const JobListener& listener, RuntimeFacts& facts
             operators = loaded[i].runtime->profile(subjob.load, subjob.per_op_runs);
         }
         parts.push_back({subjob, loaded[i].runtime->facts(), *loaded[i].model,
-                         loaded[i].counters.get(), loaded[i].load_ns, outcomes[i],
-                         std::move(operators)});
+                         loaded[i].counters.get(), loaded[i].load_ns, outcomes[i], drifts[i],
+                         peak_bytes, std::move(operators)});
     }
     tell(listener, Phase::kReporting, facts);
     return success_record(job, clock, parts, machine_json);
@@ -304,6 +318,7 @@ Job parse_job(const std::string& line) {
     Job job;
     job.clock = "auto";
     job.max_load_secs = 120.0;
+    job.max_drift = 0.10;
     job.is_group = tree.find("interleave") != nullptr;
     Subjob single = default_subjob();
     for (const auto& [field, value] : *fields) {
@@ -313,6 +328,8 @@ Job parse_job(const std::string& line) {
             job.clock = read_string(field, value);
         } else if (field == "max_load_secs") {
             job.max_load_secs = read_number(field, value, 1e-3, kDay_secs);
+        } else if (field == "max_drift") {
+            job.max_drift = read_number(field, value, 1e-6, 1e6);
         } else if (field == "interleave") {
             job.subjobs = read_group(field, value);
         } else if (job.is_group || !read_subjob_field(single, field, value)) {
@@ -321,6 +338,7 @@ Job parse_job(const std::string& line) {
     }
     if (!job.is_group) {
         complete(single);
+        if (single.is_reference) refuse("reference", "to stand in a list 'interleave'");
         job.subjobs.push_back(std::move(single));
     }
     if (job.job_id.empty()) job.job_id = job.model_paths();

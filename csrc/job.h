@@ -21,6 +21,7 @@ struct Subjob {
     CounterMode counters;      // kAuto: where reading them costs next to nothing
     std::size_t per_op_runs;   // inferences profiled by operator after the timing; 0: none
     bool has_timestamps;       // the record tells when each inference began
+    bool is_reference;         // of a group: measured for its drift, which is then the machine's
     std::string outputs_file;  // for the outputs of the last inference; empty: not wanted
 };
 
@@ -28,6 +29,7 @@ struct Job {
     std::string job_id;
     std::string clock;  // auto, or a name of ClockKind
     double max_load_secs;
+    double max_drift;             // beyond it, a measurement is refused
     bool is_group;                // the job line said "interleave"; its record has a "group"
     std::vector<Subjob> subjobs;  // at least one; several are measured interleaved
 

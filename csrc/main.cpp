@@ -36,13 +36,15 @@
 //     min_secs, max_secs, min_samples, max_samples    bounds of the measurement
 //     outputs_file     string   file for the outputs of the last inference: raw, one after another
 //     max_load_secs    number   bound of opening the runtime and loading the model
+//     max_drift        number   refuse when the machine changed by more than this share meanwhile
 //     counters         string   auto | off: cycles, instructions and misses beside the clock
 //     per_op_runs      integer  inferences profiled by operator, after the timing; 0: none
 //     timestamps       bool     the record tells when each inference began
 //
 // Instead of `model` and what belongs to it, a line may hold `interleave`: a list of two or more
-// such objects (without job_id, clock and max_load_secs, which belong to the line). They are
-// measured interleaved in one process, and the record has their records in `group`.
+// such objects (without job_id, clock, max_load_secs and max_drift, which belong to the line).
+// They are measured interleaved in one process, and the record has their records in `group`. One
+// of them may have `reference`: true: its drift is then taken for the machine's.
 //
 // While jobs run, nothing is printed, polled or written by this program: it sleeps until the child
 // is done or its time is over. A record is the one described in record.h.
@@ -159,10 +161,6 @@ std::string record_of_line(const std::string& line) {
         job = parse_job(line);
     } catch (const Error& error) {
         return failure_record(job, error, {{"job_line", one_line(line)}});
-    }
-    // Hashed here once and inherited by the children: see library_sha256.
-    for (const Subjob& subjob : job.subjobs) {
-        if (!subjob.library.empty()) library_sha256(subjob.library);
     }
     return run_isolated(job);
 }

@@ -116,7 +116,9 @@ const void* const* OrtCore::table_of(const ort::ApiBase& base, const Library& li
 // Releases >= 1.29 start telemetry threads when they are opened; another process's threads on the
 // measured core are noise. Must stand in the environment before dlopen.
 const std::string& without_telemetry(const std::string& path) {
-    setenv("ORT_DISABLE_TELEMETRY", "1", 1);
+    // Once: setenv is not safe beside the getenv of another job's runtime.
+    static const int is_set = setenv("ORT_DISABLE_TELEMETRY", "1", 1);
+    static_cast<void>(is_set);
     return path;
 }
 

@@ -5,31 +5,19 @@
 #include <algorithm>
 #include <cmath>
 #include <fstream>
-#include <map>
-#include <mutex>
 #include <optional>
-#include <tuple>
 
 #include "conditions.h"
 #include "disturbance.h"
+#include "drift.h"
 #include "json.h"
+#include "model_weights.h"
 #include "sha256.h"
 #include "version.h"
 
 namespace edgeprof {
 
 namespace {
-
-// High-water mark of the resident set, from the kernel's own account: a polling thread would
-// disturb the measurement. 0 where the system does not tell.
-std::int64_t peak_rss_bytes() {
-    std::ifstream status("/proc/self/status");
-    std::string line;
-    while (std::getline(status, line)) {
-        if (line.rfind("VmHWM:", 0) == 0) return std::stoll(line.substr(6)) * 1024;
-    }
-    return 0;
-}
 
 constexpr double kDriftWarning = 0.03;
 
@@ -48,6 +36,10 @@ void write_model(json::Writer& writer, const std::string& path) {
     if (!path.empty() && stat(path.c_str(), &facts) == 0 && S_ISREG(facts.st_mode)) {
         writer.member("sha256", sha256_of_file(path))
             .member("model_bytes", static_cast<std::int64_t>(facts.st_size));
+        if (const std::optional<ExternalWeights> weights = external_weights(path)) {
+            writer.member("weights_sha256", weights->sha256)
+                .member("weights_bytes", weights->bytes);
+        }
     }
     writer.end_object();
 }
@@ -69,7 +61,7 @@ void write_runtime(json::Writer& writer, const RuntimeFacts& runtime, const Load
     if (!runtime.version.empty()) writer.member("version", runtime.version);
     if (!runtime.library_path.empty()) {
         writer.member("library_path", runtime.library_path)
-            .member("library_sha256", library_sha256(runtime.library_path));
+            .member("library_sha256", remembered_sha256(runtime.library_path));
     }
     writer.key("options").raw(model.options_json());
     write_tensors(writer, "inputs", model.inputs());
@@ -268,7 +260,7 @@ void write_operators(json::Writer& writer, const RecordParts& parts) {
 }
 
 std::vector<std::string> warnings_of(const MeasureSettings& settings, const Outcome& outcome,
-                                     const Summary& summary) {
+                                     const Summary& summary, const std::optional<Drift>& drift) {
     std::vector<std::string> warnings;
     if (outcome.warmup.end == WarmupEnd::kTimeLimit) {
         warnings.push_back("warm-up reached its time limit before the latency was steady");
@@ -293,12 +285,11 @@ std::vector<std::string> warnings_of(const MeasureSettings& settings, const Outc
         warnings.push_back("stopped with an interval of +-" + percent.text() +
                            " %, wider than asked for; raise --max-secs");
     }
-    const std::optional<double> drift = canary_drift(outcome.blocks);
-    if (drift && std::abs(*drift) > kDriftWarning) {
+    if (drift && std::abs(drift->rel) > kDriftWarning) {
         json::Writer percent;
-        percent.value(tenths(*drift * 100.0));
-        warnings.push_back("the machine drifted by " + percent.text() +
-                           " % while measuring (canary); repeat when it is calm");
+        percent.value(tenths(drift->rel * 100.0));
+        warnings.push_back("the machine drifted by " + percent.text() + " % while measuring (" +
+                           drift->by + "); repeat when it is calm");
     }
     return warnings;
 }
@@ -325,12 +316,19 @@ void write_parts(json::Writer& writer, const Clock& clock, const RecordParts& pa
         .member("sampling_span_ns", outcome.sampling_span_ns);
     write_samples(writer, parts);
     write_blocks(writer, outcome.blocks);
+    if (parts.drift) {
+        writer.key("drift")
+            .begin_object()
+            .member("rel", std::round(parts.drift->rel * 1e4) / 1e4)
+            .member("by", parts.drift->by)
+            .end_object();
+    }
     write_energy(writer, parts);
     write_operators(writer, parts);
     write_summary(writer, outcome.samples, summary);
     writer.member("stop_reason", name_of(outcome.stop_reason))
-        .member("warnings", warnings_of(parts.subjob.measure, outcome, summary));
-    if (const std::int64_t peak = peak_rss_bytes()) writer.member("peak_rss_bytes", peak);
+        .member("warnings", warnings_of(parts.subjob.measure, outcome, summary, parts.drift));
+    if (parts.peak_rss_bytes) writer.member("peak_rss_bytes", *parts.peak_rss_bytes);
 }
 
 }  // namespace
@@ -374,18 +372,20 @@ std::string failure_record(const Job& job, const Error& error, const ErrorEviden
     return writer.text();
 }
 
-std::string library_sha256(const std::string& path) {
-    // By inode, not by name: jobs may name the library through a link.
-    using Key = std::tuple<dev_t, ino_t, std::int64_t, std::int64_t>;
-    static std::mutex mutex;  // the extension module may run jobs on several threads
-    static std::map<Key, std::string> known;
-    const std::lock_guard<std::mutex> lock(mutex);
-    struct stat facts = {};
-    if (stat(path.c_str(), &facts) != 0) return "";
-    const Key key(facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime);
-    const auto found = known.find(key);
-    if (found != known.end()) return found->second;
-    return known.emplace(key, sha256_of_file(path)).first->second;
+std::optional<std::int64_t> read_peak_rss_bytes() {
+    std::ifstream status("/proc/self/status");
+    std::string line;
+    while (std::getline(status, line)) {
+        if (line.rfind("VmHWM:", 0) == 0) return std::stoll(line.substr(6)) * 1024;
+    }
+    return std::nullopt;
+}
+
+void remember_hashes(const Job& job) {
+    for (const Subjob& subjob : job.subjobs) {
+        remembered_sha256(subjob.library);
+        external_weights(subjob.load.model_path);
+    }
 }
 
 std::string one_line(const std::string& text) {

@@ -5,11 +5,13 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "clock.h"
+#include "drift.h"
 #include "error.h"
 #include "job.h"
 #include "measure.h"
@@ -26,6 +28,8 @@ struct RecordParts {
     const CounterGroup* counters;  // nullptr: switched off
     std::int64_t load_ns;
     const Outcome& outcome;
+    std::optional<Drift> drift;
+    std::optional<std::int64_t> peak_rss_bytes;
     std::vector<OperatorTime> operators;
 };
 
@@ -38,9 +42,13 @@ using ErrorEvidence = std::vector<std::pair<std::string, std::string>>;
 
 std::string failure_record(const Job& job, const Error& error, const ErrorEvidence& evidence);
 
-// SHA-256 of a library, remembered as long as the file's size and time stay the same: a runtime has
-// tens of megabytes and serves thousands of jobs.
-std::string library_sha256(const std::string& path);
+// High-water mark of this process's resident set, from the kernel's own account: a polling thread
+// would disturb the measurement. None where the system does not tell.
+std::optional<std::int64_t> read_peak_rss_bytes();
+
+// Works out the hashes that the job's record will hold and that serve many jobs, libraries and
+// shared weights. In the process that forks: what its children find out is lost with them.
+void remember_hashes(const Job& job);
 
 // One line: control characters become spaces, and runs of them one; cut off beyond 600 bytes.
 std::string one_line(const std::string& text);

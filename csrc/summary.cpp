@@ -25,12 +25,10 @@ std::vector<double> latencies_of(const Samples& samples, Basis basis) {
     std::vector<double> latencies_ns;
     for (std::size_t i = 0; i < samples.latency_ns.size(); ++i) {
         const unsigned mask = samples.disturbed[i];
-        const double latency_ns = static_cast<double>(samples.latency_ns[i]);
-        if (basis == Basis::kAll || mask == 0) {
-            latencies_ns.push_back(latency_ns);
-        } else if (basis == Basis::kLessWaiting && (mask & ~(kPreempted | kSlowMachine)) == 0) {
-            latencies_ns.push_back(latency_ns - static_cast<double>(samples.waited_ns[i]));
-        }
+        if (!counts_in(mask, basis)) continue;
+        const bool is_corrected = basis == Basis::kLessWaiting && mask != 0;
+        latencies_ns.push_back(static_cast<double>(samples.latency_ns[i]) -
+                               (is_corrected ? static_cast<double>(samples.waited_ns[i]) : 0.0));
     }
     return latencies_ns;
 }
@@ -48,6 +46,18 @@ std::vector<double> latencies_less_waiting(const Samples& samples) {
 }
 
 }  // namespace
+
+bool counts_in(unsigned disturbed, Basis basis) noexcept {
+    switch (basis) {
+        case Basis::kUndisturbed:
+            return disturbed == 0;
+        case Basis::kLessWaiting:
+            return (disturbed & ~static_cast<unsigned>(kPreempted | kSlowMachine)) == 0;
+        case Basis::kAll:
+            return true;
+    }
+    return false;
+}
 
 UsedLatencies used_latencies(const Samples& samples) {
     constexpr std::size_t kFewest = 6;  // for an interval of 95 %

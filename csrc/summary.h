@@ -42,6 +42,9 @@ struct Summary {
     double ci_half_width_rel() const { return (ci.high - ci.low) / 2.0 / latency_median_ns; }
 };
 
+// Whether a sample with these disturbances counts. Of preempted ones the time waited goes off.
+bool counts_in(unsigned disturbed, Basis basis) noexcept;
+
 // The latencies that a summary is over, in order of time.
 struct UsedLatencies {
     Basis basis;

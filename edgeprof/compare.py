@@ -18,6 +18,7 @@ from edgeprof.harness import Settings, measure_interleaved
 from edgeprof.measurement import DISTURBANCES, Measurement
 
 _MIN_ROUNDS = 6  # below it no pair of ranks holds 95 %
+_NOTABLE_DRIFT = 0.03  # as the harness warns
 _AFTER_SWITCH = next(bit for bit, name in DISTURBANCES.items() if name == "after_switch")
 
 
@@ -49,8 +50,24 @@ class Comparison:
         return not self.ratio_low <= 1.0 <= self.ratio_high
 
     @property
+    def drift_rel(self) -> float | None:
+        """By what fraction the machine changed meanwhile; ``None`` if there was too little time."""
+        drifts = [m.record["drift"]["rel"] for m in (self.a, self.b) if "drift" in m.record]
+        return max(drifts, key=abs, default=None)
+
+    @property
     def verdict(self) -> str:
         """The result in plain words."""
+        drift = self.drift_rel or 0.0
+        if abs(drift) <= _NOTABLE_DRIFT:
+            return self._difference
+        return (
+            f"{self._difference}; the machine drifted by {drift:+.1%} meanwhile, which meets both"
+            " within each round"
+        )
+
+    @property
+    def _difference(self) -> str:
         low, high = sorted((self.ratio_low - 1.0, self.ratio_high - 1.0))
         if self.is_different:
             change = self.ratio - 1.0
@@ -74,7 +91,8 @@ def compare(
     """Measure two models, or one under two settings, in turns and compare them.
 
     Raises:
-        UnsteadyMeasurement: too few rounds for an interval; a longer ``max_secs`` may help.
+        UnsteadyMeasurement: too few rounds for an interval; a longer ``max_secs`` may help. Or the
+            machine drifted by more than ``max_drift``.
         EdgeprofError: as ``edgeprof.measure`` does.
     """
     a, b = measure_interleaved([(model_a, settings_a), (model_b, settings_b)])

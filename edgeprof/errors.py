@@ -8,7 +8,6 @@
         BoardUnreachable        no connection, or it was lost
         ClusterUnreachable      no scheduler of a cluster answers
         HarnessTimeout          the harness did not answer in time
-        ThrottledDuringRun      the clock was lowered while measuring
         UnsteadyMeasurement     drift or disturbance beyond the threshold
       StableError               a retry will not help
         BoardSetupError         the board cannot be used as it is
@@ -24,7 +23,6 @@
         MissingDependency       an optional package is not installed
         MixedMachineState       measurements that must not be pooled
         OutputError             the result cannot be written
-        PmuUnavailable          a counter was required that is not there
         PredictorFormatError    no predictor file, or of another version or space
         RuntimeUnavailable      no inference runtime found, or it cannot be opened
         SearchError             options or models that no search can run with
@@ -81,10 +79,6 @@ class HarnessTimeout(TransientError):
     """The harness did not answer in time."""
 
 
-class ThrottledDuringRun(TransientError):
-    """The clock was lowered while measuring."""
-
-
 class UnsteadyMeasurement(TransientError):
     """Drift or disturbance beyond the threshold."""
 
@@ -139,10 +133,6 @@ class MixedMachineState(StableError):
 
 class OutputError(StableError):
     """The result cannot be written."""
-
-
-class PmuUnavailable(StableError):
-    """A counter was required that is not there."""
 
 
 class PredictorFormatError(StableError):

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
 
-from edgeprof.errors import HarnessCrashed
+from edgeprof.errors import HarnessCrashed, InvalidJob
 from edgeprof.files import packaged
 from edgeprof.measurement import Measurement, Record, check_version, error_of
 from edgeprof.runtimes import find_runtime, runtime_of
@@ -44,6 +44,9 @@ class Settings:
         min_samples: time at least so many inferences.
         max_samples: and at most so many.
         max_load_secs: bound of opening the runtime and loading the model.
+        max_drift: refuse the measurement when the machine changes by more than this fraction.
+        reference: a model that runs in the same turns and is not reported: its drift is taken for
+            the machine's, instead of that of the built-in loop.
         shapes: shape per input, for inputs with dynamic dimensions.
         clock: name of the clock; the finest one that can be trusted if ``None``.
         counters: ``"auto"`` reads the processor's counters where that costs next to nothing,
@@ -64,6 +67,8 @@ class Settings:
     min_samples: int | None = None
     max_samples: int | None = None
     max_load_secs: float | None = None
+    max_drift: float | None = None
+    reference: str | os.PathLike[str] | None = None
     shapes: Mapping[str, Sequence[int]] = field(default_factory=dict)
     clock: str | None = None
     counters: str | None = None
@@ -72,7 +77,11 @@ class Settings:
     runtime_options: Mapping[str, Any] = field(default_factory=dict)
 
 
-_LINE_FIELDS = ("max_load_secs", "clock")  # of a job line, not of the models it interleaves
+_LINE_FIELDS = (
+    "max_load_secs",
+    "max_drift",
+    "clock",
+)  # of a job line, not of the models it interleaves
 _PLAIN_FIELDS = (
     "threads",
     "seed",
@@ -195,9 +204,14 @@ def measure(
     Raises:
         InvalidModel, UnsupportedModel, RuntimeUnavailable, InvalidJob, HarnessCrashed: a retry will
             not help.
-        HarnessTimeout: the model did not end in time.
+        HarnessTimeout, UnsteadyMeasurement: the model did not end in time, the machine drifted.
     """
-    job = make_job(model, replace(settings or Settings(), **changes))
+    settings = replace(settings or Settings(), **changes)
+    if settings.reference is not None:
+        if in_process:
+            raise InvalidJob("a reference model needs a process of its own: drop in_process")
+        return measure_interleaved([(model, settings)])[0]
+    job = make_job(model, settings)
     if not in_process:
         (record,) = run_jobs([job])
         return Measurement.from_record(record)
@@ -209,19 +223,28 @@ def measure(
 def measure_interleaved(
     models: Sequence[tuple[str | os.PathLike[str], Settings]],
 ) -> list[Measurement]:
-    """Measure two or more models in turns, in one process of their own.
+    """Measure models in turns, in one process of their own: two or more with the reference.
 
     Whatever the machine does meanwhile meets them all alike, so that they can be compared. All are
-    in memory at once. The clock and the bound of loading are those of the first.
+    in memory at once. The clock, the bounds of loading and of drift, and the reference are those of
+    the first.
 
     Raises:
         EdgeprofError: as ``measure`` does; one model that fails fails them all.
     """
     jobs = [dict(make_job(model, settings)) for model, settings in models]
     line_fields = {name: jobs[0][name] for name in _LINE_FIELDS if name in jobs[0]}
+    if (first := models[0][1]).reference is not None:
+        jobs.append({**make_job(first.reference, _reference_settings(first)), "reference": True})
     members = [{k: v for k, v in job.items() if k not in _LINE_FIELDS} for job in jobs]
     (record,) = run_jobs([{**line_fields, "interleave": members}])
     check_version(record)
     if "error" in record:
         raise error_of(record)
-    return [Measurement.from_record(member) for member in record["group"]]
+    return [Measurement.from_record(member) for member in record["group"][: len(models)]]
+
+
+def _reference_settings(settings: Settings) -> Settings:
+    """Return how a reference runs beside models with these settings."""
+    names = ("threads", "cpus", "seed", "ci_rel", "min_secs", "max_secs", "counters")
+    return Settings(**{name: getattr(settings, name) for name in names})

@@ -27,6 +27,8 @@ class ProfileSettings:
         cpus: CPUs to run on; empty leaves it to the scheduler.
         ci_rel: stop when the confidence interval of the median is within this fraction.
         max_secs: and after so many seconds at the latest.
+        max_load_secs: bound of opening the runtime and loading a model; the harness' default if
+            ``None``.
         seed: of the inputs.
         runtime_options: options of the runtime by name, as text.
     """
@@ -39,6 +41,7 @@ class ProfileSettings:
     cpus: tuple[int, ...] = ()
     ci_rel: float = 0.01
     max_secs: float = 5.0
+    max_load_secs: float | None = None
     seed: int = 0
     runtime_options: Mapping[str, str] = field(default_factory=dict)
 

@@ -50,6 +50,7 @@ _SUMMARY_FIELDS = (
 )
 
 
+_FURTHER_SUMMARY_FIELDS = ("basis", "ci_level", "serial_inflation")
 _FURTHER_FIELDS = (
     "load_ns",
     "first_inference_ns",
@@ -58,7 +59,11 @@ _FURTHER_FIELDS = (
     "clock",
     "counters",
     "absent_counters",
+    "warmup",
+    "sampling_wall_ns",
+    "sampling_span_ns",
     "canary_drift_rel",
+    "drift",
     "energy",
     "per_op",
 )
@@ -145,11 +150,16 @@ class Measurement:
         return None if counts is None else np.asarray(counts, dtype=np.int64)
 
     def summary(self) -> dict[str, Any]:
-        """Return what ``edgeprof measure --json`` prints: the result without the samples."""
+        """Return what ``edgeprof measure --json`` prints.
+
+        All of the record but the samples, the blocks and the machine's state.
+        """
         fields = ("model", "runtime", "runtime_version", *_SUMMARY_FIELDS, "stop_reason")
         result = {field: getattr(self, field) for field in fields}
         result["warnings"] = list(self.warnings)
-        result["disturbed"] = dict(self.record["summary"]["disturbed"])
+        summary = self.record["summary"]
+        result |= {name: summary[name] for name in _FURTHER_SUMMARY_FIELDS if name in summary}
+        result["disturbed"] = dict(summary.get("disturbed", {}))
         result["machine_findings"] = [found.as_dict() for found in self.machine_findings()]
         for field in _FURTHER_FIELDS:
             if field in self.record:

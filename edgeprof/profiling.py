@@ -125,5 +125,6 @@ def _harness_settings(settings: ProfileSettings) -> Settings:
         seed=settings.seed,
         ci_rel=settings.ci_rel,
         max_secs=settings.max_secs,
+        max_load_secs=settings.max_load_secs,
         runtime_options=settings.runtime_options,
     )

@@ -233,64 +233,6 @@ TEST_CASE("what the kernel counted between two readings is what disturbed") {
     CHECK(mask({6, 100, 1, 500'000, 3}) == (kPreempted | kMigrated | kPageFault));
 }
 
-TEST_CASE("a job is read with its defaults, and bad ones name the field") {
-    const Job job = parse_job(
-        R"({"model": "m.onnx", "library": "l.so", "threads": 3, "cpus": [1, 2], "ci_rel": 0.02,
-            "shapes": {"x": [1, 3, 8, 8]}, "runtime_options": {"arena": false}, "seed": 5})");
-    CHECK(job.job_id == "m.onnx");
-    CHECK(job.subjobs.front().runtime == "onnxruntime");
-    REQUIRE(job.subjobs.size() == 1);
-    const Subjob& subjob = job.subjobs.front();
-    CHECK(subjob.load.threads == 3);
-    CHECK(subjob.measure.cpus == std::vector<int>{1, 2});
-    CHECK(subjob.load.shapes.at("x").size() == 4);
-    CHECK(subjob.measure.max_secs == 10.0);
-
-    const auto complaint = [](const char* line) -> std::string {
-        try {
-            parse_job(line);
-        } catch (const Error& error) {
-            CHECK(error.kind() == ErrorKind::kInvalidJob);
-            return error.what();
-        }
-        return "";
-    };
-    const auto names = [&](const char* line, const char* part) {
-        CAPTURE(line);
-        CHECK(complaint(line).find(part) != std::string::npos);
-    };
-    names("{", "no JSON");
-    names("[]", "object");
-    names("{}", "'model'");
-    names(R"({"model": "m", "thraeds": 2})", "'thraeds'");
-    names(R"({"model": "m", "threads": 0})", "'threads'");
-    names(R"({"model": "m", "threads": 1.5})", "'threads'");
-    names(R"({"model": "m", "threads": "2"})", "'threads'");
-    names(R"({"model": "m", "cpus": 3})", "'cpus'");
-    names(R"({"model": "m", "ci_rel": 0})", "'ci_rel'");
-    names(R"({"model": "m", "max_secs": -1})", "'max_secs'");
-    names(R"({"model": "m", "shapes": {"x": [0]}})", "'shapes.x'");
-    names(R"({"model": "m", "runtime_options": 3})", "'runtime_options'");
-    names(R"({"model": 3})", "'model'");
-    names(R"({"model": "m", "counters": "some"})", "'counters'");
-    names(R"({"interleave": [{"model": "a"}]})", "'interleave'");
-    names(R"({"interleave": [{"model": "a"}, {"model": "b", "clock": "auto"}]})", "'clock'");
-    names(R"({"interleave": [{"model": "a"}, {"model": "b"}], "threads": 2})", "'threads'");
-}
-
-TEST_CASE("a job runs to a record that is JSON, whatever the job") {
-    const auto record_of = [](const char* line) {
-        return json::parse(run_job(parse_job(line), {}));
-    };
-    const json::Value good =
-        record_of(R"({"runtime": "null", "job_id": "j", "max_samples": 2000, "min_secs": 0})");
-    CHECK(*good.find("job_id")->as_string() == "j");
-    CHECK(good.find("samples")->find("latency_ns")->as_array()->size() > 0);
-    CHECK(good.find("error") == nullptr);
-    const json::Value bad = record_of(R"({"runtime": "abacus", "model": "/dev/null"})");
-    CHECK(*bad.find("error")->find("kind")->as_string() == "InvalidModel");
-}
-
 TEST_CASE("SHA-256 of the standard's examples") {
     CHECK(sha256_of_bytes("abc") ==
           "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
@@ -333,6 +275,7 @@ TEST_CASE("interleaved models take turns, in an order that changes, each in ever
     FakeModel a(player('a')), b(player('b'));
     MeasureSettings settings = quick();
     settings.min_secs = 0.4;
+    settings.max_secs = 60.0;
     Clock clock = Clock::best();
     const std::vector<Outcome> outcomes =
         measure({{&a, nullptr, settings}, {&b, nullptr, settings}}, 1, clock, {});
@@ -369,16 +312,6 @@ TEST_CASE("blocks under other conditions than the rest are marked") {
                                                   kStolen | kThrottled, 0, 0});
 }
 
-TEST_CASE("drift of the machine is what the canary says") {
-    std::vector<BlockConditions> blocks(12);
-    for (std::size_t i = 0; i < blocks.size(); ++i) {
-        blocks[i].canary_ns = static_cast<std::int64_t>(i < 6 ? 1000 : 1100);
-    }
-    CHECK(*canary_drift(blocks) == doctest::Approx(0.1));
-    blocks.resize(5);
-    CHECK_FALSE(canary_drift(blocks).has_value());
-}
-
 TEST_CASE("counters count a known loop, or say why they are not there") {
     CounterGroup counters(false);
     CHECK(counters.size() + counters.absent().size() >= 1);
@@ -395,37 +328,4 @@ TEST_CASE("counters count a known loop, or say why they are not there") {
         CHECK(n >= 200'000);
         CHECK(n < 201'000);
     }
-}
-
-TEST_CASE("a job in a process of its own survives what kills the runtime") {
-    const auto error_of = [](const char* options) {
-        const std::string line =
-            std::string(R"({"runtime": "null", "max_secs": 0.2, "runtime_options": )") + options +
-            "}";
-        return json::parse(run_isolated(parse_job(line)));
-    };
-    const json::Value illegal = error_of(R"({"act": "illegal_instruction"})");
-    CHECK(*illegal.find("error")->find("kind")->as_string() == "HarnessCrashed");
-    CHECK(*illegal.find("error")->find("signal")->as_string() == std::to_string(SIGILL));
-    CHECK(*illegal.find("error")->find("phase")->as_string() == "measuring");
-    const json::Value aborted = error_of(R"({"act": "abort"})");
-    CHECK(*aborted.find("error")->find("signal")->as_string() == std::to_string(SIGABRT));
-    const json::Value failed = error_of(R"({"act": "fail"})");
-    CHECK(*failed.find("error")->find("kind")->as_string() == "UnsupportedModel");
-    const std::int64_t start_ns = monotonic_raw_ns();
-    const json::Value hung = error_of(R"({"act": "hang"})");
-    CHECK(*hung.find("error")->find("kind")->as_string() == "HarnessTimeout");
-    CHECK(*hung.find("error")->find("transient")->as_bool());
-    CHECK(monotonic_raw_ns() - start_ns < 20'000'000'000);
-}
-
-TEST_CASE("a job is given as long as its own slowest inferences need") {
-    const Job job = parse_job(R"({"interleave": [{"runtime": "null"}, {"runtime": "null",
-                                  "per_op_runs": 20}], "max_load_secs": 7})");
-    CHECK(limit_secs(job, Phase::kLoading, 0.0) == 7.0);
-    CHECK(limit_secs(job, Phase::kMeasuring, 0.0) >= 20.0);
-    CHECK(limit_secs(job, Phase::kMeasuring, 0.0) < 30.0);
-    // Two models of 15 s: begun before the end of 20 s, the last round is over by 50.
-    CHECK(limit_secs(job, Phase::kMeasuring, 30.0) >= 50.0);
-    CHECK(limit_secs(job, Phase::kProfiling, 15.0) >= 7.0 + 20 * 15.0);
 }

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgeprof.cli.settings import KeyValue, settings_options
+from edgeprof.cli.settings import CpuList, KeyValue, settings_options
 
 if TYPE_CHECKING:
     from edgeprof.harness import Settings
@@ -30,13 +30,14 @@ def compare(
     r"""Compare two models, or one model under two settings.
 
     Both run in turns in one process, in an order drawn anew for each round, and the ratio is taken
-    round by round: what the machine does meanwhile meets both. --a and --b take threads, runtime,
-    library, or an option of the runtime.
+    round by round: what the machine does meanwhile meets both. --a and --b take threads, cpus,
+    runtime, library, or an option of the runtime.
 
     \b
     Example:
       edgeprof compare small.onnx large.onnx
       edgeprof compare model.onnx --b threads=2
+      edgeprof compare model.onnx --a cpus=0 --b cpus=4-7
       edgeprof compare model.onnx --b graph_optimization=disable
     """
     import json
@@ -55,6 +56,7 @@ def compare(
             "ratio_low": result.ratio_low,
             "ratio_high": result.ratio_high,
             "n_rounds": result.n_rounds,
+            "drift_rel": result.drift_rel,
             "is_different": result.is_different,
             "verdict": result.verdict,
             "warnings": list(result.warnings),
@@ -80,6 +82,10 @@ def changed(settings: Settings, changes: tuple[tuple[str, Any], ...]) -> Setting
     """Return the settings with changes to one side; what is no setting is the runtime's option."""
     from dataclasses import replace
 
-    own = {key: value for key, value in changes if key in ("library", "runtime", "threads")}
+    own: dict[str, Any] = {
+        key: CpuList().convert(value, None, None) if key == "cpus" else value
+        for key, value in changes
+        if key in ("cpus", "library", "runtime", "threads")
+    }
     options = {key: value for key, value in changes if key not in own}
     return replace(settings, runtime_options={**settings.runtime_options, **options}, **own)

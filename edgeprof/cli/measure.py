@@ -101,7 +101,7 @@ def _outcomes(
     Raises:
         EdgeprofError: of the only model, or of any where measuring in turns was asked for.
     """
-    from edgeprof.errors import EdgeprofError
+    from edgeprof.errors import EdgeprofError, UnsteadyMeasurement
     from edgeprof.harness import measure as measure_model
     from edgeprof.harness import measure_interleaved
 
@@ -110,7 +110,7 @@ def _outcomes(
             yield from measure_interleaved([(model, settings) for model in models])
             return
         except EdgeprofError as error:
-            if interleave:
+            if interleave or isinstance(error, UnsteadyMeasurement):  # drift is no model's fault
                 raise
             click.echo(f"edgeprof: not in turns, but one after the other: {error}", err=True)
     for model in models:
@@ -137,7 +137,7 @@ def _told(launches: Sequence[Outcome], as_json: bool) -> list[dict[str, Any]]:
     study = Launches.of(results) if len(results) > 1 else None
     if not as_json:
         click.echo(describe(results[0], study))
-    return [{**results[0].summary(), **(study.summary() if study else {})}]
+    return [study.summary() if study else results[0].summary()]
 
 
 def describe(result: Measurement, launches: Launches | None = None) -> str:
@@ -151,7 +151,9 @@ def describe(result: Measurement, launches: Launches | None = None) -> str:
         lines.append(
             f"  median over {len(launches.measurements)} processes; spread between them"
             f" {launches.between_rel:.2%}, of single inferences within one"
-            f" {launches.within_rel:.2%}; the first of them:"
+            f" {launches.within_rel:.2%}; {launches.ci_level:.0%} interval"
+            f" {format_duration_ns(launches.ci_low_ns)} to"
+            f" {format_duration_ns(launches.ci_high_ns)}; the first of them:"
         )
     lines += [f"  {line}" for line in _facts(result)]
     lines += [f"  warning: {warning}" for warning in result.warnings]

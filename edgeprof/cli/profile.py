@@ -86,6 +86,11 @@ if TYPE_CHECKING:
     help="And after so many seconds per subnet.",
 )
 @click.option(
+    "--max-load-secs",
+    type=click.FloatRange(0, min_open=True),
+    help="Give up opening the runtime or loading a model after so long  [default: 120]",
+)
+@click.option(
     "--boards",
     "inventory_path",
     type=click.Path(readable=False, path_type=Path),
@@ -133,6 +138,7 @@ def profile(
     cpus: tuple[int, ...],
     ci_rel: float,
     max_secs: float,
+    max_load_secs: float | None,
     inventory_path: Path | None,
     board_names: tuple[str, ...],
     dask: str | None,
@@ -175,6 +181,7 @@ def profile(
         cpus=cpus,
         ci_rel=ci_rel,
         max_secs=max_secs,
+        max_load_secs=max_load_secs,
     )
     models = models or store.with_name(f"{store.stem}-models")
     if inventory_path is not None:

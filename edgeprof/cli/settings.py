@@ -104,6 +104,21 @@ _OPTIONS = (
         type=SECONDS,
         help="Stop after so long at the latest; default 10.",
     ),
+    click.option(
+        "--max-load-secs",
+        type=click.FloatRange(0, min_open=True),
+        help="Give up opening the runtime or loading the model after so long; default 120.",
+    ),
+    click.option(
+        "--max-drift",
+        type=click.FloatRange(0, min_open=True),
+        help="Refuse when the machine changes by more than this share meanwhile; default 0.1.",
+    ),
+    click.option(
+        "--reference",
+        type=click.Path(),
+        help="A model that runs in the same turns, to tell drift by; default: a built-in loop.",
+    ),
     click.option("--seed", type=click.IntRange(0), help="Of the inputs' values; default 0."),
 )
 

@@ -34,7 +34,8 @@ from edgeprof.subnet import Subnet
 from edgeprof.transport.ssh import SshNetwork
 
 _LOAD_TYPICAL_S = 5.0
-_LOAD_LIMIT_S = 130.0  # the harness gives up loading after 120 s
+_LOAD_LIMIT_S = 120.0  # the harness' own, by default
+_LOAD_GRACE_S = 10.0
 
 
 class Network(Protocol):
@@ -146,6 +147,8 @@ def job_of(settings: ProfileSettings) -> dict[str, Any]:
         "ci_rel": settings.ci_rel,
         "max_secs": settings.max_secs,
     }
+    if settings.max_load_secs is not None:
+        job["max_load_secs"] = settings.max_load_secs
     if settings.runtime_options:
         job["runtime_options"] = dict(settings.runtime_options)
     return job
@@ -188,7 +191,7 @@ def profile_on_boards(
     options = replace(
         options or FleetOptions(),
         item_typical_s=settings.max_secs + _LOAD_TYPICAL_S,
-        item_limit_s=settings.max_secs + _LOAD_LIMIT_S,
+        item_limit_s=settings.max_secs + (settings.max_load_secs or _LOAD_LIMIT_S) + _LOAD_GRACE_S,
     )
     resolved = [replace(board, **_resolved(board, settings)) for board in boards]
 

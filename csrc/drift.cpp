@@ -1,0 +1,95 @@
+#include "drift.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+
+#include "error.h"
+
+namespace edgeprof {
+
+namespace {
+
+// Calls visit(block, its latencies that count) for each block that has some.
+template <class Visit>
+void for_each_counting_block(const Outcome& outcome, Visit&& visit) {
+    const Samples& samples = outcome.samples;
+    if (samples.latency_ns.empty()) return;
+    const Basis basis = used_latencies(samples).basis;
+    for (std::size_t i = 1; i < outcome.blocks.size(); ++i) {
+        std::vector<double> latencies_ns;
+        const std::size_t end = std::min(outcome.blocks[i].end_sample, samples.latency_ns.size());
+        for (std::size_t k = outcome.blocks[i - 1].end_sample; k < end; ++k) {
+            if (!counts_in(samples.disturbed[k], basis)) continue;
+            latencies_ns.push_back(static_cast<double>(samples.latency_ns[k]));
+        }
+        if (!latencies_ns.empty()) visit(outcome.blocks[i], std::move(latencies_ns));
+    }
+}
+
+}  // namespace
+
+std::optional<double> relative_drift(const std::vector<double>& values) {
+    const std::size_t third = values.size() / 3;
+    if (third < 3) return std::nullopt;
+    const auto length = static_cast<std::ptrdiff_t>(third);
+    const double first = median({values.begin(), values.begin() + length});
+    if (first <= 0.0) return std::nullopt;
+    return median({values.end() - length, values.end()}) / first - 1.0;
+}
+
+std::optional<double> canary_drift(const std::vector<BlockConditions>& blocks) {
+    std::vector<double> canaries;
+    for (const BlockConditions& block : blocks) {
+        canaries.push_back(static_cast<double>(block.canary_ns));
+    }
+    return relative_drift(canaries);
+}
+
+std::optional<double> counting_canary_drift(const Outcome& outcome) {
+    std::vector<double> canaries;
+    for_each_counting_block(outcome, [&](const BlockConditions& block, std::vector<double>&&) {
+        canaries.push_back(static_cast<double>(block.canary_ns));
+    });
+    return relative_drift(canaries);
+}
+
+std::optional<double> counting_latency_drift(const Outcome& outcome) {
+    std::vector<double> medians;
+    for_each_counting_block(outcome,
+                            [&](const BlockConditions&, std::vector<double>&& latencies_ns) {
+                                medians.push_back(median(std::move(latencies_ns)));
+                            });
+    return relative_drift(medians);
+}
+
+std::vector<std::optional<Drift>> judge_drift(const Job& job,
+                                              const std::vector<Outcome>& outcomes) {
+    std::optional<Drift> of_reference;
+    for (std::size_t i = 0; i < outcomes.size(); ++i) {
+        if (!job.subjobs[i].is_reference) continue;
+        if (const auto rel = counting_latency_drift(outcomes[i])) {
+            of_reference = Drift{*rel, "reference"};
+        }
+    }
+    std::vector<std::optional<Drift>> drifts;
+    for (std::size_t i = 0; i < outcomes.size(); ++i) {
+        drifts.push_back(of_reference);
+        if (!of_reference) {
+            if (const auto rel = counting_canary_drift(outcomes[i])) {
+                drifts.back() = Drift{*rel, "canary"};
+            }
+        }
+        const std::optional<Drift>& drift = drifts.back();
+        if (!drift || std::abs(drift->rel) <= job.max_drift) continue;
+        char text[128];
+        std::snprintf(text, sizeof text, "drifted by %.1f %% while measuring (%s), want %g %%",
+                      drift->rel * 100.0, drift->by, job.max_drift * 100.0);
+        throw Error(ErrorKind::kUnsteadyMeasurement,
+                    job.subjobs[i].load.model_path + ": the machine " + text +
+                        " at most; repeat when it is calm, or raise --max-drift");
+    }
+    return drifts;
+}
+
+}  // namespace edgeprof

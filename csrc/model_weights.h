@@ -1,0 +1,27 @@
+// The weights that a model keeps outside of its own file, and hashes of large files.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace edgeprof {
+
+// SHA-256 of a file, remembered as long as its size and time stay the same: a runtime, or weights
+// that subnets share, have tens of megabytes and serve thousands of jobs. Empty: cannot be read.
+std::string remembered_sha256(const std::string& path);
+
+// The files that the initialisers of an ONNX model name as their place (TensorProto.external_data,
+// key "location"), each once, sorted. Pure; of bytes that are no model, what was found so far.
+std::vector<std::string> external_locations(const std::string& model_bytes);
+
+struct ExternalWeights {
+    std::string sha256;  // of the file; of several, of their hashes one after the other
+    std::int64_t bytes;
+};
+
+// None when the model is no .onnx file, keeps all in it, or a file is missing.
+std::optional<ExternalWeights> external_weights(const std::string& model_path);
+
+}  // namespace edgeprof
