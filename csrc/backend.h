@@ -52,7 +52,7 @@ class LoadedModel {
 };
 
 struct RuntimeFacts {
-    std::string name;          // as jobs name it: onnxruntime, litert, tflite_c, null
+    std::string name;          // as jobs name it: onnxruntime, litert, tflite_c, ...
     std::string version;       // what the library says of itself; empty when it cannot
     std::string library_path;  // resolved; empty for the null runtime
 };
@@ -77,6 +77,11 @@ class Runtime {
 
 // Opens the runtime of that name from that library. Throws Error(kRuntimeUnavailable).
 std::unique_ptr<Runtime> open_runtime(const std::string& name, const std::string& library_path);
+
+// Adds a runtime that only this process can open (one driven through Python) to those of
+// open_runtime. To be called before any job runs.
+using OpenRuntime = std::unique_ptr<Runtime> (*)(const std::string& library_path);
+void provide_runtime(const std::string& name, OpenRuntime open);
 
 // One per runtime; library_path as for dlopen.
 std::unique_ptr<Runtime> open_onnxruntime(const std::string& library_path);

@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "bind_predictor.h"
+#include "bind_tflite_runtime.h"
+#include "isolation.h"
 #include "job.h"
 #include "machine_state.h"
 #include "record.h"
@@ -18,17 +20,28 @@ namespace py = pybind11;
 
 namespace {
 
-// A job line in, a record line out, in this process.
-std::string run_job_line(const std::string& line) {
-    // The lock is let go: other Python threads must not stop the measurement, nor it them.
-    const py::gil_scoped_release unlocked;
+template <class Run>
+std::string with_job(const std::string& line, Run&& run) {
     edgeprof::Job job;
     try {
         job = edgeprof::parse_job(line);
     } catch (const edgeprof::Error& error) {
         return edgeprof::failure_record(job, error, {});
     }
-    return edgeprof::run_job(job, {});
+    return run(job);
+}
+
+// A job line in, a record line out, in this process.
+std::string run_job_line(const std::string& line) {
+    // The lock is let go: other Python threads must not stop the measurement, nor it them.
+    const py::gil_scoped_release unlocked;
+    return with_job(line, [](const edgeprof::Job& job) { return edgeprof::run_job(job, {}); });
+}
+
+// The same in a child of this process. The lock is kept: the child then has it too, and this
+// process (edgeprof/python_door.py) has no other thread to want it.
+std::string run_isolated_job_line(const std::string& line) {
+    return with_job(line, edgeprof::run_isolated);
 }
 
 std::optional<std::pair<double, double>> median_interval(std::vector<double> values) {
@@ -48,6 +61,9 @@ PYBIND11_MODULE(_core, module) {
                "Distribution-free 95 % interval of the median; None below 6 values.");
     module.def("run_job", &run_job_line, py::arg("line"),
                "Run a job line in this process; returns its record line.");
+    module.def("run_isolated_job", &run_isolated_job_line, py::arg("line"),
+               "Run a job line in a child of this process, which must have no other thread.");
+    edgeprof::provide_tflite_runtime();
     edgeprof::bind_predictor(module);
     module.def("version", &edgeprof::version, "Version of the C++ core.");
 }

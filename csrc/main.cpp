@@ -24,7 +24,7 @@
 //
 //     job_id           string   comes back in the record; default: the model's path
 //     model            string   path of the model file
-//     runtime          string   onnxruntime | litert | tflite_c | null
+//     runtime          string   onnxruntime | litert | tflite_c | null; from Python tflite_runtime
 //     library          string   path of the runtime's shared library
 //     runtime_options  object   the runtime's own options
 //     threads          integer  of the runtime

@@ -2,7 +2,8 @@
 
 Owns: how jobs are made, and the two doors to the C++ core: the program (a process of its own per
 model: what kills a runtime does not kill Python) and the extension module (this process, without
-the interpreter's lock). Both take the same job and give the same record; no time is taken here.
+the interpreter's lock; or, for a runtime that only Python can open, a Python process of its own).
+Both take the same job and give the same record; no time is taken here.
 """
 
 from __future__ import annotations
@@ -14,13 +15,15 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 from pathlib import Path
 from typing import IO, Any
 
 from edgeprof.errors import HarnessCrashed, InvalidJob
 from edgeprof.files import packaged
 from edgeprof.measurement import Measurement, Record, check_version, error_of
-from edgeprof.runtimes import find_runtime, runtime_of
+from edgeprof.python_door import door_command
+from edgeprof.runtimes import PYTHON_RUNTIMES, find_runtime, runtime_of
 
 Job = Mapping[str, Any]
 """What to measure and how: the fields of a job line (see ``csrc/main.cpp``)."""
@@ -132,7 +135,20 @@ def run_jobs(jobs: Iterable[Job], program: Path = PROGRAM) -> Iterator[Record]:
     Raises:
         HarnessCrashed: the program itself cannot be run or died; its jobs so far are yielded.
     """
-    command = [os.fspath(program), "run"]
+    for folder, group in groupby(jobs, _package_folder):
+        command = [os.fspath(program), "run"] if folder is None else door_command(folder)
+        yield from _run(command, group)
+
+
+def _package_folder(job: Job) -> str | None:
+    """Return where Python finds the job's runtime; ``None`` if the program can open it."""
+    for member in job.get("interleave", [job]):
+        if member.get("runtime") in PYTHON_RUNTIMES:
+            return os.fspath(Path(member["library"]).parent.parent)
+    return None
+
+
+def _run(command: list[str], jobs: Iterable[Job]) -> Iterator[Record]:
     with tempfile.TemporaryFile() as complaints:
         process = _start(command, complaints)
         try:
@@ -153,7 +169,7 @@ def run_jobs(jobs: Iterable[Job], program: Path = PROGRAM) -> Iterator[Record]:
             complaints.seek(0)
             stderr = complaints.read().decode(errors="replace").strip()
             raise HarnessCrashed(
-                f"{program}: ended with status {process.returncode}: "
+                f"{command[0]}: ended with status {process.returncode}: "
                 f"{stderr or 'without a message'}",
                 command=command,
                 exit_status=process.returncode,

@@ -51,6 +51,14 @@ _SOURCES = {
         suffixes=(".tflite",),
         remedy="build or install libtensorflowlite_c.so",
     ),
+    # Driven through Python: the library is the package's own extension module.
+    "tflite_runtime": _Source(
+        variable="EDGEPROF_TFLITE_RUNTIME",
+        modules=(("tflite_runtime", "."),),
+        patterns=("_pywrap_tensorflow_interpreter_wrapper*.so",),
+        suffixes=(".tflite",),
+        remedy="pip install tflite-runtime 'numpy<2' (wheels exist up to Python 3.11)",
+    ),
 }
 
 _SYSTEM_FOLDERS = (
@@ -62,6 +70,9 @@ _SYSTEM_FOLDERS = (
 
 RUNTIMES = tuple(_SOURCES)
 """Names of all runtimes, as jobs and options have them."""
+
+PYTHON_RUNTIMES = ("tflite_runtime",)
+"""Those that only Python can open: the harness program cannot, nor can a board without Python."""
 
 
 @dataclass(frozen=True)

@@ -180,7 +180,7 @@ def test_a_library_that_is_none_is_told(model: Path, tmp_path: Path) -> None:
 
 def test_runtime_goes_by_the_ending() -> None:
     assert runtime_of("a/b.ONNX") == "onnxruntime"
-    assert runtime_of("b.tflite") in ("litert", "tflite_c")
+    assert runtime_of("b.tflite") in ("litert", "tflite_c", "tflite_runtime")
     assert runtime_of("what") == "onnxruntime"
 
 

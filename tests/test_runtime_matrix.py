@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ import pytest
 import edgeprof
 from edgeprof import Subnet, get_space
 from edgeprof.export import export_subnets
-from edgeprof.harness import Settings
+from edgeprof.harness import Settings, make_job, run_jobs
 
 pytestmark = pytest.mark.slow
 
@@ -28,12 +29,16 @@ ONNXRUNTIME = ["1.19.2", "1.22.1", "1.26.0", "newest"]
 LITERT = ["2.1.0", "2.1.3", "2.1.6", "newest"]
 
 
-def install(package: str, release: str, folder: Path) -> Path:
-    """Install one release without its dependencies; return the folder."""
+# The last ones; each came for Pythons of its time only.
+TFLITE_RUNTIME = ["2.13.0", "2.14.0"]
+
+
+def install(package: str, release: str, folder: Path, *beside: str) -> Path:
+    """Install one release, without dependencies that are not named; return the folder."""
     target = folder / f"{package}-{release}"
     wanted = package if release == "newest" else f"{package}=={release}"
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
-    command += ["--only-binary", ":all:", "--target", str(target), wanted]
+    command += ["--only-binary", ":all:", "--target", str(target), wanted, *beside]
     result = subprocess.run(command, capture_output=True, text=True)
     if result.returncode != 0:
         reason = result.stderr.strip().splitlines()[-1] if result.stderr.strip() else "no reason"
@@ -73,6 +78,26 @@ def test_onnx_models_run_on_onnxruntime(release: str, folder: Path, subnets: lis
 def test_tflite_models_run_on_litert(release: str, folder: Path, subnets: list[Subnet]) -> None:
     target = install("ai-edge-litert", release, folder)
     measure_all(subnets, folder / "tflite", "tflite", target / "ai_edge_litert/libLiteRt.so")
+
+
+@pytest.mark.parametrize("release", TFLITE_RUNTIME)
+def test_tflite_models_run_on_tflite_runtime_as_on_litert(
+    release: str, folder: Path, subnets: list[Subnet]
+) -> None:
+    # In a folder of its own with the numpy that it was built for.
+    target = install("tflite-runtime", release, folder, "numpy<2")
+    (library,) = target.glob("tflite_runtime/_pywrap_*.so")
+    for entry in export_subnets(subnets, folder / "tflite", format="tflite", precision="fp32"):
+        outputs = {}
+        for runtime, its_library in (("tflite_runtime", library), ("litert", None)):
+            settings = replace(QUICK, runtime=runtime, library=its_library)
+            file = folder / f"{runtime}.outputs"
+            job = {**make_job(folder / "tflite" / entry.file, settings), "outputs_file": str(file)}
+            (record,) = run_jobs([job])
+            assert record["runtime"]["name"] == runtime, record.get("error")
+            outputs[runtime] = np.fromfile(file, np.float32)
+        largest = np.abs(outputs["litert"]).max()
+        assert np.abs(outputs["tflite_runtime"] - outputs["litert"]).max() < 1e-4 * largest
 
 
 @pytest.mark.parametrize("release", LITERT)

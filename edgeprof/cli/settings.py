@@ -77,7 +77,9 @@ cpus_option = click.option(
 )
 
 _OPTIONS = (
-    click.option("--runtime", help="onnxruntime, litert or tflite_c; default: by the ending."),
+    click.option(
+        "--runtime", help="onnxruntime, litert, tflite_c or tflite_runtime; default: by the ending."
+    ),
     click.option(
         "--library", type=click.Path(readable=False), help="The runtime's library; default: found."
     ),
