@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 
@@ -34,22 +35,26 @@ std::int64_t read_run_delay_ns(const char* path) noexcept {
 }
 
 std::int64_t read_waited_ns(bool of_all_threads) noexcept {
-    if (!of_all_threads) return read_run_delay_ns("/proc/thread-self/schedstat");
-    DIR* tasks = opendir("/proc/self/task");
+    return of_all_threads ? sum_waited_ns("/proc/self/task")
+                          : read_run_delay_ns("/proc/thread-self/schedstat");
+}
+
+}  // namespace
+
+std::int64_t sum_waited_ns(const char* task_folder) noexcept {
+    DIR* tasks = opendir(task_folder);
     if (tasks == nullptr) return -1;
-    std::int64_t sum_ns = 0;
+    std::int64_t sum_ns = -1;  // not told, until a thread tells
     while (const dirent* task = readdir(tasks)) {
         if (task->d_name[0] == '.') continue;
-        char path[64];
-        std::snprintf(path, sizeof path, "/proc/self/task/%.20s/schedstat", task->d_name);
+        char path[512];
+        std::snprintf(path, sizeof path, "%.400s/%.20s/schedstat", task_folder, task->d_name);
         const std::int64_t delay_ns = read_run_delay_ns(path);
-        if (delay_ns > 0) sum_ns += delay_ns;
+        if (delay_ns >= 0) sum_ns = std::max<std::int64_t>(sum_ns, 0) + delay_ns;
     }
     closedir(tasks);
     return sum_ns;
 }
-
-}  // namespace
 
 Evidence EvidenceReader::read() noexcept {
     rusage usage = {};

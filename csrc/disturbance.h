@@ -45,6 +45,10 @@ struct Evidence {
     int cpu;
 };
 
+// Time that all threads below a folder like /proc/self/task waited for a core; -1 when the kernel
+// tells it of none.
+std::int64_t sum_waited_ns(const char* task_folder) noexcept;
+
 class EvidenceReader {
   public:
     explicit EvidenceReader(bool of_all_threads) : of_all_threads_(of_all_threads) {}
