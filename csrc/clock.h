@@ -35,7 +35,11 @@ struct X86Tsc {
 
 #ifdef EDGEPROF_HAS_GENERIC_TIMER
 struct ArmGenericTimer {
-    static std::uint64_t begin() noexcept { return registers::generic_timer(); }
+    static std::uint64_t begin() noexcept {
+        const std::uint64_t count = registers::generic_timer();
+        registers::generic_timer_fence();
+        return count;
+    }
     static std::uint64_t end() noexcept { return registers::generic_timer(); }
 };
 #endif

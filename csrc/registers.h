@@ -1,7 +1,8 @@
 // Counters that are read by an instruction. The only place with inline assembly for time.
 //
-// Barriers: each read is fenced so that no work of the timed region runs ahead of the first read
-// or behind the second. `begin` waits for what came before it; `end` waits for the region itself.
+// Barriers: no work of the timed region runs ahead of the first read, nor the second read ahead of
+// it. `begin` waits for what came before it, and what comes after waits for it; `end` waits for the
+// region itself.
 #pragma once
 
 #include <cstdint>
@@ -19,10 +20,11 @@ namespace edgeprof::registers {
 
 #ifdef EDGEPROF_HAS_TSC
 
-// Time Stamp Counter (Intel SDM vol. 3, 18.17). LFENCE completes all earlier instructions first.
+// Time Stamp Counter (Intel SDM vol. 2, RDTSC). The first LFENCE completes all earlier
+// instructions, the second lets none of the region begin before the read.
 inline std::uint64_t tsc_begin() noexcept {
     std::uint32_t low, high;
-    asm volatile("lfence\n\trdtsc" : "=a"(low), "=d"(high)::"memory");
+    asm volatile("lfence\n\trdtsc\n\tlfence" : "=a"(low), "=d"(high)::"memory");
     return (std::uint64_t{high} << 32) | low;
 }
 
@@ -41,10 +43,11 @@ inline bool tsc_is_invariant() noexcept {
 }
 
 // RDPMC: the performance counter of that number, as CR4.PCE or the perf subsystem allows.
-inline std::uint64_t performance_counter(std::uint32_t index) noexcept {
+inline bool read_performance_counter(std::uint32_t index, std::uint64_t& count) noexcept {
     std::uint32_t low, high;
     asm volatile("lfence\n\trdpmc" : "=a"(low), "=d"(high) : "c"(index) : "memory");
-    return (std::uint64_t{high} << 32) | low;
+    count = (std::uint64_t{high} << 32) | low;
+    return true;
 }
 #define EDGEPROF_HAS_USER_COUNTERS 1
 
@@ -53,9 +56,10 @@ inline std::uint64_t performance_counter(std::uint32_t index) noexcept {
 #if defined(__aarch64__)
 
 // PMCCNTR_EL0 (cycles, number 31) and PMEVCNTR<n>_EL0 (events 0..30), Arm ARM D19.5. The register
-// is part of the instruction, hence the table. ISB: the read may not be speculated earlier.
-inline std::uint64_t performance_counter(std::uint32_t index) noexcept {
-    std::uint64_t count = 0;
+// is part of the instruction, hence the table: of those that cores have (the Arm ARM leaves room
+// for more). False for any other: 0 would be taken for a count. ISB: the read may not be speculated
+// earlier.
+inline bool read_performance_counter(std::uint32_t index, std::uint64_t& count) noexcept {
     asm volatile("isb" ::: "memory");
     switch (index) {
         case 31:
@@ -79,11 +83,10 @@ inline std::uint64_t performance_counter(std::uint32_t index) noexcept {
             EDGEPROF_EVENT_COUNTER(11)
 #undef EDGEPROF_EVENT_COUNTER
         default:
-            break;
+            return false;
     }
-    return count;
+    return true;
 }
-constexpr std::uint32_t kMaxEventCounter = 11;  // no core implements more than 12
 #define EDGEPROF_HAS_USER_COUNTERS 1
 
 #endif
@@ -105,9 +108,13 @@ inline void counted_loop(std::uint64_t n) noexcept {
 }
 
 #ifdef EDGEPROF_HAS_GENERIC_TIMER
+
+inline void generic_timer_fence() noexcept { asm volatile("isb" ::: "memory"); }
+
 #if defined(__aarch64__)
 
-// CNTVCT_EL0, virtual count (Arm ARM D13.11). ISB: the read may not be speculated earlier.
+// CNTVCT_EL0, virtual count (Arm ARM D13.11). ISB: the read may not be speculated earlier (nor,
+// with generic_timer_fence behind it, what follows before the read).
 inline std::uint64_t generic_timer() noexcept {
     std::uint64_t count;
     asm volatile("isb\n\tmrs %0, cntvct_el0" : "=r"(count)::"memory");
