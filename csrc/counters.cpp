@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "clock.h"
+#include "core_pmu.h"
 #include "counter_math.h"
 #include "registers.h"
 
@@ -28,13 +29,14 @@ namespace {
 
 struct Event {
     const char* name;
-    std::uint64_t config;  // of PERF_TYPE_HARDWARE
+    std::uint64_t config;      // of PERF_TYPE_HARDWARE
+    std::uint64_t arm_config;  // the same event by its number in the Arm ARM (PMUv3, D19.10)
 };
 constexpr std::array<Event, kMaxCounters> kEvents{{
-    {"cpu_cycles", PERF_COUNT_HW_CPU_CYCLES},
-    {"instructions", PERF_COUNT_HW_INSTRUCTIONS},
-    {"cache_misses", PERF_COUNT_HW_CACHE_MISSES},
-    {"branch_misses", PERF_COUNT_HW_BRANCH_MISSES},
+    {"cpu_cycles", PERF_COUNT_HW_CPU_CYCLES, 0x11},
+    {"instructions", PERF_COUNT_HW_INSTRUCTIONS, 0x08},
+    {"cache_misses", PERF_COUNT_HW_CACHE_MISSES, 0x03},
+    {"branch_misses", PERF_COUNT_HW_BRANCH_MISSES, 0x10},
 }};
 
 #ifdef __aarch64__
@@ -44,14 +46,15 @@ constexpr std::array<std::uint64_t, 3> kConfig1{3, 1, 0};
 constexpr std::array<std::uint64_t, 1> kConfig1{0};
 #endif
 
-int open_event(std::uint64_t config, int leader, bool sums_threads) {
+// pmu: of the cores in question; nullptr leaves it to the kernel.
+int open_event(const Event& event, const CorePmu* pmu, int leader, bool sums_threads) {
     for (const std::uint64_t config1 : kConfig1) {
         // Inherited events cannot be read in user space: the kernel refuses to promise it.
         if (sums_threads && config1 != 0) continue;
         perf_event_attr attributes = {};
-        attributes.type = PERF_TYPE_HARDWARE;
+        attributes.type = pmu != nullptr ? pmu->type : std::uint32_t{PERF_TYPE_HARDWARE};
         attributes.size = sizeof attributes;
-        attributes.config = config;
+        attributes.config = pmu != nullptr ? event.arm_config : event.config;
         attributes.config1 = config1;
         attributes.exclude_kernel = 1;  // perf_event_paranoid 2 allows no more
         attributes.exclude_hv = 1;
@@ -88,10 +91,10 @@ struct ReadResult {
     std::uint64_t running_ns;
 };
 
-ReadResult read_event(int fd) noexcept {
+CounterReading read_event(int fd) noexcept {
     ReadResult result = {};
     if (::read(fd, &result, sizeof result) != static_cast<ssize_t>(sizeof result)) return {};
-    return result;
+    return {true, result.value, result.enabled_ns - result.running_ns, result.enabled_ns};
 }
 
 struct Counter {
@@ -106,7 +109,7 @@ struct Counter {
 // Returns false when the event is not on a counter now (index 0). Kernels with
 // kernel.perf_user_access=0 still claim cap_user_rdpmc, with index 0 for ever: a reader that took
 // that for a count would return 0 for ever.
-bool read_user_page(volatile perf_event_mmap_page* page, std::uint64_t& value) noexcept {
+bool read_user_page(volatile perf_event_mmap_page* page, CounterReading& reading) noexcept {
 #ifdef EDGEPROF_HAS_USER_COUNTERS
     std::uint32_t sequence;
     do {
@@ -114,24 +117,29 @@ bool read_user_page(volatile perf_event_mmap_page* page, std::uint64_t& value) n
         asm volatile("" ::: "memory");
         const std::uint32_t index = page->index;
         if (index == 0 || !page->cap_user_rdpmc) return false;
-        std::uint64_t count = static_cast<std::uint64_t>(page->offset);
-        count += static_cast<std::uint64_t>(
-            sign_extend(registers::performance_counter(index - 1), page->pmc_width));
-        value = count;
+        std::uint64_t count = 0;
+        if (!registers::read_performance_counter(index - 1, count)) return false;
+        reading.count = static_cast<std::uint64_t>(page->offset) +
+                        static_cast<std::uint64_t>(sign_extend(count, page->pmc_width));
+        // Both go on alike while it is on the processor: their difference is what it was at the
+        // kernel's last update.
+        reading.missed_ns = page->time_enabled - page->time_running;
         asm volatile("" ::: "memory");
     } while (page->lock != sequence);
+    reading.is_told = true;
+    reading.enabled_ns = 0;
     return true;
 #else
     static_cast<void>(page);
-    static_cast<void>(value);
+    static_cast<void>(reading);
     return false;
 #endif
 }
 
-std::uint64_t read_counter(const Counter& counter) noexcept {
-    std::uint64_t value;
-    if (counter.page != nullptr && read_user_page(counter.page, value)) return value;
-    return read_event(counter.fd).value;
+CounterReading read_counter(const Counter& counter) noexcept {
+    CounterReading reading;
+    if (counter.page != nullptr && read_user_page(counter.page, reading)) return reading;
+    return read_event(counter.fd);
 }
 
 volatile perf_event_mmap_page* map_page(int fd) {
@@ -153,21 +161,22 @@ struct CounterGroup::Impl {
     std::vector<AbsentCounter> absent;
     double read_cost_ns = 0.0;
 
-    void open(const Event& event);
+    void open(const Event& event, const CorePmu* pmu);
     void drop_standing_still();
+    void calibrate(CounterGroup& group);
 };
 
-void CounterGroup::Impl::open(const Event& event) {
+void CounterGroup::Impl::open(const Event& event, const CorePmu* pmu) {
     // One group: all count over the same time or none does. Inherited events are read one by one,
     // since the kernel refuses group reads of them.
     const int leader = counters.empty() || sums_threads ? -1 : counters.front().fd;
-    const int fd = open_event(event.config, leader, sums_threads);
+    const int fd = open_event(event, pmu, leader, sums_threads);
     if (fd < 0) {
         absent.push_back({event.name, reason_of(errno)});
         return;
     }
     Counter counter{event.name, fd, sums_threads ? nullptr : map_page(fd), 0};
-    std::uint64_t ignored;
+    CounterReading ignored;
     if (counter.page != nullptr && !read_user_page(counter.page, ignored)) {
         unmap_page(counter.page);
         counter.page = nullptr;
@@ -179,13 +188,13 @@ void CounterGroup::Impl::open(const Event& event) {
 // Misses may really be 0 over the loop: they stand or fall with the counters beside them.
 void CounterGroup::Impl::drop_standing_still() {
     constexpr std::uint64_t kIterations = 20'000;
-    std::vector<std::uint64_t> before;
+    std::vector<CounterReading> before;
     for (const Counter& counter : counters) before.push_back(read_counter(counter));
     registers::counted_loop(kIterations);
     bool is_any_alive = false;
     std::vector<bool> is_alive;
     for (std::size_t i = 0; i < counters.size(); ++i) {
-        is_alive.push_back(read_counter(counters[i]) > before[i]);
+        is_alive.push_back(read_counter(counters[i]).count > before[i].count);
         is_any_alive = is_any_alive || is_alive.back();
     }
     std::vector<Counter> kept;
@@ -202,28 +211,42 @@ void CounterGroup::Impl::drop_standing_still() {
     counters = std::move(kept);
 }
 
-CounterGroup::CounterGroup(bool sums_threads) : impl_(std::make_unique<Impl>()) {
-    impl_->sums_threads = sums_threads;
-    for (const Event& event : kEvents) impl_->open(event);
-    impl_->drop_standing_still();
-
-    if (size() == 0) return;
+// What an empty interval counts, and what reading costs.
+void CounterGroup::Impl::calibrate(CounterGroup& group) {
     constexpr std::size_t kRepeats = 101;
     std::array<CounterValues, kRepeats> empties;
     const std::int64_t start_ns = monotonic_raw_ns();
     for (CounterValues& interval : empties) {
-        CounterValues begin, end;
-        read(begin);
-        read(end);
-        for (std::size_t i = 0; i < size(); ++i) interval[i] = end[i] - begin[i];
+        CounterReadings begin, end;
+        group.read(begin);
+        group.read(end);
+        for (std::size_t i = 0; i < counters.size(); ++i) {
+            interval[i] = end[i].count - begin[i].count;
+        }
     }
-    impl_->read_cost_ns = static_cast<double>(monotonic_raw_ns() - start_ns) / (2.0 * kRepeats);
-    for (std::size_t i = 0; i < size(); ++i) {
+    read_cost_ns = static_cast<double>(monotonic_raw_ns() - start_ns) / (2.0 * kRepeats);
+    for (std::size_t i = 0; i < counters.size(); ++i) {
         std::nth_element(
             empties.begin(), empties.begin() + kRepeats / 2, empties.end(),
             [i](const CounterValues& a, const CounterValues& b) { return a[i] < b[i]; });
-        impl_->counters[i].empty = empties[kRepeats / 2][i];
+        counters[i].empty = empties[kRepeats / 2][i];
     }
+}
+
+CounterGroup::CounterGroup(bool sums_threads, const std::vector<int>& cpus, const std::string& root)
+    : impl_(std::make_unique<Impl>()) {
+    impl_->sums_threads = sums_threads;
+    const std::vector<CorePmu> pmus = find_core_pmus(root);
+    const PmuChoice choice = choose_pmu(pmus, cpus);
+    if (!choice.absence.empty()) {
+        for (const Event& event : kEvents) impl_->absent.push_back({event.name, choice.absence});
+        return;
+    }
+    // They are born on, so that what stands still is seen, and readable in user space.
+    for (const Event& event : kEvents) impl_->open(event, choice.pmu);
+    impl_->drop_standing_still();
+    if (size() > 0) impl_->calibrate(*this);
+    switch_off();
 }
 
 CounterGroup::~CounterGroup() {
@@ -234,19 +257,38 @@ CounterGroup::~CounterGroup() {
     }
 }
 
-void CounterGroup::read(CounterValues& values) noexcept {
+// One by one: the first of the group may have been dropped, which leaves the others on their own.
+// The first last, so that a group comes onto the processor at once. What threads inherited follows.
+void CounterGroup::switch_on() noexcept {
+    for (auto counter = impl_->counters.rbegin(); counter != impl_->counters.rend(); ++counter) {
+        ioctl(counter->fd, PERF_EVENT_IOC_ENABLE, 0);
+    }
+}
+
+void CounterGroup::switch_off() noexcept {
+    for (const Counter& counter : impl_->counters) ioctl(counter.fd, PERF_EVENT_IOC_DISABLE, 0);
+}
+
+void CounterGroup::read(CounterReadings& readings) noexcept {
     for (std::size_t i = 0; i < impl_->counters.size(); ++i) {
-        values[i] = read_counter(impl_->counters[i]);
+        readings[i] = read_counter(impl_->counters[i]);
+    }
+}
+
+void CounterGroup::count(const CounterReadings& begin, const CounterReadings& end,
+                         double elapsed_ns, CounterValues& counts) const noexcept {
+    for (std::size_t i = 0; i < impl_->counters.size(); ++i) {
+        counts[i] = count_between(begin[i], end[i], impl_->counters[i].empty, elapsed_ns);
     }
 }
 
 std::vector<CounterFacts> CounterGroup::facts() const {
     std::vector<CounterFacts> facts;
     for (const Counter& counter : impl_->counters) {
-        const ReadResult result = read_event(counter.fd);
-        const double share = result.enabled_ns == 0 ? 0.0
-                                                    : static_cast<double>(result.running_ns) /
-                                                          static_cast<double>(result.enabled_ns);
+        const CounterReading now = read_event(counter.fd);
+        const double share = now.enabled_ns == 0 ? 0.0
+                                                 : 1.0 - static_cast<double>(now.missed_ns) /
+                                                             static_cast<double>(now.enabled_ns);
         facts.push_back({counter.name,
                          counter.page != nullptr ? CounterAccess::kUserPage : CounterAccess::kRead,
                          impl_->sums_threads, counter.empty, share});
@@ -262,9 +304,14 @@ struct CounterGroup::Impl {
     double read_cost_ns = 0.0;
 };
 
-CounterGroup::CounterGroup(bool) : impl_(std::make_unique<Impl>()) {}
+CounterGroup::CounterGroup(bool, const std::vector<int>&, const std::string&)
+    : impl_(std::make_unique<Impl>()) {}
 CounterGroup::~CounterGroup() = default;
-void CounterGroup::read(CounterValues&) noexcept {}
+void CounterGroup::switch_on() noexcept {}
+void CounterGroup::switch_off() noexcept {}
+void CounterGroup::read(CounterReadings&) noexcept {}
+void CounterGroup::count(const CounterReadings&, const CounterReadings&, double,
+                         CounterValues&) const noexcept {}
 std::vector<CounterFacts> CounterGroup::facts() const { return {}; }
 
 #endif

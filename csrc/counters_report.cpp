@@ -14,10 +14,11 @@ namespace {
 
 constexpr std::size_t kRepeats = 31;
 
-void write_readings(json::Writer& writer, std::array<std::uint64_t, kRepeats>& readings) {
+template <class Readings>
+void write_readings(json::Writer& writer, Readings& readings) {
     std::sort(readings.begin(), readings.end());
     writer.member("min", readings.front())
-        .member("median", readings[kRepeats / 2])
+        .member("median", readings[readings.size() / 2])
         .member("max", readings.back());
 }
 
@@ -38,7 +39,7 @@ std::array<std::uint64_t, kRepeats> read_clock(ClockKind kind, std::uint64_t loo
 
 std::string counters_report(std::uint64_t loop_iterations) {
     const Clock clock = Clock::best();
-    CounterGroup counters(false);
+    CounterGroup counters(false, {}, "/");
     json::Writer writer;
     writer.begin_object()
         .member("loop", loop_iterations)
@@ -59,18 +60,33 @@ std::string counters_report(std::uint64_t loop_iterations) {
         writer.end_object();
         if (clock.kind() == ClockKind::kMonotonicRaw) break;
     }
-    std::array<CounterValues, kRepeats> counts;
-    for (CounterValues& count : counts) {
-        CounterValues before, after;
-        counters.read(before);
+    struct Interval {
+        CounterReadings before, after;
+        std::int64_t elapsed_ns;
+    };
+    std::array<Interval, kRepeats> intervals;
+    counters.switch_on();
+    for (Interval& interval : intervals) {
+        const std::int64_t start_ns = monotonic_raw_ns();
+        counters.read(interval.before);
         registers::counted_loop(loop_iterations);
-        counters.read(after);
-        for (std::size_t c = 0; c < counters.size(); ++c) count[c] = after[c] - before[c];
+        counters.read(interval.after);
+        interval.elapsed_ns = monotonic_raw_ns() - start_ns;
     }
+    counters.switch_off();
+    std::vector<std::string> never_ran;
     const std::vector<CounterFacts> facts = counters.facts();
     for (std::size_t c = 0; c < facts.size(); ++c) {
-        std::array<std::uint64_t, kRepeats> readings;
-        for (std::size_t i = 0; i < kRepeats; ++i) readings[i] = counts[i][c];
+        std::vector<std::uint64_t> readings;
+        for (const Interval& interval : intervals) {
+            const std::uint64_t count = count_between(interval.before[c], interval.after[c], 0,
+                                                      static_cast<double>(interval.elapsed_ns));
+            if (count != kNoCount) readings.push_back(count);
+        }
+        if (readings.empty()) {
+            never_ran.push_back(facts[c].name);
+            continue;
+        }
         writer.begin_object()
             .member("name", facts[c].name)
             .member("access", name_of(facts[c].access))
@@ -85,6 +101,12 @@ std::string counters_report(std::uint64_t loop_iterations) {
         writer.begin_object()
             .member("name", counter.name)
             .member("reason", counter.reason)
+            .end_object();
+    }
+    for (const std::string& name : never_ran) {
+        writer.begin_object()
+            .member("name", name)
+            .member("reason", "others held the processor's counters all the time")
             .end_object();
     }
     writer.end_array().end_object();

@@ -236,7 +236,8 @@ Loaded load(const Subjob& subjob, const JobListener& listener, RuntimeFacts& fac
     Loaded loaded;
     // Before the runtime: its threads inherit the counters.
     if (subjob.counters == CounterMode::kAuto) {
-        loaded.counters = std::make_unique<CounterGroup>(subjob.measure.has_worker_threads);
+        loaded.counters = std::make_unique<CounterGroup>(subjob.measure.has_worker_threads,
+                                                         subjob.measure.cpus, "/");
     }
     loaded.runtime = open_runtime(subjob.runtime, subjob.library);
     facts = loaded.runtime->facts();

@@ -31,17 +31,18 @@ constexpr double kLookShare = 0.02;          // of the time, at most, goes into 
 // The counters enclose it, so that reading them costs counts, which are known, and no time.
 template <class SomeClock, bool kCounts>
 std::size_t time_inferences(LoadedModel& model, std::size_t n, std::uint64_t* begins,
-                            std::uint64_t* ticks, CounterGroup* counters,
-                            CounterValues* counts) noexcept {
+                            std::uint64_t* ticks, CounterGroup* counters, CounterValues* counts,
+                            double ns_per_tick) noexcept {
     for (std::size_t i = 0; i < n; ++i) {
-        CounterValues before, after;
+        CounterReadings before, after;
         if constexpr (kCounts) counters->read(before);
         const std::uint64_t begin = SomeClock::begin();
         const bool is_done = model.invoke();
         const std::uint64_t end = SomeClock::end();
         if constexpr (kCounts) {
             counters->read(after);
-            for (std::size_t c = 0; c < counters->size(); ++c) counts[i][c] = after[c] - before[c];
+            counters->count(before, after, static_cast<double>(end - begin) * ns_per_tick,
+                            counts[i]);
         }
         if (!is_done) return i;
         begins[i] = begin;
@@ -52,14 +53,16 @@ std::size_t time_inferences(LoadedModel& model, std::size_t n, std::uint64_t* be
 // --------------------------------------------------------------------------------------
 
 // Times n inferences with the given clock; returns how many succeeded before one failed.
-std::size_t time_inferences(ClockKind kind, LoadedModel& model, std::size_t n,
+std::size_t time_inferences(const Clock& clock, LoadedModel& model, std::size_t n,
                             std::uint64_t* begins, std::uint64_t* ticks, CounterGroup* counters,
                             CounterValues* counts) noexcept {
-    return with_clock(kind, [&](auto clock) {
-        using SomeClock = decltype(clock);
+    return with_clock(clock.kind(), [&](auto some) {
+        using SomeClock = decltype(some);
         return counters != nullptr
-                   ? time_inferences<SomeClock, true>(model, n, begins, ticks, counters, counts)
-                   : time_inferences<SomeClock, false>(model, n, begins, ticks, nullptr, nullptr);
+                   ? time_inferences<SomeClock, true>(model, n, begins, ticks, counters, counts,
+                                                      clock.scale().ns_per_tick)
+                   : time_inferences<SomeClock, false>(model, n, begins, ticks, nullptr, nullptr,
+                                                       0);
     });
 }
 
@@ -148,7 +151,7 @@ void mark_page_faults(const std::vector<std::int64_t>& faults,
 
 bool Run::time_one(std::int64_t& latency_ns) {
     std::uint64_t begin = 0, ticks = 0;
-    if (time_inferences(clock_.kind(), *subject_.model, 1, &begin, &ticks, nullptr, nullptr) == 0) {
+    if (time_inferences(clock_, *subject_.model, 1, &begin, &ticks, nullptr, nullptr) == 0) {
         return false;
     }
     latency_ns = ticks_to_ns(ticks, clock_.scale());
@@ -252,7 +255,7 @@ bool Run::time_stretches(std::size_t first, std::size_t n, std::int64_t deadline
         is_out_of_time_ = expected_end_ns > static_cast<double>(deadline_ns);
         if (is_out_of_time_ && done > 0) return true;
         const std::size_t timed = time_inferences(
-            clock_.kind(), *subject_.model, stretch, begins_.data() + done, ticks_.data() + done,
+            clock_, *subject_.model, stretch, begins_.data() + done, ticks_.data() + done,
             counters_, counters_ != nullptr ? counts_.data() + done : nullptr);
         const Evidence after = evidence_.read();
         std::uint64_t stretch_ticks = 0;
@@ -283,7 +286,9 @@ bool Run::measure_block(std::int64_t deadline_ns) {
     if (first == 0) sampling_start_ns_ = start_ns;
     resize(first + n);
     std::size_t done = first;
+    if (counters_ != nullptr) counters_->switch_on();
     const bool is_done = time_stretches(first, n, deadline_ns, done);
+    if (counters_ != nullptr) counters_->switch_off();
     resize(done);
     const std::int64_t end_ns = monotonic_raw_ns();
     outcome_.sampling_wall_ns += end_ns - start_ns;
@@ -359,14 +364,12 @@ Outcome Run::finish(const Clock& clock, std::uint64_t origin_ticks) {
     for (const std::uint64_t begin : begins_) {
         samples.start_ns.push_back(ticks_to_ns(begin - origin_ticks, scale));
     }
+    if (clock.kind() != ClockKind::kMonotonicRaw) samples.ticks = std::move(ticks_);
     if (counters_ != nullptr) {
-        const std::vector<CounterFacts> facts = counters_->facts();
-        for (std::size_t c = 0; c < facts.size(); ++c) {
+        for (std::size_t c = 0; c < counters_->size(); ++c) {
             std::vector<std::uint64_t> counts;
             counts.reserve(counts_.size());
-            for (const CounterValues& values : counts_) {
-                counts.push_back(net_count(values[c], facts[c].empty, facts[c].running_share));
-            }
+            for (const CounterValues& values : counts_) counts.push_back(values[c]);
             samples.counts.push_back(std::move(counts));
         }
     }

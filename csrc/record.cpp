@@ -127,6 +127,7 @@ void write_counters(json::Writer& writer, const RecordParts& parts) {
                 .member("name", counter.name)
                 .member("access", name_of(counter.access))
                 .member("scope", counter.sums_threads ? "sum_of_threads" : "calling_thread")
+                .member("mode", "user")  // the kernel's work is not counted
                 .member("subtracted", counter.empty)
                 .member("running_share", std::round(counter.running_share * 1e4) / 1e4)
                 .member("read_cost_ns", tenths(parts.counters->read_cost_ns()))
@@ -153,7 +154,21 @@ void write_counters(json::Writer& writer, const RecordParts& parts) {
     writer.end_array();
 }
 
-void write_samples(json::Writer& writer, const RecordParts& parts) {
+// null where the counter did not run.
+void write_counts(json::Writer& writer, const std::string& name,
+                  const std::vector<std::uint64_t>& counts) {
+    writer.key(name).begin_array();
+    for (const std::uint64_t count : counts) {
+        if (count == kNoCount) {
+            writer.raw("null");
+        } else {
+            writer.value(count);
+        }
+    }
+    writer.end_array();
+}
+
+void write_samples(json::Writer& writer, const Clock& clock, const RecordParts& parts) {
     const Samples& samples = parts.outcome.samples;
     writer.key("samples")
         .begin_object()
@@ -163,10 +178,14 @@ void write_samples(json::Writer& writer, const RecordParts& parts) {
         writer.member("waited_ns", samples.waited_ns);
     }
     if (parts.subjob.has_timestamps) writer.member("start_ns", samples.start_ns);
+    if (!samples.ticks.empty()) {
+        writer.member(clock.kind() == ClockKind::kX86Tsc ? "ref_cycles" : "timer_ticks",
+                      samples.ticks);
+    }
     if (!samples.counts.empty()) {
         const std::vector<CounterFacts> facts = parts.counters->facts();
         for (std::size_t c = 0; c < samples.counts.size(); ++c) {
-            writer.member(facts[c].name, samples.counts[c]);
+            write_counts(writer, facts[c].name, samples.counts[c]);
         }
     }
     writer.end_object();
@@ -259,9 +278,25 @@ void write_operators(json::Writer& writer, const RecordParts& parts) {
     writer.end_array().end_object();
 }
 
-std::vector<std::string> warnings_of(const MeasureSettings& settings, const Outcome& outcome,
-                                     const Summary& summary, const std::optional<Drift>& drift) {
+// The counters had to be shared with other users of them (perf, a watchdog).
+void warn_of_sharing(const std::vector<CounterFacts>& counters,
+                     std::vector<std::string>& warnings) {
+    constexpr double kWhole = 0.999;  // less is the switching itself
+    double least = 1.0;
+    for (const CounterFacts& counter : counters) least = std::min(least, counter.running_share);
+    if (least >= kWhole) return;
+    json::Writer percent;
+    percent.value(tenths(least * 100.0));
+    warnings.push_back("the processor's counters were shared: one ran " + percent.text() +
+                       " % of the time; counts are scaled up, null where none was taken; stop perf "
+                       "and the NMI watchdog");
+}
+
+std::vector<std::string> warnings_of(const RecordParts& parts, const Summary& summary) {
+    const MeasureSettings& settings = parts.subjob.measure;
+    const Outcome& outcome = parts.outcome;
     std::vector<std::string> warnings;
+    if (!outcome.samples.counts.empty()) warn_of_sharing(parts.counters->facts(), warnings);
     if (outcome.warmup.end == WarmupEnd::kTimeLimit) {
         warnings.push_back("warm-up reached its time limit before the latency was steady");
     }
@@ -285,6 +320,7 @@ std::vector<std::string> warnings_of(const MeasureSettings& settings, const Outc
         warnings.push_back("stopped with an interval of +-" + percent.text() +
                            " %, wider than asked for; raise --max-secs");
     }
+    const std::optional<Drift>& drift = parts.drift;
     if (drift && std::abs(drift->rel) > kDriftWarning) {
         json::Writer percent;
         percent.value(tenths(drift->rel * 100.0));
@@ -314,7 +350,7 @@ void write_parts(json::Writer& writer, const Clock& clock, const RecordParts& pa
         .end_object()
         .member("sampling_wall_ns", outcome.sampling_wall_ns)
         .member("sampling_span_ns", outcome.sampling_span_ns);
-    write_samples(writer, parts);
+    write_samples(writer, clock, parts);
     write_blocks(writer, outcome.blocks);
     if (parts.drift) {
         writer.key("drift")
@@ -327,7 +363,7 @@ void write_parts(json::Writer& writer, const Clock& clock, const RecordParts& pa
     write_operators(writer, parts);
     write_summary(writer, outcome.samples, summary);
     writer.member("stop_reason", name_of(outcome.stop_reason))
-        .member("warnings", warnings_of(parts.subjob.measure, outcome, summary, parts.drift));
+        .member("warnings", warnings_of(parts, summary));
     if (parts.peak_rss_bytes) writer.member("peak_rss_bytes", *parts.peak_rss_bytes);
 }
 

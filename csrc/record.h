@@ -1,7 +1,8 @@
 // A measurement, or its failure, as one JSON line. The fields are documented in the README,
 // "The measurement record"; edgeprof/measurement.py reads them.
 //
-// Version 1: the first.
+// Version 1: the first. Since then added, absent in older ones: samples.ref_cycles or timer_ticks,
+// counters[].mode, energy[].from; a counter may be null for a sample.
 #pragma once
 
 #include <cstdint>

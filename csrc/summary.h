@@ -15,7 +15,8 @@ struct Samples {
     std::vector<std::uint16_t> disturbed;  // bits of Disturbance
     std::vector<std::int64_t> waited_ns;   // for the core, within it; empty where not known
     std::vector<std::int64_t> start_ns;    // since the measurement began
-    std::vector<std::vector<std::uint64_t>> counts;  // per counter
+    std::vector<std::uint64_t> ticks;      // of the clock, as read: its cost is in them
+    std::vector<std::vector<std::uint64_t>> counts;  // per counter; kNoCount where it did not run
 };
 
 // Which samples a summary is over.

@@ -140,14 +140,16 @@ class Measurement:
         """Return what ``edgeprof doctor`` has to say about the machine as it was then."""
         return findings(self.record.get("machine", {}), self.record["settings"]["cpus"])
 
-    def counter(self, name: str) -> npt.NDArray[np.int64] | None:
+    def counter(self, name: str) -> npt.NDArray[np.float64] | None:
         """Return a counter's value per timed inference; ``None`` where it was not there.
+
+        NaN stands for an inference during which others held the processor's counters.
 
         Args:
             name: ``cpu_cycles``, ``instructions``, ``cache_misses`` or ``branch_misses``.
         """
         counts = self.record["samples"].get(name)
-        return None if counts is None else np.asarray(counts, dtype=np.int64)
+        return None if counts is None else np.asarray(counts, dtype=np.float64)
 
     def summary(self) -> dict[str, Any]:
         """Return what ``edgeprof measure --json`` prints.

@@ -450,6 +450,27 @@ def test_a_counter_that_is_not_there_is_none_and_says_why(model: Path) -> None:
         assert counts is None or len(counts) == result.n_samples
 
 
+def test_a_counter_that_did_not_run_during_an_inference_is_nan_not_0(model: Path) -> None:
+    record = dict(edgeprof.measure(model, QUICK).record)
+    record["samples"] = {**record["samples"], "cpu_cycles": [7, None, 9]}
+    counts = Measurement.from_record(record).counter("cpu_cycles")
+    assert counts is not None
+    assert np.array_equal(counts, [7, np.nan, 9], equal_nan=True)
+
+
+def test_ticks_are_kept_as_the_clock_was_read(model: Path) -> None:
+    record = edgeprof.measure(model, QUICK).record
+    samples, clock = record["samples"], record["clock"]
+    name = {"x86_tsc": "ref_cycles", "arm_generic_timer": "timer_ticks"}.get(clock["kind"])
+    if name is None:
+        pytest.skip("this machine has no clock that ticks")
+    ticks_ns = np.array(samples[name]) * 1e9 / clock["frequency_hz"] - clock["subtracted_ns"]
+    # Rates and costs are rounded in the record.
+    assert np.allclose(ticks_ns, samples["latency_ns"], rtol=1e-6, atol=2.0)
+    record = edgeprof.measure(model, QUICK, clock="clock_monotonic_raw").record
+    assert not {"ref_cycles", "timer_ticks"} & set(record["samples"])
+
+
 def test_bits_of_disturbances_are_those_of_the_core() -> None:
     header = Path(__file__).parent.parent / "csrc" / "disturbance.h"
     found = dict(re.findall(r"(k\w+) = 1u << (\d)", header.read_text()))
