@@ -83,8 +83,7 @@ void provide_runtime(const std::string& name, OpenRuntime open) {
 }
 
 std::vector<OperatorTime> Runtime::profile(const LoadSettings&, std::size_t) {
-    throw Error(ErrorKind::kUnsupportedModel,
-                facts().name + " offers no profile by operator; leave --per-op out");
+    throw Error(ErrorKind::kUnsupportedModel, facts().name + " offers no profile by operator");
 }
 
 std::vector<std::uint8_t> LoadedModel::output_bytes(std::size_t) const {

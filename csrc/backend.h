@@ -70,8 +70,11 @@ class Runtime {
     virtual const RuntimeFacts& facts() const = 0;
     // Throws Error: kInvalidModel, kUnsupportedModel, kInvalidJob (options).
     virtual std::unique_ptr<LoadedModel> load(const LoadSettings& settings) = 0;
-    // Loads the model a second time with the runtime's profiler on and runs it n times, in the
-    // order of execution. Throws Error(kUnsupportedModel) where the runtime has no profiler.
+    // Whether profile() can be asked for: to be known before anything is timed.
+    virtual bool has_profiler() const { return false; }
+    // Loads the model a second time with the runtime's profiler on, warms it up and runs it n
+    // times: the operators in the order of execution. Throws Error(kUnsupportedModel) where the
+    // runtime has no profiler.
     virtual std::vector<OperatorTime> profile(const LoadSettings& settings, std::size_t n_runs);
 };
 

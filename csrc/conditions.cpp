@@ -9,6 +9,7 @@
 #include "canary.h"
 #include "disturbance.h"
 #include "statistics.h"
+#include "system_files.h"
 
 namespace edgeprof {
 
@@ -30,8 +31,17 @@ std::optional<double> median_of(const std::vector<BlockConditions>& blocks, Read
 
 }  // namespace
 
-Conditions::Conditions(const std::vector<int>& cpus)
-    : cpus_(cpus), watch_("/", cpus), throttle_(watch_.read_throttle()) {}
+Conditions::Conditions(const std::string& root, const std::vector<int>& cpus, EnergySampler* energy)
+    : stat_path_(SystemFiles(root).full_path("proc/stat")),
+      cpus_(cpus),
+      watch_(root, cpus),
+      energy_(energy),
+      throttle_(watch_.read_throttle()) {}
+
+void Conditions::start_block() {
+    if (energy_ != nullptr) energy_->start_block();
+    is_in_block_ = true;
+}
 
 BlockConditions Conditions::read(std::size_t end_sample) {
     BlockConditions block{};
@@ -39,7 +49,8 @@ BlockConditions Conditions::read(std::size_t end_sample) {
     for (std::size_t domain = 0; domain < watch_.domain_count(); ++domain) {
         block.freq_khz.push_back(watch_.read_freq_khz(domain));
     }
-    for (const EnergyRail& rail : watch_.rails()) block.power_uw.push_back(read_power_uw(rail));
+    if (is_in_block_ && energy_ != nullptr) block.power = energy_->end_block();
+    is_in_block_ = false;
     block.temp_mdegc = watch_.read_temp_mdegc();
     block.steal_ticks = read_steal_ticks();
     const ThrottleReading throttle = watch_.read_throttle();
@@ -51,7 +62,7 @@ BlockConditions Conditions::read(std::size_t end_sample) {
 
 // Column 8 of the cpu lines in /proc/stat (proc(5)): "steal".
 std::optional<std::int64_t> Conditions::read_steal_ticks() const {
-    const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen("/proc/stat", "r"),
+    const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(stat_path_.c_str(), "r"),
                                                                std::fclose);
     if (!file) return std::nullopt;
     std::optional<std::int64_t> sum;

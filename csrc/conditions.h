@@ -5,8 +5,10 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
+#include "energy_sampler.h"
 #include "machine_watch.h"
 
 namespace edgeprof {
@@ -16,7 +18,7 @@ struct BlockConditions {
     std::size_t end_sample;  // the block ends before this sample
     std::int64_t canary_ns;
     std::vector<std::optional<std::int64_t>> freq_khz;  // per frequency domain
-    std::vector<std::optional<std::int64_t>> power_uw;  // per rail of the board
+    BlockPower power;                                   // per rail of the board, while it ran
     std::optional<std::int64_t> temp_mdegc;
     std::optional<std::int64_t> steal_ticks;  // since boot, of the cores watched
     bool is_throttled;                        // now, or since the reading before
@@ -24,16 +26,21 @@ struct BlockConditions {
 
 class Conditions {
   public:
-    explicit Conditions(const std::vector<int>& cpus);
+    // root: "/" but for tests. energy: nullptr where nobody wants to know.
+    Conditions(const std::string& root, const std::vector<int>& cpus, EnergySampler* energy);
 
-    BlockConditions read(std::size_t end_sample);
+    void start_block();
+    BlockConditions read(std::size_t end_sample);  // after a block, or before the first
     const MachineWatch& watch() const { return watch_; }
 
   private:
     std::optional<std::int64_t> read_steal_ticks() const;
 
+    std::string stat_path_;
     std::vector<int> cpus_;
     MachineWatch watch_;
+    EnergySampler* energy_;
+    bool is_in_block_ = false;
     ThrottleReading throttle_;
 };
 

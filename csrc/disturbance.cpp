@@ -34,19 +34,19 @@ std::int64_t read_run_delay_ns(const char* path) noexcept {
     return end == text ? -1 : std::strtoll(end, nullptr, 10);
 }
 
-std::int64_t read_waited_ns(bool of_all_threads) noexcept {
-    return of_all_threads ? sum_waited_ns("/proc/self/task")
+std::int64_t read_waited_ns(bool of_all_threads, int ignored_thread) noexcept {
+    return of_all_threads ? sum_waited_ns("/proc/self/task", ignored_thread)
                           : read_run_delay_ns("/proc/thread-self/schedstat");
 }
 
 }  // namespace
 
-std::int64_t sum_waited_ns(const char* task_folder) noexcept {
+std::int64_t sum_waited_ns(const char* task_folder, int ignored_thread) noexcept {
     DIR* tasks = opendir(task_folder);
     if (tasks == nullptr) return -1;
     std::int64_t sum_ns = -1;  // not told, until a thread tells
     while (const dirent* task = readdir(tasks)) {
-        if (task->d_name[0] == '.') continue;
+        if (task->d_name[0] == '.' || std::atoi(task->d_name) == ignored_thread) continue;
         char path[512];
         std::snprintf(path, sizeof path, "%.400s/%.20s/schedstat", task_folder, task->d_name);
         const std::int64_t delay_ns = read_run_delay_ns(path);
@@ -70,7 +70,7 @@ Evidence EvidenceReader::read() noexcept {
     if (is_first_ || usage.ru_nivcsw != last_switches_) {
         is_first_ = false;
         last_switches_ = usage.ru_nivcsw;
-        last_waited_ns_ = read_waited_ns(of_all_threads_);
+        last_waited_ns_ = read_waited_ns(of_all_threads_, ignored_thread_);
     }
     return {usage.ru_nivcsw, usage.ru_minflt, usage.ru_majflt, last_waited_ns_, cpu};
 }

@@ -47,17 +47,20 @@ struct Evidence {
 
 // Time that all threads below a folder like /proc/self/task waited for a core; -1 when the kernel
 // tells it of none.
-std::int64_t sum_waited_ns(const char* task_folder) noexcept;
+// ignored_thread: one that is no part of the inference; -1: there is none.
+std::int64_t sum_waited_ns(const char* task_folder, int ignored_thread) noexcept;
 
 class EvidenceReader {
   public:
-    explicit EvidenceReader(bool of_all_threads) : of_all_threads_(of_all_threads) {}
+    EvidenceReader(bool of_all_threads, int ignored_thread)
+        : of_all_threads_(of_all_threads), ignored_thread_(ignored_thread) {}
 
     // A system call; the time waited costs more and is read anew only after a context switch.
     Evidence read() noexcept;
 
   private:
     bool of_all_threads_;
+    int ignored_thread_;
     bool is_first_ = true;
     std::int64_t last_switches_ = 0;
     std::int64_t last_waited_ns_ = -1;

@@ -227,7 +227,8 @@ void tell(const JobListener& listener, Phase phase, const RuntimeFacts& facts) {
     if (listener.on_phase) listener.on_phase(phase, facts);
 }
 
-Loaded load(const Subjob& subjob, const JobListener& listener, RuntimeFacts& facts) {
+Loaded load(const Job& job, const Subjob& subjob, const JobListener& listener,
+            RuntimeFacts& facts) {
     facts = {subjob.runtime, "", subjob.library};
     tell(listener, Phase::kOpening, facts);
     if (subjob.runtime != "null") check_model_file(subjob.load.model_path);
@@ -237,10 +238,14 @@ Loaded load(const Subjob& subjob, const JobListener& listener, RuntimeFacts& fac
     // Before the runtime: its threads inherit the counters.
     if (subjob.counters == CounterMode::kAuto) {
         loaded.counters = std::make_unique<CounterGroup>(subjob.measure.has_worker_threads,
-                                                         subjob.measure.cpus, "/");
+                                                         subjob.measure.cpus, job.root);
     }
     loaded.runtime = open_runtime(subjob.runtime, subjob.library);
     facts = loaded.runtime->facts();
+    if (subjob.per_op_runs > 0 && !loaded.runtime->has_profiler()) {
+        throw Error(ErrorKind::kUnsupportedModel,
+                    facts.name + " offers no profile by operator; leave --per-op out");
+    }
     tell(listener, Phase::kLoading, facts);
     const std::int64_t start_ns = monotonic_raw_ns();
     loaded.model = loaded.runtime->load(subjob.load);
@@ -251,12 +256,14 @@ Loaded load(const Subjob& subjob, const JobListener& listener, RuntimeFacts& fac
 std::string run(const Job& job, const JobListener& listener, RuntimeFacts& facts) {
     const std::string machine_json = machine_state_json("/");
     Clock clock = job.clock == "auto" ? Clock::best() : Clock::named(job.clock);
+    // Before the counters are opened, which later threads would inherit.
+    EnergySampler energy(job.root, job.measured_cpus());
     std::vector<Loaded> loaded;
     std::vector<Subject> subjects;
     for (const Subjob& subjob : job.subjobs) {
-        loaded.push_back(load(subjob, listener, facts));
-        subjects.push_back(
-            {loaded.back().model.get(), loaded.back().counters.get(), subjob.measure});
+        loaded.push_back(load(job, subjob, listener, facts));
+        subjects.push_back({loaded.back().model.get(), loaded.back().counters.get(), subjob.measure,
+                            job.root, &energy});
     }
     tell(listener, Phase::kMeasuring, facts);
     const std::vector<Outcome> outcomes =
@@ -282,8 +289,8 @@ std::string run(const Job& job, const JobListener& listener, RuntimeFacts& facts
             operators = loaded[i].runtime->profile(subjob.load, subjob.per_op_runs);
         }
         parts.push_back({subjob, loaded[i].runtime->facts(), *loaded[i].model,
-                         loaded[i].counters.get(), loaded[i].load_ns, outcomes[i], drifts[i],
-                         peak_bytes, std::move(operators)});
+                         loaded[i].counters.get(), energy, loaded[i].load_ns, outcomes[i],
+                         drifts[i], peak_bytes, std::move(operators)});
     }
     tell(listener, Phase::kReporting, facts);
     return success_record(job, clock, parts, machine_json);
@@ -318,6 +325,7 @@ Job parse_job(const std::string& line) {
     if (fields == nullptr) throw Error(ErrorKind::kInvalidJob, "job: expected a JSON object");
     Job job;
     job.clock = "auto";
+    job.root = "/";
     job.max_load_secs = 120.0;
     job.max_drift = 0.10;
     job.is_group = tree.find("interleave") != nullptr;
@@ -350,6 +358,15 @@ double Job::max_secs() const {
     double sum = 0.0;
     for (const Subjob& subjob : subjobs) sum += subjob.measure.max_secs;
     return sum;
+}
+
+std::vector<int> Job::measured_cpus() const {
+    std::vector<int> cpus;
+    for (const Subjob& subjob : subjobs) {
+        if (subjob.measure.cpus.empty()) return {};
+        cpus.insert(cpus.end(), subjob.measure.cpus.begin(), subjob.measure.cpus.end());
+    }
+    return cpus;
 }
 
 std::string Job::model_paths() const {

@@ -30,11 +30,13 @@ struct Job {
     std::string clock;  // auto, or a name of ClockKind
     double max_load_secs;
     double max_drift;             // beyond it, a measurement is refused
+    std::string root;             // of the machine's facts; no field of the line: "/" but in tests
     bool is_group;                // the job line said "interleave"; its record has a "group"
     std::vector<Subjob> subjobs;  // at least one; several are measured interleaved
 
-    double max_secs() const;          // of all
-    std::string model_paths() const;  // for messages
+    double max_secs() const;                 // of all
+    std::vector<int> measured_cpus() const;  // of all; empty when one of them may run anywhere
+    std::string model_paths() const;         // for messages
 };
 
 // Reads a job line. The defaults of all settings stand in job.cpp and nowhere else.

@@ -78,8 +78,9 @@ class Run {
           settings_(subject.settings),
           clock_(clock),
           is_interleaved_(is_interleaved),
-          evidence_(subject.settings.has_worker_threads),
-          conditions_(subject.settings.cpus),
+          evidence_(subject.settings.has_worker_threads,
+                    subject.energy != nullptr ? subject.energy->thread_id() : -1),
+          conditions_(subject.root, subject.settings.cpus, subject.energy),
           rule_(subject.settings.ci_rel) {}
 
     // First inference and warm-up; false when one failed.
@@ -282,6 +283,7 @@ bool Run::measure_block(std::int64_t deadline_ns) {
     const std::size_t first = ticks_.size();
     const std::size_t n =
         std::min(block_samples_, std::max<std::size_t>(settings_.max_samples, first + 1) - first);
+    conditions_.start_block();
     const std::int64_t start_ns = monotonic_raw_ns();
     if (first == 0) sampling_start_ns_ = start_ns;
     resize(first + n);

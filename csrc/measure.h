@@ -32,6 +32,8 @@ struct Subject {
     LoadedModel* model;
     CounterGroup* counters;  // nullptr: none
     MeasureSettings settings;
+    std::string root = "/";           // of the machine's facts; another in tests
+    EnergySampler* energy = nullptr;  // nullptr: none wanted
 };
 
 enum class StopReason { kInterval, kMaxSecs, kMaxSamples, kPlateau, kFailed };

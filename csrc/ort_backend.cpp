@@ -15,6 +15,7 @@
 #include "input_values.h"
 #include "library.h"
 #include "ort_api.h"
+#include "ort_profile.h"
 
 namespace edgeprof {
 
@@ -400,7 +401,11 @@ void OrtModel::append_provider(ort::SessionOptions* options, const Provider& pro
                                                keys.size()));
         need(api.SessionOptionsAppendExecutionProvider_TensorRT_V2(options, tensorrt.get()));
     } else if (provider.name == "ACL" || provider.name == "ACLExecutionProvider") {
-        // The Arm Compute Library provider is not in the table; builds with it export a function.
+        // The Arm Compute Library provider is not in the table; builds with it export a function,
+        // whose only argument has another meaning from release to release: its default is passed.
+        if (!provider.options.empty()) {
+            throw Error(ErrorKind::kInvalidJob, what + " takes no options here");
+        }
         using AppendAcl = ort::Status* (*)(ort::SessionOptions*, int);
         const auto append =
             core_->library.find<AppendAcl>("OrtSessionOptionsAppendExecutionProvider_ACL");
@@ -586,43 +591,6 @@ std::string OrtModel::end_profiling() {
     return path;
 }
 
-// The runtime's profile is a Chrome trace: an array of events, of which those named
-// "<node>_kernel_time" (category "Node") are the operators, with durations in microseconds.
-std::vector<OperatorTime> read_profile(const std::string& path, std::size_t n_runs) {
-    std::ifstream file(path);
-    const std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-    const json::Value trace = json::parse(text);
-    std::vector<OperatorTime> operators;
-    if (trace.as_array() == nullptr) return operators;
-    const std::string suffix = "_kernel_time";
-    for (const json::Value& event : *trace.as_array()) {
-        const json::Value* name_value = event.find("name");
-        const json::Value* duration = event.find("dur");
-        const json::Value* arguments = event.find("args");
-        if (name_value == nullptr || duration == nullptr || arguments == nullptr) continue;
-        const std::string* full_name = name_value->as_string();
-        const std::int64_t* duration_us = duration->as_int();
-        const json::Value* type = arguments->find("op_name");
-        if (full_name == nullptr || duration_us == nullptr || type == nullptr) continue;
-        if (full_name->size() <= suffix.size() ||
-            full_name->substr(full_name->size() - suffix.size()) != suffix) {
-            continue;
-        }
-        const std::string name = full_name->substr(0, full_name->size() - suffix.size());
-        OperatorTime* known = nullptr;
-        for (OperatorTime& op : operators) {
-            if (op.name == name) known = &op;
-        }
-        if (known == nullptr) {
-            operators.push_back({name, type->as_string() != nullptr ? *type->as_string() : "", 0});
-            known = &operators.back();
-        }
-        known->mean_ns += *duration_us * 1000;
-    }
-    for (OperatorTime& op : operators) op.mean_ns /= static_cast<std::int64_t>(n_runs);
-    return operators;
-}
-
 class OrtRuntime final : public Runtime {
   public:
     explicit OrtRuntime(const std::string& path)
@@ -633,12 +601,15 @@ class OrtRuntime final : public Runtime {
     std::unique_ptr<LoadedModel> load(const LoadSettings& settings) override {
         return std::make_unique<OrtModel>(core_, settings, "");
     }
+    bool has_profiler() const override { return true; }
     std::vector<OperatorTime> profile(const LoadSettings& settings, std::size_t n_runs) override;
 
   private:
     std::shared_ptr<const OrtCore> core_;
     RuntimeFacts facts_;
 };
+
+constexpr std::size_t kProfileWarmups = 3;  // the profiler is on from the session's start
 
 std::vector<OperatorTime> OrtRuntime::profile(const LoadSettings& settings, std::size_t n_runs) {
     const char* folder = std::getenv("TMPDIR");
@@ -652,7 +623,7 @@ std::vector<OperatorTime> OrtRuntime::profile(const LoadSettings& settings, std:
     std::vector<OperatorTime> operators;
     {
         OrtModel model(core_, settings, prefix);
-        for (std::size_t i = 0; i < n_runs; ++i) {
+        for (std::size_t i = 0; i < kProfileWarmups + n_runs; ++i) {
             if (model.invoke()) continue;
             unlink(prefix.c_str());
             throw Error(ErrorKind::kUnsupportedModel, model.failure());
@@ -660,7 +631,10 @@ std::vector<OperatorTime> OrtRuntime::profile(const LoadSettings& settings, std:
         path = model.end_profiling();
     }
     try {
-        operators = read_profile(path, n_runs);
+        std::ifstream file(path);
+        const std::string text{std::istreambuf_iterator<char>(file),
+                               std::istreambuf_iterator<char>()};
+        operators = parse_ort_profile(text, kProfileWarmups, n_runs);
     } catch (const json::ParseError& error) {
         unlink(prefix.c_str());
         throw Error(ErrorKind::kUnsupportedModel,

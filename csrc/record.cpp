@@ -230,30 +230,31 @@ void write_blocks(json::Writer& writer, const std::vector<BlockConditions>& bloc
     }
 }
 
-// Power of each rail while the model ran: read between blocks, so about 20 times a second.
+// Power of each rail while the model ran.
 void write_energy(json::Writer& writer, const RecordParts& parts) {
-    const std::vector<EnergyRail> rails = find_energy_rails("/");
+    const std::vector<EnergyRail>& rails = parts.energy.rails();
     if (rails.empty()) return;
-    const std::vector<BlockConditions>& blocks = parts.outcome.blocks;
     const double median_s = summarize(parts.outcome.samples).latency_median_ns / 1e9;
+    const double wall_s =
+        static_cast<double>(std::max<std::int64_t>(parts.outcome.sampling_wall_ns, 1)) / 1e9;
     writer.key("energy").begin_array();
     for (std::size_t rail = 0; rail < rails.size(); ++rail) {
         double sum_uw = 0.0;
         std::size_t n = 0;
-        for (std::size_t i = 1; i < blocks.size(); ++i) {
-            if (rail >= blocks[i].power_uw.size() || !blocks[i].power_uw[rail]) continue;
-            sum_uw += static_cast<double>(*blocks[i].power_uw[rail]);
-            ++n;
+        for (const BlockConditions& block : parts.outcome.blocks) {
+            if (rail >= block.power.size() || !block.power[rail]) continue;
+            const RailPower& power = *block.power[rail];
+            sum_uw += static_cast<double>(power.mean_uw) * static_cast<double>(power.n_readings);
+            n += power.n_readings;
         }
         if (n == 0) continue;
         const double mean_uw = sum_uw / static_cast<double>(n);
         writer.begin_object()
             .member("chip", rails[rail].chip)
             .member("rail", rails[rail].label)
+            .member("from", parts.energy.has_thread() ? "another_core" : "between_blocks")
             .member("n_readings", n)
-            .member("readings_per_s", tenths(static_cast<double>(n) * 1e9 /
-                                             static_cast<double>(std::max<std::int64_t>(
-                                                 parts.outcome.sampling_wall_ns, 1))))
+            .member("readings_per_s", tenths(static_cast<double>(n) / wall_s))
             .member("power_mean_uw", std::llround(mean_uw))
             .member("energy_per_inference_uj", std::llround(mean_uw * median_s))
             .end_object();

@@ -27,6 +27,7 @@ struct RecordParts {
     RuntimeFacts runtime;
     const LoadedModel& model;
     const CounterGroup* counters;  // nullptr: switched off
+    const EnergySampler& energy;
     std::int64_t load_ns;
     const Outcome& outcome;
     std::optional<Drift> drift;

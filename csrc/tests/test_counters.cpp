@@ -80,17 +80,18 @@ TEST_CASE("waiting that the kernel does not tell of is not taken for none") {
     std::string folder = (fs::temp_directory_path() / "edgeprof-task-XXXXXX").string();
     REQUIRE(mkdtemp(folder.data()) != nullptr);
     for (const char* thread : {"1", "2", "3"}) fs::create_directories(fs::path(folder) / thread);
-    CHECK(sum_waited_ns(folder.c_str()) == -1);
+    CHECK(sum_waited_ns(folder.c_str(), -1) == -1);
     Evidence before{}, after{};
-    before.waited_ns = after.waited_ns = sum_waited_ns(folder.c_str());
+    before.waited_ns = after.waited_ns = sum_waited_ns(folder.c_str(), -1);
     after.involuntary_switches = 1;
     CHECK(disturbance_between(before, after, 1'000'000) == kPreempted);
 
     std::ofstream(fs::path(folder) / "1" / "schedstat") << "1000 0 5\n";
-    CHECK(sum_waited_ns(folder.c_str()) == 0);
+    CHECK(sum_waited_ns(folder.c_str(), -1) == 0);
     std::ofstream(fs::path(folder) / "2" / "schedstat") << "1000 70 5\n";
     std::ofstream(fs::path(folder) / "3" / "schedstat") << "1000 30 5\n";
-    CHECK(sum_waited_ns(folder.c_str()) == 100);
+    CHECK(sum_waited_ns(folder.c_str(), -1) == 100);
+    CHECK(sum_waited_ns(folder.c_str(), 3) == 70);  // a thread of ours
     fs::remove_all(folder);
 }
 
