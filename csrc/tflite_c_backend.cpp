@@ -1,5 +1,6 @@
 // TensorFlow Lite through its C API: a libtensorflowlite_c.so that the user or the distribution
-// brings. XNNPACK is on where the library was built with it (the default of its builds).
+// brings. XNNPACK is on where the library was built with it (the default of its builds); the API
+// does not tell what it took over, only the library's symbols that it is there.
 //
 // External delegates (Edge TPU, Arm NN, NPUs ...) are shared libraries of their own with the two
 // functions of TensorFlow Lite's delegate plug-ins; a job names them by path.
@@ -56,6 +57,7 @@ const char* type_name(int type) {
 struct Api {
     explicit Api(const Library& library);
 
+    bool has_xnnpack;
     const char* (*version)();
     Model* (*create_model)(const char*);
     void (*delete_model)(Model*);
@@ -87,6 +89,7 @@ void need(const Library& library, const char* symbol, Function& target) {
 }
 
 Api::Api(const Library& library) {
+    has_xnnpack = library.find<void (*)()>("TfLiteXNNPackDelegateCreate") != nullptr;
     need(library, "TfLiteVersion", version);
     need(library, "TfLiteModelCreateFromFile", create_model);
     need(library, "TfLiteModelDelete", delete_model);
@@ -307,7 +310,7 @@ std::string TfLiteModel::options_json() const {
         for (const auto& [key, value] : delegate.options) writer.member(key, value);
         writer.end_object().member("path", delegate.path).end_object();
     }
-    writer.end_array().end_object();
+    writer.end_array().member("xnnpack_in_library", core_->api.has_xnnpack).end_object();
     return writer.text();
 }
 

@@ -136,15 +136,19 @@ def test_dynamic_dimensions_are_named_and_can_be_given(model: Path) -> None:
         edgeprof.measure(path, QUICK, shapes={"input": [1, 16, 16, 3]})
 
 
-@pytest.fixture(scope="session")
-def fake_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def compile_fake(folder: Path, *flags: str) -> Path:
     compiler = shutil.which("cc") or shutil.which("gcc")
     if compiler is None:
         pytest.skip("no C compiler for the stand-in library")
-    path = tmp_path_factory.mktemp("fake") / "libtensorflowlite_c.so"
+    path = folder / "libtensorflowlite_c.so"
     source = SUPPORT / "fake_tflite_c.c"
-    subprocess.run([compiler, "-shared", "-fPIC", "-o", path, source], check=True)
+    subprocess.run([compiler, "-shared", "-fPIC", *flags, "-o", path, source], check=True)
     return path
+
+
+@pytest.fixture(scope="session")
+def fake_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return compile_fake(tmp_path_factory.mktemp("fake"))
 
 
 def fake_settings(library: Path, **options: object) -> Settings:
@@ -178,8 +182,15 @@ def test_a_delegate_is_opened_by_its_path(fake_library: Path, tmp_path: Path) ->
         fake_model(tmp_path), fake_settings(fake_library, delegates=[delegate])
     )
     assert result.record["runtime"]["options"] == {
-        "delegates": [{"path": str(fake_library), "options": {"device": "usb:0"}}]
+        "delegates": [{"path": str(fake_library), "options": {"device": "usb:0"}}],
+        "xnnpack_in_library": False,
     }
+
+
+def test_the_record_says_whether_the_library_has_xnnpack(tmp_path: Path) -> None:
+    library = compile_fake(tmp_path, "-DWITH_XNNPACK")
+    result = edgeprof.measure(fake_model(tmp_path), fake_settings(library))
+    assert result.record["runtime"]["options"] == {"delegates": [], "xnnpack_in_library": True}
 
 
 def test_a_delegate_without_its_device_is_an_error(fake_library: Path, tmp_path: Path) -> None:

@@ -105,6 +105,10 @@ size_t TfLiteTensorByteSize(const Tensor* tensor) {
 }
 void* TfLiteTensorData(const Tensor* tensor) { return (void*)tensor->data; }
 
+#ifdef WITH_XNNPACK
+void* TfLiteXNNPackDelegateCreate(const void* options) { return (void*)options; }
+#endif
+
 /* And a delegate plug-in in the same library. */
 void* tflite_plugin_create_delegate(const char* const* keys, const char* const* values, size_t n,
                                     void (*report)(const char*)) {
