@@ -1,4 +1,4 @@
-"""Options of ONNX Runtime: execution providers, copies, session settings; what is refused, and how."""
+"""Options of ONNX Runtime: execution providers, copies, session settings; what is refused."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_xnnpack_computes_the_same_where_the_build_has_it(model: Path, tmp_path:
 
     xnnpack = {"name": "XNNPACK", "options": {"intra_op_num_threads": "1"}}
     if "XnnpackExecutionProvider" not in onnxruntime.get_available_providers():
-        with pytest.raises(RuntimeUnavailable, match="'XNNPACK': ."):
+        with pytest.raises(RuntimeUnavailable, match=r"'XNNPACK': ."):
             edgeprof.measure(model, QUICK, runtime_options={"providers": [xnnpack]})
         return
     expected = outputs_of(model, tmp_path)
