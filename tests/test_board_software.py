@@ -1,9 +1,12 @@
 """Which program and which library a board gets, and the line it is refused with."""
 
 import dataclasses
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from loopback_fleet import wait_until
 
 import edgeprof.board.deploy
 from edgeprof.board.deploy import check_cores, find_software
@@ -72,6 +75,24 @@ def test_a_library_of_the_users_own_is_sent(tmp_path):
     own.write_bytes(b"\x7fELF\0GLIBC_2.34\0")
     with pytest.raises(BoardSetupError, match=r"needs glibc 2\.34, the board has 2\.24"):
         find_software(board, FACTS)
+
+
+def test_a_build_for_one_processor_keeps_no_board_with_another_waiting(builds, monkeypatch):
+    other_is_found = threading.Event()
+
+    def slow(target, **more):
+        if target == "armv7":
+            assert other_is_found.wait(60)
+        return builds(target, **more)
+
+    monkeypatch.setattr(edgeprof.board.deploy, "build_harness", slow)
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(find_software, BOARD, FACTS)
+        pool.submit(find_software, BOARD, dataclasses.replace(FACTS, architecture="aarch64"))
+        wait_until(lambda: builds.asked)
+        other_is_found.set()
+        first.result()
+    assert [target for target, _ in builds.asked] == ["aarch64", "armv7"]
 
 
 def test_cores_that_the_board_lacks_are_one_error():

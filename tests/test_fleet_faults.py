@@ -386,3 +386,24 @@ def test_a_lost_dask_scheduler_is_no_ctrl_c():
     transport = DaskTransport(BoardSpec("b", "b"), Client())
     with pytest.raises(ClusterUnreachable, match="board b: the Dask scheduler was lost"):
         asyncio.run(transport.run(["true"], deadline_s=5))
+
+
+def test_a_board_is_restored_when_a_command_of_our_own_is_still_at_work_there(
+    boards, store, monkeypatch
+):
+    """Ctrl-C came while it was being prepared: the preparation goes on there without us."""
+    from edgeprof.board.claim import busy
+    from edgeprof.fleet import member
+
+    restore, calls = member.restore, []
+
+    async def busy_at_first(transport, board, facts, owner):
+        calls.append(owner)
+        if len(calls) < 3:
+            raise busy(board, json.dumps(dataclasses.asdict(owner) | {"owner": owner.name}))
+        return await restore(transport, board, facts, owner)
+
+    monkeypatch.setattr(member, "restore", busy_at_first)
+    run_items(specs(boards)[:1], store, null_items(1))
+    assert len(calls) == 3
+    assert boards.boards[0].governor == "ondemand"

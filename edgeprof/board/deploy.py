@@ -32,7 +32,7 @@ PUT_DEADLINE_S = 600.0
 PROGRAM_NAME = "edgeprof-harness"
 DEFAULT_RUNTIME = "onnxruntime"
 _MARGIN_BYTES = 16 << 20
-_ONE_AT_A_TIME = threading.Lock()  # fifty boards need one build, not fifty
+_FINDING: dict[str, threading.Lock] = {}  # by processor: fifty boards need one build, not fifty
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def find_software(board: BoardSpec, facts: BoardFacts) -> Software:
         BoardSetupError: there is none for this processor or C library; which would do, is said.
     """
     check_cores(board, facts)
-    with _ONE_AT_A_TIME, _named(board):
+    with _FINDING.setdefault(facts.architecture, threading.Lock()), _named(board):
         program = _local_program(facts) or _built_program(facts)
         library = None if board.runtime == "null" else _find_library(board, facts)
     return Software(

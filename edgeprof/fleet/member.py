@@ -30,6 +30,8 @@ from edgeprof.inventory import BoardSpec
 _STALLS_PER_ITEM = 3
 _LEASE_MARGIN_S = 600.0
 _PATIENCE_MARGIN_S = 30.0
+_LOOKS_AT_OWN_COMMAND = 60
+_LOOK_INTERVAL_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,8 @@ class Office:
     Attributes:
         run_id: in the names of this run's batches.
         numbers: of batches, so that names sort by age whatever the clock says.
-        finding: held while software is found, so that a build keeps one thread busy and no more.
+        finding: by processor, held while its software is found: a build keeps one thread busy and
+            no more, and boards with another processor do not wait for it.
     """
 
     connect: Connect
@@ -68,7 +71,7 @@ class Office:
     listener: Listener
     run_id: str
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
-    finding: asyncio.Lock = field(default_factory=asyncio.Lock)
+    finding: dict[str, asyncio.Lock] = field(default_factory=dict)
 
 
 class Member:
@@ -145,7 +148,7 @@ class Member:
             # Before anything heavy is done there. A batch of our own may be running: what it needs
             # is there, and so nothing is sent.
             refuse_others(self.spec, facts.holders, office.owner.session)
-            async with office.finding:
+            async with office.finding.setdefault(facts.architecture, asyncio.Lock()):
                 # In a thread: it may compile a program or fetch a library.
                 software = await asyncio.to_thread(office.find_software, self.spec, facts)
             session = BoardSession(transport, self.spec, facts, software, office.owner)
@@ -184,11 +187,19 @@ class Member:
         self._stored.clear()
 
     async def _restore(self, session: BoardSession) -> None:
-        try:
-            await restore(session.transport, self.spec, session.facts, self._office.owner)
-        except BoardBusy as error:
-            # He measures in the state that is set, and has renewed its lease if he wanted it.
-            self._office.listener.note(f"{error}; what is set there lasts as long as its lease")
+        owner, error = self._office.owner, None
+        for _ in range(_LOOKS_AT_OWN_COMMAND):
+            try:
+                await restore(session.transport, self.spec, session.facts, owner)
+                return
+            except BoardBusy as busy:
+                error = busy
+                if busy.evidence["session"] != owner.session:
+                    break
+            # A command of ours that was interrupted here is still at its work there.
+            await asyncio.sleep(_LOOK_INTERVAL_S)
+        # Another measures in the state that is set, and has renewed its lease if he wanted it.
+        self._office.listener.note(f"{error}; what is set there lasts as long as its lease")
 
     async def disconnect(self) -> None:
         """Let the connection go; never raises."""
