@@ -13,26 +13,23 @@ from pathlib import Path
 import numpy as np
 
 from edgeprof.dataset import Dataset, read_dataset
-from edgeprof.predictors.devices import Device, read_devices
+from edgeprof.predictors.devices import Device, other_hardware, read_devices
 from edgeprof.predictors.hardware import HardwareModel
 from edgeprof.predictors.metrics import MacsPredictor, evaluate, interval_coverage
 
 DATA = Path(os.environ.get("EDGEPROF_DATA", "../shared/data"))
-GPU_OF = {
-    "2080ti_32": "RTX 2080 Ti",
-    "2080ti_64": "RTX 2080 Ti",
-    "rtx2080ti_b64": "RTX 2080 Ti",
-    "titan_rtx_32": "Titan RTX",
-    "titan_rtx_64": "Titan RTX",
-    "tesla_p40_b64": "Tesla P40",
-}
+MEASURED = (
+    *("2080ti_32", "2080ti_64", "rtx2080ti_b64"),
+    *("titan_rtx_32", "titan_rtx_64"),
+    "tesla_p40_b64",
+)
 SEED = 0
 
 
 def read_all() -> list[tuple[Device, Dataset]]:
     devices = read_devices(Path(__file__).parent / "data" / "gpus.csv")
     out = []
-    for name in GPU_OF:
+    for name in MEASURED:
         ofanas = name in ("rtx2080ti_b64", "tesla_p40_b64")
         file = DATA / ("ofanas_2021.csv.gz" if ofanas else "help_ofa_2021.csv.gz")
         out.append((devices[name], read_dataset(file, device=name, n=1000, seed=SEED)))
@@ -46,15 +43,12 @@ def main() -> None:
     print("|---|---|---|---|---|---|")
     errors = []
     for device, data in measured:
-        gpu = GPU_OF[device.name]
-        others = [(d, rows) for d, rows in measured if GPU_OF[d.name] != gpu]
-        model = HardwareModel.fit(others, device, seed=SEED)
-        model = HardwareModel(data.space, device, model.factors, model.log_deviation, ())
+        model = HardwareModel.fit(measured, device, space=data.space, seed=SEED)
         result = evaluate(model, data)
         errors.append(result.mape)
-        trained_on = ", ".join(sorted({GPU_OF[d.name] for d, _ in others}))
+        trained_on = ", ".join(sorted({d.group for d, _ in other_hardware(measured, device)}))
         print(
-            f"| {gpu}, {data.space}, batch {device.batch:.0f} | {trained_on} | {result.mape:.1%} "
+            f"| {device.group}, {data.space}, batch {device.batch:.0f} | {trained_on} | {result.mape:.1%} "
             f"| {result.spearman:.3f} | {interval_coverage(model, data):.0%} "
             f"| {evaluate(MacsPredictor(data), data).mape:.1%} |"
         )

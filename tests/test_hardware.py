@@ -13,17 +13,20 @@ from edgeprof.dataset import Dataset
 from edgeprof.errors import DatasetError
 from edgeprof.predictors.devices import Device, read_devices
 from edgeprof.predictors.gp import HostModel
-from edgeprof.predictors.hardware import HardwareModel
+from edgeprof.predictors.hardware import WORK, HardwareModel
 from edgeprof.predictors.host_file import load_host, save_host
 from edgeprof.predictors.metrics import evaluate, interval_coverage
 from edgeprof.predictors.train import leave_one_device_out
 from edgeprof.spaces import get_space
+from edgeprof.spaces.base import SearchSpace
 
 SPACE = get_space("ofa-mbv3-w1.0")
 HEADER = "device,cores,clock_mhz,ram_gb,bandwidth_gb_per_s,batch\n"
 
 
-def gpu(name: str, cores: float, bandwidth_gb_per_s: float) -> tuple[Device, Dataset]:
+def gpu(
+    name: str, cores: float, bandwidth_gb_per_s: float, space: SearchSpace = SPACE
+) -> tuple[Device, Dataset]:
     """A GPU that reaches half of its peak arithmetic and 70 % of its bandwidth."""
     device = Device(name, cores, 1500.0, 8.0, bandwidth_gb_per_s)
     real = SyntheticDevice(
@@ -33,7 +36,7 @@ def gpu(name: str, cores: float, bandwidth_gb_per_s: float) -> tuple[Device, Dat
         3.0,
         0.2,
     )
-    return device, real.measure(SPACE, 120, seed=len(name))
+    return device, real.measure(space, 120, seed=len(name))
 
 
 SMALL, MIDDLE, LARGE = gpu("small", 100, 25), gpu("middle", 200, 40), gpu("large", 400, 100)
@@ -62,6 +65,57 @@ def test_leave_one_device_out_judges_every_device() -> None:
     assert all(metrics.mape < 0.4 for metrics in errors.values())
 
 
+def test_the_same_hardware_under_another_name_is_left_out() -> None:
+    twin = replace(MIDDLE[0], name="middle at batch 1", hardware="middle"), MIDDLE[1]
+    with_twin = HardwareModel.fit([SMALL, twin, LARGE], MIDDLE[0])
+    without = HardwareModel.fit([SMALL, LARGE], MIDDLE[0])
+    np.testing.assert_array_equal(with_twin.factors, without.factors)
+    with pytest.raises(DatasetError, match="no rows of other hardware than middle"):
+        HardwareModel.fit([twin], MIDDLE[0])
+    assert leave_one_device_out([twin, MIDDLE]) == {}
+
+
+def test_each_device_is_judged_in_its_own_space() -> None:
+    wide = gpu("wide", 300, 60, get_space("ofa-mbv3-w1.2"))
+    errors = leave_one_device_out([wide, SMALL, LARGE])
+    assert all(metrics.mape < 0.15 for metrics in errors.values()), errors
+    assert HardwareModel.fit([SMALL, wide], LARGE[0], space="ofa-mbv3-w1.2").space == wide[1].space
+    with pytest.raises(DatasetError, match="say with --space"):
+        HardwareModel.fit([SMALL, wide], LARGE[0])
+
+
+def test_a_slow_device_does_not_spoil_what_the_others_have_in_common() -> None:
+    device, data = gpu("slow", 200, 40)
+    slow = device, replace(data, latency_ms=3 * data.latency_ms)
+    fifth = gpu("fifth", 300, 60)
+    model = HardwareModel.fit([SMALL, slow, LARGE, fifth], MIDDLE[0])
+    assert evaluate(model, MIDDLE[1]).mape < 0.1
+    alike = HardwareModel.fit([SMALL, LARGE, fifth], MIDDLE[0])
+    assert model.log_deviation > 1.2 * alike.log_deviation
+
+
+def test_many_devices_that_agree_narrow_the_interval() -> None:
+    agreeing = [gpu(f"g{i}", 100 + 40 * i, 20 + 9 * i) for i in range(8)]
+    two, many = (HardwareModel.fit(agreeing[:n], MIDDLE[0]) for n in (2, 8))
+    assert many.log_deviation < 0.8 * two.log_deviation
+    assert interval_coverage(many, MIDDLE[1]) > 0.9
+
+
+def test_launches_cost_what_the_device_says() -> None:
+    usual = HardwareModel.fit([SMALL, LARGE], MIDDLE[0])
+    slow = HardwareModel.fit([SMALL, LARGE], replace(MIDDLE[0], launch_us=500.0))
+    added_ms = slow.predict_codes(MIDDLE[1].codes) - usual.predict_codes(MIDDLE[1].codes)
+    layers = np.array([len(list(SPACE.layers(s).layers())) for s in MIDDLE[1].subnets])
+    assert usual.factors[WORK.index("launch_ms")] > 0
+    assert np.corrcoef(added_ms, layers)[0, 1] > 0.95
+
+
+def test_subnets_that_do_not_fit_the_memory_are_counted() -> None:
+    tight = HardwareModel.fit([SMALL, LARGE], replace(MIDDLE[0], ram_gb=0.02))
+    assert "of random subnets need more than the 0.02 GB of middle" in tight.notes[1]
+    assert len(HardwareModel.fit([SMALL, LARGE], MIDDLE[0]).notes) == 1
+
+
 def test_it_is_a_base_to_adapt_from(tmp_path: Path) -> None:
     base = HardwareModel.fit([SMALL, LARGE], MIDDLE[0])
     save_host(tmp_path / "middle.host.npz", base)
@@ -71,7 +125,7 @@ def test_it_is_a_base_to_adapt_from(tmp_path: Path) -> None:
 
 
 def test_other_devices_are_needed() -> None:
-    with pytest.raises(DatasetError, match="no rows of other devices"):
+    with pytest.raises(DatasetError, match="no rows of other hardware"):
         HardwareModel.fit([MIDDLE], MIDDLE[0])
 
 
@@ -89,6 +143,10 @@ def test_devices_are_read(tmp_path: Path) -> None:
     devices = read_devices(path)
     assert devices["a"] == Device("a", 100, 1500, 8, 25, 64)
     assert devices["b"].batch == 1
+    path.write_text("launch_us,hardware," + HEADER + "20,chip,a,100,1500,8,25,64\n")
+    device = read_devices(path)["a"]
+    assert (device.launch_us, device.hardware, device.group) == (20, "chip", "chip")
+    assert devices["a"].group == "a"
 
 
 @pytest.mark.parametrize(
@@ -97,6 +155,7 @@ def test_devices_are_read(tmp_path: Path) -> None:
         ("device,cores\n", "column clock_mhz is missing"),
         (HEADER + "a,100,fast,8,25,1\n", "line 2, column clock_mhz: 'fast'"),
         (HEADER + "a,0,1500,8,25,1\n", "line 2, column cores: '0'"),
+        (HEADER + 2 * "a,9,1500,8,25,1\n", "line 3, column device: 'a' a second time"),
     ],
 )
 def test_a_bad_data_sheet_is_named(tmp_path: Path, content: str, message: str) -> None:

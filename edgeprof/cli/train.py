@@ -75,6 +75,10 @@ def output_options(command: Command) -> Command:
     type=click.Path(readable=False, path_type=Path),
     help="devices.csv: predict --device from the other devices in DATA and their data sheets.",
 )
+@click.option(
+    "--space",
+    help="With --across: space to predict in  [default: that of the rows of --device, or of all]",
+)
 @output_options
 def train(
     data: Path,
@@ -86,6 +90,7 @@ def train(
     model: str,
     base: Path | None,
     across: Path | None,
+    space: str | None,
     output: Path,
     no_host: bool,
     as_json: bool,
@@ -100,8 +105,9 @@ def train(
       edgeprof train rack.csv --device pi4-01 --rows 0:7000 -n 700 --seed 1 -o pi4.edgp
       edgeprof train gpus.csv --across devices.csv --device new-gpu -o new-gpu.edgp
 
-    devices.csv has the columns device, cores, clock_mhz, ram_gb, bandwidth_gb_per_s and, where it
-    is not 1, batch. Rows of --device itself are never used with --across.
+    devices.csv has the columns device, cores, clock_mhz, ram_gb, bandwidth_gb_per_s and,
+    where known, batch (else 1), launch_us (else 5) and hardware: devices of the same hardware are
+    never predicted from one another, nor --device from its own rows.
     """
     from edgeprof.predictors.train import load_base
 
@@ -109,8 +115,10 @@ def train(
         if device is None:
             raise click.UsageError("--across needs --device, the device to predict")
         selection = Selection(rows, count, seed, drop_invalid)
-        _train_across(data, across, device, selection, output, model, no_host, as_json)
+        _train_across(data, across, device, space, selection, output, model, no_host, as_json)
         return
+    if space is not None:
+        raise click.UsageError("--space goes with --across; else the rows say it")
     bases = () if base is None else (load_base(base),)
     measured = read_rows(data, device, rows, count, seed, drop_invalid=drop_invalid)
     _train(measured, output, model=model, bases=bases, seed=seed, no_host=no_host, as_json=as_json)
@@ -222,6 +230,7 @@ def _train_across(
     data: Path,
     across: Path,
     target: str,
+    space: str | None,
     selection: Selection,
     output: Path,
     model: str,
@@ -238,11 +247,18 @@ def _train_across(
     devices = read_devices(across)
     if target not in devices:
         raise DatasetError(f"{across}, column device: no {target!r}; found {', '.join(devices)}")
+    found = devices_of(data)
+    unknown = [name for name in found if name not in devices and name != target]
+    if unknown:
+        click.echo(f"{across}: lacks {', '.join(unknown)}; their rows are not used", err=True)
     measured = [
         (devices[name], read_rows(data, name, *selection[:3], drop_invalid=selection.drop_invalid))
-        for name in devices_of(data)
-        if name in devices and name != target
+        for name in found
+        if name in devices
     ]
+    if space is None:
+        own = [rows.space for device, rows in measured if device.name == target]
+        space = own[0] if own else None
     errors = {}
     with progress("Training", N_TRAINING_STEPS, quiet=as_json) as advance:
         done = train_across(
@@ -250,6 +266,7 @@ def _train_across(
             devices[target],
             output,
             model=model,
+            space=space,
             seed=selection.seed,
             keep_host=not no_host,
             progress=advance,

@@ -1,20 +1,26 @@
 """Hardware parameters of devices: what a data sheet says.
 
-Owns: the file ``devices.csv`` (columns ``device,cores,clock_mhz,ram_gb,bandwidth_gb_per_s,batch``,
-``batch`` may be left out) and the quantities derived from it.
+Owns: the file ``devices.csv`` (columns ``device,cores,clock_mhz,ram_gb,bandwidth_gb_per_s``, and
+where wanted ``batch,launch_us,hardware``), the quantities derived from it, and which measurements
+a device may be predicted from: those of other hardware, never its own.
 """
 
 from __future__ import annotations
 
 import csv
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgeprof.dataset import Dataset
 from edgeprof.errors import DatasetError
+from edgeprof.layers import Network
 
 _NUMBERS = ("cores", "clock_mhz", "ram_gb", "bandwidth_gb_per_s")
 _BYTES_PER_ELEMENT = 4
+_USUAL_LAUNCH_US = 5.0
+"""A kernel of a GPU, or an operator of a CPU runtime; what it really is, is learned as a factor."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +34,8 @@ class Device:
         ram_gb: memory.
         bandwidth_gb_per_s: of the memory.
         batch: images per inference that its latencies are of.
+        launch_us: to start one layer, where it is known to differ from the other devices'.
+        hardware: what it is, where several devices are the same (other batches or runtimes).
     """
 
     name: str
@@ -36,6 +44,23 @@ class Device:
     ram_gb: float
     bandwidth_gb_per_s: float
     batch: float = 1.0
+    launch_us: float = _USUAL_LAUNCH_US
+    hardware: str = ""
+
+    @property
+    def group(self) -> str:
+        """What it is: devices of one group are not predicted from one another."""
+        return self.hardware or self.name
+
+    @property
+    def ram_bytes(self) -> float:
+        """Memory."""
+        return self.ram_gb * 1e9
+
+    def working_set_bytes(self, network: Network) -> float:
+        """Return what a network needs at least: its weights and its largest layer's maps."""
+        maps = max(layer.elements_read + layer.elements_written for layer in network.layers())
+        return _BYTES_PER_ELEMENT * (network.parameters + self.batch * maps)
 
     @property
     def macs_per_ms(self) -> float:
@@ -68,18 +93,55 @@ def read_devices(path: Path) -> dict[str, Device]:
             for column in ("device", *_NUMBERS):
                 if column not in (reader.fieldnames or []):
                     raise DatasetError(f"{path}: column {column} is missing")
-            return {
-                row["device"]: _parse_device(row, f"{path}, line {reader.line_num}")
-                for row in reader
-            }
+            devices: dict[str, Device] = {}
+            for row in reader:
+                place = f"{path}, line {reader.line_num}"
+                if row["device"] in devices:
+                    raise DatasetError(f"{place}, column device: {row['device']!r} a second time")
+                devices[row["device"]] = _parse_device(row, place)
+            return devices
     except (OSError, UnicodeDecodeError) as error:
         raise DatasetError(f"{path}: cannot be read: {error}") from error
 
 
+def other_hardware(
+    measured: Sequence[tuple[Device, Dataset]], target: Device
+) -> list[tuple[Device, Dataset]]:
+    """Return the measurements that ``target`` may be predicted from: of other hardware, always.
+
+    Raises:
+        DatasetError: if there are none.
+    """
+    others = [(device, data) for device, data in measured if device.group != target.group]
+    if not others:
+        raise DatasetError(
+            f"predicting {target.name} from other devices: no rows of other hardware than "
+            f"{target.group} that devices.csv describes; want at least one"
+        )
+    return others
+
+
+def space_of(measured: Sequence[tuple[Device, Dataset]], target: Device) -> str:
+    """Return the one space that measurements are of.
+
+    Raises:
+        DatasetError: if they are of several.
+    """
+    spaces = sorted({data.space for _, data in measured})
+    if len(spaces) > 1:
+        raise DatasetError(
+            f"predicting {target.name} from other devices: their rows are of {', '.join(spaces)}; "
+            "say with --space which to predict in"
+        )
+    return spaces[0]
+
+
 def _parse_device(row: dict[str, str], place: str) -> Device:
     numbers = {name: _parse_number(row[name], name, place) for name in _NUMBERS}
-    batch = _parse_number(row.get("batch") or "1", "batch", place)
-    return Device(row["device"], **numbers, batch=batch)
+    for name in ("batch", "launch_us"):
+        if row.get(name):
+            numbers[name] = _parse_number(row[name], name, place)
+    return Device(row["device"], **numbers, hardware=row.get("hardware") or "")
 
 
 def _parse_number(text: str, column: str, place: str) -> float:

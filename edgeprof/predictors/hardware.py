@@ -3,14 +3,15 @@
 Owns: hardware generalisation (the paper's strategy 2, done with physics). A device is its data
 sheet; the time each kind of work would take at its peak rates is summed, and what share of the
 peak is really reached is learned, as factors that cannot be negative, from the devices there are
-measurements of. It predicts a device with none, says how unsure that is, and serves as a base of
-``adapt``.
+measurements of (``hardware_fit.py``). It predicts a device with none, says how unsure that is, and
+serves as a base of ``adapt``.
 
 Source: Williams, Waterman and Patterson, "Roofline" (2009).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from statistics import NormalDist
@@ -19,12 +20,12 @@ from typing import Any, ClassVar
 import numpy as np
 
 from edgeprof.dataset import Dataset
-from edgeprof.errors import DatasetError
-from edgeprof.extras import extra
+from edgeprof.errors import PredictorFormatError
 from edgeprof.layers import Block, Network
 from edgeprof.predictors.base import Latencies, LatencyInterval
-from edgeprof.predictors.devices import Device
+from edgeprof.predictors.devices import Device, other_hardware, space_of
 from edgeprof.predictors.features import QUANTITIES, Floats, block_features, layer_points
+from edgeprof.predictors.hardware_fit import DeviceWork, fit_factors, log_deviation
 from edgeprof.predictors.host_file import Arrays, Meta
 from edgeprof.predictors.slot_tables import SlotTables
 from edgeprof.spaces import get_space
@@ -32,15 +33,7 @@ from edgeprof.spaces.base import Codes
 from edgeprof.subnet import Subnet
 
 _ROWS_PER_DEVICE = 400
-_RIDGE = 0.02
-"""Pull of each factor towards 0, relative to the data: chooses among work that goes together."""
-
-_DEVICE_LOG_DEVIATION = 0.45
-"""How far devices lie from what their data sheets promise, as a standard deviation of logarithms.
-
-A prior: two or three training devices cannot tell. A factor of 1.6 either way is what separates
-neighbouring GPU generations with one library.
-"""
+_JUDGED_FOR_MEMORY = 200
 
 _KINDS_OF_WORK: dict[str, tuple[str, ...]] = {
     "pointwise_ms": ("pointwise_macs",),
@@ -50,10 +43,10 @@ _KINDS_OF_WORK: dict[str, tuple[str, ...]] = {
     "depthwise_traffic_ms": ("depthwise_elements_read", "depthwise_elements_written"),
     "other_traffic_ms": ("elementwise_elements", "se_elements"),
     "weight_traffic_ms": ("parameters",),
-    "launches": ("layers",),
+    "launch_ms": ("layers",),
 }
 WORK = (*_KINDS_OF_WORK, "roofline_ms")
-"""Columns: times at peak rates; layers to launch; the roofline, the larger of both per layer."""
+"""Columns: times at peak rates; of launches; the roofline, the larger of both per layer."""
 
 
 def block_work(block: Block, device: Device) -> Floats:
@@ -71,8 +64,8 @@ def block_work(block: Block, device: Device) -> Floats:
 
 
 def _rate(name: str, device: Device) -> float:
-    if name == "launches":
-        return 1.0
+    if name == "launch_ms":
+        return 1000 / device.launch_us
     if name == "weight_traffic_ms":
         return device.elements_per_ms  # weights are read once for the whole batch
     peak = device.elements_per_ms if "traffic" in name else device.macs_per_ms
@@ -116,49 +109,55 @@ class HardwareModel:
     def notes(self) -> tuple[str, ...]:
         """What a user should know."""
         others = ", ".join(self.trained_on)
-        return (f"no measurement of {self.device}: predicted from its data sheet and {others}",)
+        reach = self._reach(0.9)
+        notes = [
+            f"no measurement of {self.device}: predicted from its data sheet and {others}; "
+            f"90 % interval: {1 / reach:.2g} to {reach:.2g} times the prediction"
+        ]
+        space = get_space(self.space)
+        drawn = space.sample(_JUDGED_FOR_MEMORY, np.random.default_rng(0))
+        needed_bytes = [self.target.working_set_bytes(space.layers(subnet)) for subnet in drawn]
+        too_large = np.mean(np.array(needed_bytes) > self.target.ram_bytes)
+        if too_large:
+            notes.append(
+                f"{too_large:.0%} of random subnets need more than the {self.target.ram_gb:g} GB "
+                f"of {self.device}: what is predicted of them is too low, if they run at all"
+            )
+        return tuple(notes)
 
     @classmethod
     def fit(
-        cls, measured: Sequence[tuple[Device, Dataset]], target: Device, *, seed: int = 0
+        cls,
+        measured: Sequence[tuple[Device, Dataset]],
+        target: Device,
+        *,
+        space: str | None = None,
+        seed: int = 0,
     ) -> HardwareModel:
         """Learn the factors from measured devices and predict ``target`` with them.
 
-        Rows of the target itself are left out: a device is predicted from the others, always.
+        Rows of the target's own hardware are left out, see ``other_hardware``.
 
         Args:
             measured: devices and their measurements, of any spaces.
             target: the device to predict.
+            space: id of the space to predict in; may be left out where the measurements are of one.
             seed: of the rows drawn where there are many.
 
         Raises:
-            DatasetError: if no other device has rows.
+            DatasetError: if no other hardware has rows, or the space is not known.
         """
-        with extra("host"):
-            from scipy.optimize import nnls
-
-        others = [(device, data) for device, data in measured if device.name != target.name]
-        if not others:
-            raise DatasetError(
-                f"hardware model of {target.name}: no rows of other devices; want at least one"
-            )
-        rows, weights = [], []
+        others = other_hardware(measured, target)
+        works = []
         for device, data in others:
             drawn = data.draw(min(len(data), _ROWS_PER_DEVICE), seed)
             one = cls(data.space, device, np.ones(len(WORK)), 0.0, ())
             relative = one._sums(drawn.codes) / drawn.latency_ms[:, np.newaxis]
-            rows.append(relative)
-            weights.append(np.full(len(drawn), 1 / np.sqrt(len(drawn))))
-        columns, weight = np.concatenate(rows), np.concatenate(weights)
-        usual = columns.mean(axis=0)
-        # Each factor's pull is relative to how much time its work usually stands for.
-        pull = _RIDGE * np.diag(usual)
-        stacked = np.concatenate([columns * weight[:, np.newaxis], pull])
-        factors, _ = nnls(stacked, np.concatenate([weight, np.zeros(len(WORK))]))
-        residual = np.log(np.maximum(columns @ factors, 1e-3))
-        deviation = float(np.hypot(_DEVICE_LOG_DEVIATION, residual.std()))
+            works.append(DeviceWork(device.group, relative))
+        factors = fit_factors(works)
         names = tuple(device.name for device, _ in others)
-        return cls(others[0][1].space, target, np.asarray(factors), deviation, names)
+        space = space or space_of(others, target)
+        return cls(space, target, factors, log_deviation(works, factors), names)
 
     def predict(self, subnets: Sequence[Subnet]) -> Latencies:
         """See the interface."""
@@ -180,8 +179,11 @@ class HardwareModel:
         return self._around(self._work_of(networks) @ self.factors, confidence)
 
     def _around(self, mean_ms: Latencies, confidence: float) -> LatencyInterval:
-        factor = np.exp(NormalDist().inv_cdf(0.5 + confidence / 2) * self.log_deviation)
-        return LatencyInterval(mean_ms, mean_ms / factor, mean_ms * factor)
+        reach = self._reach(confidence)
+        return LatencyInterval(mean_ms, mean_ms / reach, mean_ms * reach)
+
+    def _reach(self, confidence: float) -> float:
+        return math.exp(NormalDist().inv_cdf(0.5 + confidence / 2) * self.log_deviation)
 
     def _work_of(self, networks: Sequence[Network]) -> Floats:
         total = np.zeros((len(networks), len(WORK)))
@@ -203,12 +205,18 @@ class HardwareModel:
             "target": asdict(self.target),
             "log_deviation": self.log_deviation,
             "trained_on": list(self.trained_on),
+            "work": list(WORK),
         }
         return meta, {"factors": self.factors}
 
     @classmethod
     def from_arrays(cls, meta: Meta, arrays: Mapping[str, Any]) -> HardwareModel:
         """See ``host_file``."""
+        if meta.get("work") != list(WORK):
+            raise PredictorFormatError(
+                f"hardware model of {meta['target']['name']}: its columns are not those of this "
+                "edgeprof; train it anew"
+            )
         return cls(
             meta["space"],
             Device(**meta["target"]),

@@ -23,7 +23,7 @@ from edgeprof.errors import DatasetError, PredictorFormatError
 from edgeprof.extras import extra
 from edgeprof.predictors.base import Latencies, LatencyPredictor
 from edgeprof.predictors.base_models import check_base
-from edgeprof.predictors.devices import Device
+from edgeprof.predictors.devices import Device, other_hardware, space_of
 from edgeprof.predictors.features import Floats
 from edgeprof.predictors.host_file import Arrays, Meta
 from edgeprof.spaces import get_space
@@ -70,17 +70,35 @@ class PaperMlp:
 
     @classmethod
     def fit_across(
-        cls, measured: Sequence[tuple[Device, Dataset]], target: Device, *, seed: int = 0
+        cls,
+        measured: Sequence[tuple[Device, Dataset]],
+        target: Device,
+        *,
+        space: str | None = None,
+        seed: int = 0,
     ) -> PaperMlp:
-        """Train on several devices with their hardware as inputs; predict ``target``."""
-        if len({data.space for _, data in measured}) != 1:
-            raise DatasetError("paper-gpu: the devices' rows are of several spaces; want one")
+        """Train on other devices with their hardware as inputs; predict ``target``.
+
+        Raises:
+            DatasetError: if there is no other hardware, or if the rows are of several spaces or
+                batches, for which the paper's inputs have no place.
+        """
+        others = other_hardware(measured, target)
+        found = space_of(others, target)
+        if space not in (None, found):
+            raise DatasetError(f"paper-gpu: rows of {found}, but {space} is to be predicted")
+        batches = sorted({device.batch for device in (target, *(device for device, _ in others))})
+        if len(batches) > 1:
+            listed = ", ".join(f"{batch:g}" for batch in batches)
+            raise DatasetError(
+                f"paper-gpu: batches {listed}, but none of its 131 inputs is the batch; want one"
+            )
         inputs = np.concatenate(
-            [_encode(data.space, data.codes, device.scaled_inputs()) for device, data in measured]
+            [_encode(data.space, data.codes, device.scaled_inputs()) for device, data in others]
         )
-        latency_ms = np.concatenate([data.latency_ms for _, data in measured])
+        latency_ms = np.concatenate([data.latency_ms for _, data in others])
         layers, offset_ms, unit_ms = _fit_layers(inputs, latency_ms, seed)
-        space = measured[0][1].space
+        space = found
         return cls(space, target.name, layers, offset_ms, unit_ms, target.scaled_inputs())
 
     def fine_tuned(self, data: Dataset) -> PaperMlp:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from edgeprof.dataset import Dataset
-from edgeprof.errors import DatasetError, PredictorFormatError
+from edgeprof.errors import PredictorFormatError
 from edgeprof.predictors.base import Latencies, LatencyPredictor
 from edgeprof.predictors.devices import Device
 from edgeprof.predictors.gp import HostModel
@@ -21,7 +21,7 @@ from edgeprof.predictors.metrics import Rows
 from edgeprof.predictors.mlp import PaperMlp, fit_fine_tuned
 
 Fit = Callable[[Dataset, Sequence[LatencyPredictor], int], HostFileModel]
-FitAcross = Callable[[Sequence[tuple[Device, Dataset]], Device, int], HostFileModel]
+FitAcross = Callable[[Sequence[tuple[Device, Dataset]], Device, "str | None", int], HostFileModel]
 
 _FOLDS = 5
 
@@ -52,29 +52,32 @@ MODELS: dict[str, Fit] = {
 
 
 ACROSS_MODELS: dict[str, FitAcross] = {
-    "gp": lambda measured, target, seed: HardwareModel.fit(measured, target, seed=seed),
-    "paper-gpu": lambda measured, target, seed: PaperMlp.fit_across(measured, target, seed=seed),
+    "gp": lambda measured, target, space, seed: HardwareModel.fit(
+        measured, target, space=space, seed=seed
+    ),
+    "paper-gpu": lambda measured, target, space, seed: PaperMlp.fit_across(
+        measured, target, space=space, seed=seed
+    ),
 }
-"""Name -> fit(measured devices, the device to predict, seed), for devices without measurements."""
+"""Name -> fit(measured devices, the device to predict, its space, seed): zero measurements."""
 
 
 def fit_across(
-    name: str, measured: Sequence[tuple[Device, Dataset]], target: Device, *, seed: int = 0
+    name: str,
+    measured: Sequence[tuple[Device, Dataset]],
+    target: Device,
+    *,
+    space: str | None = None,
+    seed: int = 0,
 ) -> HostFileModel:
-    """Fit a model of a device from the measurements of others (its own rows are left out).
+    """Fit a model of a device from the measurements of other hardware (see ``other_hardware``).
 
     Raises:
-        DatasetError: if there are no others.
+        DatasetError: if there are no others, or if they are of several spaces and none is given.
         PredictorFormatError: if there is no such model.
     """
     _check_known(name, ACROSS_MODELS)
-    others = [(device, data) for device, data in measured if device.name != target.name]
-    if not others:
-        raise DatasetError(
-            f"predicting {target.name} from other devices: DATA has rows of none that "
-            "devices.csv describes; want at least one"
-        )
-    return ACROSS_MODELS[name](others, target, seed)
+    return ACROSS_MODELS[name](measured, target, space, seed)
 
 
 def _check_known(name: str, table: Mapping[str, object]) -> None:

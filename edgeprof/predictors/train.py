@@ -19,7 +19,7 @@ from edgeprof.errors import PredictorFormatError
 from edgeprof.files import atomic_write, remove_file, sha256_of
 from edgeprof.predictors.base import LatencyPredictor
 from edgeprof.predictors.compact import CompactPredictor, read_predictor_bytes
-from edgeprof.predictors.devices import Device
+from edgeprof.predictors.devices import Device, other_hardware
 from edgeprof.predictors.distil import N_STEPS, distil
 from edgeprof.predictors.gp import HostModel
 from edgeprof.predictors.host_file import HostFileModel, host_bytes, load_host
@@ -109,6 +109,7 @@ def train_across(
     output: Path | None = None,
     *,
     model: str = "gp",
+    space: str | None = None,
     seed: int = 0,
     keep_host: bool = True,
     progress: Callable[[int], object] | None = None,
@@ -116,30 +117,32 @@ def train_across(
     """Predict a device without measurements of it, from others and their data sheets.
 
     Args:
-        measured: devices and their measurements; rows of the target are left out.
+        measured: devices and their measurements; rows of the target's hardware are left out.
         target: the device to predict.
         output: see ``train``.
         model: a name of ``models.ACROSS_MODELS``.
+        space: to predict in; may be left out where all rows are of one.
         seed: of everything that is drawn.
         keep_host: whether to write the host model.
         progress: as for ``train``.
 
     Raises:
-        DatasetError: if no other device has rows.
+        DatasetError: if no other hardware has rows, or they are of several spaces.
     """
     _check_suffix(output)
     advance = progress or (lambda _steps: None)
-    host = fit_across(model, measured, target, seed=seed)
+    host = fit_across(model, measured, target, space=space, seed=seed)
     advance(N_TRAINING_STEPS - N_STEPS)
     student = distil(host, get_space(host.space), seed=seed, progress=advance)
     loss = _distillation_mape(host, student, seed)
+    others = other_hardware(measured, target)
     provenance = {
         "edgeprof_version": version("edgeprof"),
         "model": f"{model} across devices",
-        "data_sha256": [data.sha256 for _, data in measured],
+        "data_sha256": [data.sha256 for _, data in others],
         "n": 0,
         "seed": seed,
-        "trained_on": [device.name for device, _ in measured if device.name != target.name],
+        "trained_on": [device.name for device, _ in others],
         "distillation_mape": loss,
     }
     student = student.with_provenance(provenance)
@@ -150,10 +153,12 @@ def train_across(
 def leave_one_device_out(
     measured: Sequence[tuple[Device, Dataset]], *, model: str = "gp", seed: int = 0
 ) -> dict[str, Metrics]:
-    """Return the errors on each device as the others predict it."""
-    errors = {}
+    """Return the errors on each device as other hardware predicts it; none where all is alike."""
+    errors: dict[str, Metrics] = {}
+    if len({device.group for device, _ in measured}) < 2:
+        return errors
     for device, data in measured:
-        target = fit_across(model, measured, device, seed=seed)
+        target = fit_across(model, measured, device, space=data.space, seed=seed)
         errors[device.name] = metrics_of(target.predict_codes(data.codes), data.latency_ms)
     return errors
 
