@@ -26,7 +26,7 @@ from threadpoolctl import threadpool_limits
 
 from edgeprof.predictors.compact import CompactPredictor
 from edgeprof.predictors.distil import N_ADDITIVE, N_HIDDEN, N_INNER
-from edgeprof.predictors.edgp_file import CompactModel, CompactTensors
+from edgeprof.predictors.edgp_file import CompactModel, CompactTensors, tensor_shapes
 from edgeprof.predictors.load import EdgpPredictor
 from edgeprof.predictors.lut import LookupTables
 from edgeprof.predictors.lut_build import blocks_of
@@ -44,19 +44,9 @@ PAPER_MS = 0.27
 
 def full_size_predictor() -> CompactPredictor:
     rng = np.random.default_rng(SEED)
-    cardinalities, width = SPACE.cardinalities, N_ADDITIVE + N_HIDDEN
-    n_choices = sum(cardinalities[:-1]) - len(cardinalities) + 1
-    shapes = [
-        (n_choices, width),
-        (cardinalities[-1], width),
-        (cardinalities[-1], 1 + N_HIDDEN),
-        (N_HIDDEN, N_INNER),
-        (N_INNER,),
-        (N_INNER,),
-        (N_HIDDEN,),
-    ]
+    shapes = tensor_shapes(SPACE.cardinalities, N_ADDITIVE, N_HIDDEN, N_INNER)
     tensors = CompactTensors(*(rng.normal(size=s).astype(np.float32) for s in shapes))
-    return CompactPredictor(CompactModel(SPACE.id, "none", cardinalities, 1.0, 40.0, tensors))
+    return CompactPredictor(CompactModel(SPACE.id, "none", SPACE.cardinalities, 1.0, 40.0, tensors))
 
 
 def paper_mlp() -> MLPRegressor:

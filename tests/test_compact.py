@@ -24,6 +24,7 @@ from edgeprof.predictors.edgp_file import (
     decode_edgp,
     encode_edgp,
     rounded_to_file,
+    tensor_shapes,
 )
 from edgeprof.predictors.load import EdgpPredictor
 from edgeprof.spaces import get_space
@@ -60,16 +61,7 @@ def student():
 
 
 def random_model(rng, cardinalities=(4, 3, 5, 2), n_additive=3, n_hidden=4, n_inner=5, **changes):
-    width, n_resolutions = n_additive + n_hidden, cardinalities[-1]
-    shapes = [
-        (sum(cardinalities[:-1]) - len(cardinalities) + 1, width),
-        (n_resolutions, width),
-        (n_resolutions, 1 + n_hidden),
-        (n_hidden, n_inner),
-        (n_inner,),
-        (n_inner,),
-        (n_hidden,),
-    ]
+    shapes = tensor_shapes(cardinalities, n_additive, n_hidden, n_inner)
     tensors = CompactTensors(*(rng.normal(size=s).astype(np.float32) for s in shapes))
     model = CompactModel("a-space", "a-device", cardinalities, 2.5, 40.0, tensors)
     return rounded_to_file(replace(model, **changes))
@@ -132,6 +124,25 @@ def test_reader_agrees_with_the_reference_on_10000_subnets(student):
     np.testing.assert_allclose(
         reader.predict_codes(codes), student.predict_codes(codes), rtol=1e-5, atol=0
     )
+
+
+def test_a_file_of_an_earlier_edgeprof_says_what_it_said_then():
+    """Stored predictions: a change of writer and readers together cannot pass."""
+    golden = Path(__file__).parent / "data" / "golden.edgp"
+    with np.load(golden.with_suffix(".npz")) as stored:
+        codes, expected = stored["codes"], stored["latency_ms"]
+    model = decode_edgp(golden.read_bytes())
+    assert model.n_hidden > 0
+    assert encode_edgp(model) == golden.read_bytes()
+    for predictor in (EdgpPredictor(golden.read_bytes()), CompactPredictor(model)):
+        np.testing.assert_allclose(predictor.predict_codes(codes), expected, rtol=1e-5)
+
+
+def test_codes_of_another_type_are_an_invalid_subnet(student):
+    codes = SPACE.sample_codes(2, np.random.default_rng(0)).astype(np.int64)
+    for predictor in (EdgpPredictor(student.to_bytes()), student):
+        with pytest.raises(InvalidSubnet, match="codes are int64"):
+            predictor.predict_codes(codes)
 
 
 @pytest.mark.parametrize("value_bytes", [2, 4])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import json
 import shutil
 import subprocess
 from dataclasses import replace
@@ -15,12 +16,13 @@ from click.testing import CliRunner
 from edgeprof.cli import cli
 from edgeprof.errors import PredictorFormatError
 from edgeprof.predictors.compact import CompactPredictor
-from edgeprof.predictors.edgp_file import CompactModel, CompactTensors
+from edgeprof.predictors.edgp_file import CompactModel, CompactTensors, tensor_shapes
 from edgeprof.predictors.ship import ship
 from edgeprof.predictors.ship_c import c_header, c_identifier
 from edgeprof.spaces import get_space
 
 SPACE = get_space("ofa-mbv3-w1.2")
+GOLDEN = Path(__file__).parent / "data" / "golden.edgp"
 STRICT_C99 = ["-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", "-Wconversion", "-O2"]
 CROSS_COMPILERS = ["aarch64-linux-gnu-gcc", "arm-linux-gnueabihf-gcc", "arm-none-eabi-gcc"]
 
@@ -30,17 +32,8 @@ needs_compiler = pytest.mark.skipif(shutil.which("cc") is None, reason="no C com
 def predictor_of(n_additive=5, n_hidden=10, n_inner=8, space=SPACE, seed=1):
     """A predictor of random parts whose latencies lie around 40 ms."""
     rng = np.random.default_rng(seed)
-    cardinalities, width = space.cardinalities, n_additive + n_hidden
-    n_choices, n_resolutions = sum(cardinalities[:-1]) - len(cardinalities) + 1, cardinalities[-1]
-    shapes = [
-        (n_choices, width),
-        (n_resolutions, width),
-        (n_resolutions, 1 + n_hidden),
-        (n_hidden, n_inner),
-        (n_inner,),
-        (n_inner,),
-        (n_hidden,),
-    ]
+    cardinalities = space.cardinalities
+    shapes = tensor_shapes(cardinalities, n_additive, n_hidden, n_inner)
     tensors = CompactTensors(*(rng.normal(size=s).astype(np.float32) for s in shapes))
     return CompactPredictor(CompactModel(space.id, "a board", cardinalities, 0.5, 40.0, tensors))
 
@@ -48,8 +41,10 @@ def predictor_of(n_additive=5, n_hidden=10, n_inner=8, space=SPACE, seed=1):
 SHAPES = {"full": (5, 10, 8), "additive only": (5, 0, 0), "no inner": (3, 6, 0), "bias": (2, 0, 4)}
 
 
-@pytest.fixture(params=SHAPES)
+@pytest.fixture(params=[*SHAPES, "distilled"])
 def predictor(request):
+    if request.param == "distilled":
+        return CompactPredictor.load(GOLDEN)
     return predictor_of(*SHAPES[request.param])
 
 
@@ -163,6 +158,16 @@ def test_ship_command_lists_its_files(tmp_path):
     assert result.exit_code == 0, result.output
     assert "pi_4_b.h" in result.output
     assert (tmp_path / "fw" / "pi_4_b.c").exists()
+
+
+def test_ship_command_writes_an_onnx_model(tmp_path):
+    onnx = pytest.importorskip("onnx")
+    result = CliRunner().invoke(
+        cli, ["ship", str(GOLDEN), "--to", "onnx", "-o", f"{tmp_path}", "--json"]
+    )
+    assert result.exit_code == 0, result.output
+    (path,) = json.loads(result.stdout)
+    onnx.checker.check_model(path)
 
 
 def test_what_is_no_predictor_is_not_shipped(tmp_path):

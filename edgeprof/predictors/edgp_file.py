@@ -37,7 +37,7 @@ from __future__ import annotations
 import json
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -223,6 +223,23 @@ class _Refused(Exception):
     """Why the bytes are no predictor."""
 
 
+def tensor_shapes(
+    cardinalities: Sequence[int], n_additive: int, n_hidden: int, n_inner: int
+) -> tuple[tuple[int, ...], ...]:
+    """Return the shapes of the tensors, in the order of ``CompactTensors``."""
+    width, n_resolutions = n_additive + n_hidden, cardinalities[-1]
+    n_choices = sum(cardinalities[:-1]) - (len(cardinalities) - 1)
+    return (
+        (n_choices, width),
+        (n_resolutions, width),
+        (n_resolutions, 1 + n_hidden),
+        (n_hidden, n_inner),
+        (n_inner,),
+        (n_inner,),
+        (n_hidden,),
+    )
+
+
 def _decode(data: bytes) -> CompactModel:
     _check_envelope(data)
     (
@@ -251,17 +268,7 @@ def _decode(data: bytes) -> CompactModel:
         texts.append(_text(data[_need(data, at, length) : at + length]))
         at += length
     at += -at % 4
-    width, n_resolutions = n_additive + n_hidden, cardinalities[-1]
-    n_choices = sum(cardinalities[:-1]) - (n_columns - 1)
-    shapes: tuple[tuple[int, ...], ...] = (
-        (n_choices, width),
-        (n_resolutions, width),
-        (n_resolutions, 1 + n_hidden),
-        (n_hidden, n_inner),
-        (n_inner,),
-        (n_inner,),
-        (n_hidden,),
-    )
+    shapes = tensor_shapes(cardinalities, n_additive, n_hidden, n_inner)
     tensors = _read_tensors(data, at, shapes, _VALUE_TYPES[value_bytes])
     space, device, provenance = texts
     return CompactModel(
