@@ -48,8 +48,8 @@ def main() -> None:
         errors.append(result.mape)
         trained_on = ", ".join(sorted({d.group for d, _ in other_hardware(measured, device)}))
         print(
-            f"| {device.group}, {data.space}, batch {device.batch:.0f} | {trained_on} | {result.mape:.1%} "
-            f"| {result.spearman:.3f} | {interval_coverage(model, data):.0%} "
+            f"| {device.group}, {data.space}, batch {device.batch:.0f} | {trained_on} "
+            f"| {result.mape:.1%} | {result.spearman:.3f} | {interval_coverage(model, data):.0%} "
             f"| {evaluate(MacsPredictor(data), data).mape:.1%} |"
         )
     print(f"\nmedian MAPE {np.median(errors):.1%}")

@@ -108,10 +108,10 @@ class Dataset:
 
 
 class _Record(NamedTuple):
-    """One row as read: where it stands and its values by column."""
+    """One row as read: where it stands (``row`` None: unreadable) and its values by column."""
 
     place: str
-    row: int
+    row: int | None
     values: Mapping[str, object]
 
 
@@ -186,15 +186,15 @@ def _read_records(path: Path) -> Iterator[_Record]:
         if row is None:
             yield _Record(place, positions[name], values)
         else:
-            yield _Record(f"{place} (row {row})", _parse_row(row, path, place), values)
+            yield _Record(f"{place} (row {row})", _parse_row(row), values)
         positions[name] += 1
 
 
-def _parse_row(value: object, path: Path, place: str) -> int:
+def _parse_row(value: object) -> int | None:
     try:
         return int(str(value))
     except ValueError:
-        raise DatasetError(f"{path}, {place}, column row: {value!r}, want an integer") from None
+        return None  # an error only where the row is wanted
 
 
 def _read_table(path: Path) -> Iterator[tuple[str, Mapping[str, object]]]:
@@ -273,13 +273,17 @@ def _of_device(records: list[_Record], device: str | None, path: Path) -> list[_
 
 
 def _in_range(records: list[_Record], rows: RowRange, path: Path) -> list[_Record]:
-    kept = [record for record in records if rows[0] <= record.row < rows[1]]
+    kept = [record for record in records if record.row is None or _between(record.row, rows)]
     if not kept:
-        there = [record.row for record in records]
+        there = [record.row for record in records if record.row is not None]
         raise DatasetError(
             f"{path}: no rows in {rows[0]}:{rows[1]}; found rows {min(there)}..{max(there)}"
         )
     return kept
+
+
+def _between(row: int, rows: RowRange) -> bool:
+    return rows[0] <= row < rows[1]
 
 
 # --- checking -----------------------------------------------------------------------------------
@@ -287,6 +291,7 @@ def _in_range(records: list[_Record], rows: RowRange, path: Path) -> list[_Recor
 
 class _Checked(NamedTuple):
     record: _Record
+    row: int
     subnet: Subnet
     latency_ms: float
 
@@ -314,18 +319,20 @@ def _checked(records: list[_Record], path: Path, *, drop_invalid: bool) -> Datas
         subnets=tuple(item.subnet for item in good),
         codes=codes,
         latency_ms=np.array([item.latency_ms for item in good]),
-        rows=np.array([item.record.row for item in good], dtype=np.int64),
+        rows=np.array([item.row for item in good], dtype=np.int64),
         source=str(path),
         dropped=dict(dropped),
     )
 
 
 def _check(record: _Record, space: str | None) -> _Checked:
+    if record.row is None:
+        raise _InvalidRow("row", f"{record.values['row']!r}, want an integer")
     found = str(record.values["space"])
     if space is not None and found != space:
         raise _InvalidRow("space", f"{found!r} among rows of {space!r}; learn from one space")
     latency_ms = _parse_latency(record.values["latency_ms"])
-    return _Checked(record, _parse_subnet(record.values), latency_ms)
+    return _Checked(record, record.row, _parse_subnet(record.values), latency_ms)
 
 
 def _parse_latency(value: object) -> float:

@@ -8,12 +8,15 @@ import numpy as np
 import pytest
 from synthetic_device import PHONE, SERVER
 
-from edgeprof.errors import PredictorFormatError
+from edgeprof.cli.train import MODEL_NAMES
+from edgeprof.errors import DatasetError, PredictorFormatError
 from edgeprof.predictors.devices import Device
 from edgeprof.predictors.host_file import load_host, save_host
-from edgeprof.predictors.metrics import evaluate, metrics_of, trivial_predictors
-from edgeprof.predictors.mlp import PaperMlp
-from edgeprof.predictors.models import MODELS, cross_validated, fit_across, fit_model
+from edgeprof.predictors.linear import LinearModel
+from edgeprof.predictors.metrics import evaluate, interval_coverage, metrics_of, trivial_predictors
+from edgeprof.predictors.mlp import PaperMlp, _encode
+from edgeprof.predictors.models import ACROSS_MODELS, MODELS, cross_validated, fit_across, fit_model
+from edgeprof.predictors.residual_interval import relative_errors
 from edgeprof.spaces import get_space
 
 SPACE = get_space("ofa-mbv3-w1.0")
@@ -44,11 +47,13 @@ def test_the_papers_network_has_the_papers_size(mlp: PaperMlp) -> None:
 def test_fine_tuning_changes_the_last_layer_only(mlp: PaperMlp) -> None:
     data = PHONE.measure(SPACE, 100, seed=3)
     tuned = fit_model("paper-finetune", data, [mlp])
+    held_out = PHONE.measure(SPACE, 100, seed=4)
     assert isinstance(tuned, PaperMlp)
     assert tuned.device == "phone"
     for (ours, _), (theirs, _) in zip(tuned.layers[:-1], mlp.layers[:-1], strict=True):
         assert ours is theirs
-    assert evaluate(tuned, data).mape < evaluate(trivial_predictors(data)["mean"], data).mape
+    mean = trivial_predictors(data)["mean"]
+    assert evaluate(tuned, held_out).mape < evaluate(mean, held_out).mape
 
 
 def test_fine_tuning_needs_a_network_to_tune(mlp: PaperMlp) -> None:
@@ -92,7 +97,55 @@ def test_cross_validation_never_sees_the_row_it_predicts() -> None:
 
 
 def test_every_model_of_the_paper_has_its_name() -> None:
-    assert {"gp", "linear", "paper-mlp", "paper-finetune"} <= set(MODELS)
+    names = {"lut", "linear", "paper-mlp", "paper-finetune", "paper-gpu", "gp"}
+    assert set(MODELS) | set(ACROSS_MODELS) == names == set(MODEL_NAMES)
+
+
+def test_models_that_learn_from_data_alone_take_no_base(mlp: PaperMlp) -> None:
+    data = PHONE.measure(SPACE, 10, seed=3)
+    for name in ("linear", "paper-mlp"):
+        with pytest.raises(PredictorFormatError, match=f"{name}: learns from DATA alone"):
+            fit_model(name, data, [mlp])
+
+
+def test_a_resolution_between_two_inputs_is_encoded_by_both() -> None:
+    space = get_space("ofa-mbv3-w1.2")
+    codes = np.repeat(space.sample_codes(1, np.random.default_rng(0)), 3, axis=0)
+    codes[:, -1] = [space.resolutions.index(r) for r in (160, 164, 176)]
+    inputs = _encode(space.id, codes, ())
+    assert inputs[:, 120:].tolist() == [
+        [0, 0, 0, 1, 0, 0, 0, 0],
+        [0, 0, 0, 0.75, 0.25, 0, 0, 0],
+        [0, 0, 0, 0, 1, 0, 0, 0],
+    ]
+
+
+def test_paper_gpu_refuses_what_its_inputs_do_not_say() -> None:
+    one = Device("phone", 100, 1000, 4, 20), PHONE.measure(SPACE, 20, seed=0)
+    wide = Device("wide", 100, 1000, 4, 20), PHONE.measure(get_space("ofa-mbv3-w1.2"), 20, seed=0)
+    with pytest.raises(DatasetError, match="batches 1, 64"):
+        fit_across("paper-gpu", [one], Device("new", 200, 1200, 8, 50, batch=64))
+    with pytest.raises(DatasetError, match=r"rows are of ofa-mbv3-w1\.0, ofa-mbv3-w1\.2"):
+        fit_across("paper-gpu", [one, wide], Device("new", 200, 1200, 8, 50))
+    with pytest.raises(DatasetError, match=r"but ofa-mbv3-w1\.2 is to be predicted"):
+        fit_across("paper-gpu", [one], Device("new", 9, 9, 8, 50), space="ofa-mbv3-w1.2")
+
+
+def test_intervals_of_models_without_one_come_from_unseen_rows(tmp_path: Path) -> None:
+    data, held_out = PHONE.measure(SPACE, 150, seed=0), PHONE.measure(SPACE, 300, seed=1)
+    model = fit_model("linear", data)
+    assert isinstance(model, LinearModel)
+    assert interval_coverage(model, held_out) == 1.0  # nothing is known yet: 0 to twice as much
+    unseen = cross_validated("linear", model, data)
+    assert unseen is not None
+    model.relative_errors = relative_errors(unseen, data.latency_ms)
+    assert 0.85 <= interval_coverage(model, held_out) <= 0.97
+    save_host(tmp_path / "m.host.npz", model)
+    kept = load_host(tmp_path / "m.host.npz")
+    assert isinstance(kept, LinearModel)
+    np.testing.assert_array_equal(
+        kept.predict_interval(held_out.codes), model.predict_interval(held_out.codes)
+    )
 
 
 def test_metrics_bear_their_right_names() -> None:

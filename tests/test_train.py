@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 from run_cli import run
-from synthetic_device import PHONE, SERVER
+from synthetic_device import PHONE, SERVER, write_dataset
 
-from edgeprof.dataset import Dataset, read_dataset
+from edgeprof.dataset import read_dataset
 from edgeprof.errors import DatasetError, PredictorFormatError
 from edgeprof.predictors import load_predictor
 from edgeprof.predictors.compact import CompactPredictor
@@ -31,19 +30,6 @@ from edgeprof.spaces import get_space
 from edgeprof.subnet import read_subnets
 
 SPACE = "ofa-mbv3-w1.0"
-
-
-def write_dataset(path: Path, *datasets: Dataset) -> Path:
-    with path.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(["device", "space", "row", "resolution", "ks", "e", "d", "latency_ms"])
-        for data in datasets:
-            for subnet, row, latency_ms in zip(
-                data.subnets, data.rows, data.latency_ms, strict=True
-            ):
-                lists = [json.dumps(values) for values in (subnet.ks, subnet.e, subnet.d)]
-                writer.writerow([data.device, data.space, row, subnet.r, *lists, latency_ms])
-    return path
 
 
 @pytest.fixture(scope="module")

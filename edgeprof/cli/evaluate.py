@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 @click.argument("predictor", type=click.Path(readable=False, path_type=Path))
 @click.argument("data", type=click.Path(readable=False, path_type=Path))
 @rows_options
+@click.option("--space", help="Search space, where lookup tables do not name it.")
 @click.option("--json", "as_json", is_flag=True, help="Print the metrics as JSON.")
 def evaluate(
     predictor: Path,
@@ -28,6 +29,7 @@ def evaluate(
     count: int | None,
     seed: int,
     drop_invalid: bool,
+    space: str | None,
     as_json: bool,
 ) -> None:
     """Compare the predictions of PREDICTOR with the measurements in DATA.
@@ -44,7 +46,7 @@ def evaluate(
     from edgeprof.predictors.load import load_predictor
 
     measured = read_rows(data, device, rows, count, seed, drop_invalid=drop_invalid)
-    result = evaluate_predictor(load_predictor(predictor), measured)
+    result = evaluate_predictor(load_predictor(predictor, space=space), measured)
     if as_json:
         click.echo(json.dumps(result.to_dict()))
         return
@@ -75,7 +77,13 @@ def evaluate(
     "bases",
     multiple=True,
     type=click.Path(readable=False, path_type=Path),
-    help="Predictor of another device: gp is also judged with it; may be repeated.",
+    help="Predictor of another device: gp is also judged with it, and a paper-mlp (.host.npz) "
+    "fine-tuned; may be repeated.",
+)
+@click.option(
+    "--lut",
+    type=click.Path(readable=False, path_type=Path),
+    help="Lookup tables of the device, judged as lut.",
 )
 @click.option("--held-out", type=click.IntRange(1), help="Rows to judge on  [default: a fifth]")
 @click.option(
@@ -98,6 +106,7 @@ def compare_predictors(
     counts: str,
     models: str,
     bases: tuple[Path, ...],
+    lut: Path | None,
     held_out: int | None,
     draws: int,
     output: Path | None,
@@ -115,6 +124,7 @@ def compare_predictors(
     from edgeprof.cli.progress import progress
     from edgeprof.cli.subnets import parse_integers
     from edgeprof.predictors.compare import compare_models, plot_learning_curves
+    from edgeprof.predictors.lut import load_tables
     from edgeprof.predictors.train import load_base
 
     wanted = parse_integers(counts, "--counts") or []
@@ -124,7 +134,8 @@ def compare_predictors(
             measured,
             wanted,
             models=models.split(","),
-            bases=[load_base(path) for path in bases],
+            bases=[load_base(path, measured.space) for path in bases],
+            tables=None if lut is None else load_tables(lut, measured.space),
             held_out=held_out,
             draws=draws,
             seed=seed,
@@ -136,8 +147,9 @@ def compare_predictors(
         click.echo(f"{measured.device}: median of {draws} draws; MAPE with smallest and largest")
         for p in points:
             click.echo(
-                f"{p.model:<14}  n {p.n:>5}  MAE {p.mae_ms:>8.3g} ms  MAPE {p.mape:>7.2%}  "
-                f"({p.low_mape:.2%}..{p.high_mape:.2%})"
+                f"{p.model:<14}  n {p.n:>5}  MAE {p.mae_ms:>8.3g} ms  RMSE {p.rmse_ms:>8.3g} ms  "
+                f"MAPE {p.mape:>7.2%} ({p.low_mape:.2%}..{p.high_mape:.2%})  "
+                f"in 10 % {p.within_10pct:>6.1%}  Spearman {_rank(p.spearman)}"
             )
     if output is not None:
         plot_learning_curves(points, f"{measured.device} ({measured.space})", output)

@@ -22,6 +22,7 @@ LEAST_FOR_A_RATE = 1000
 @click.command()
 @click.argument("predictor", type=click.Path(readable=False, path_type=Path))
 @click.argument("subnets", type=click.Path(readable=False, path_type=Path))
+@click.option("--space", help="Search space, where lookup tables do not name it.")
 @click.option(
     "--codes",
     "codes_only",
@@ -34,12 +35,15 @@ LEAST_FOR_A_RATE = 1000
     type=click.Path(readable=False, dir_okay=False, path_type=Path),
     help="File to write  [default: standard output]",
 )
-def predict(predictor: Path, subnets: Path, codes_only: bool, output: Path | None) -> None:
+def predict(
+    predictor: Path, subnets: Path, space: str | None, codes_only: bool, output: Path | None
+) -> None:
     """Predict the latency of subnets; one JSON object a line: the subnet and its latency_ms.
 
     PREDICTOR is an .edgp file, a .host.npz, or a folder of lookup tables; SUBNETS is a file of
-    JSON lines as `edgeprof sample` writes it. A .host.npz also takes an .onnx model in place of
-    SUBNETS, and says how sure it is (90 % interval).
+    JSON lines as `edgeprof sample` writes it. A .host.npz also says how sure it is: latency_low_ms
+    and latency_high_ms (90 % interval). In place of SUBNETS, an .onnx model is predicted by the
+    .host.npz beside an .edgp.
 
     \b
     Example:
@@ -47,14 +51,14 @@ def predict(predictor: Path, subnets: Path, codes_only: bool, output: Path | Non
       edgeprof predict pi4.edgp subnets.jsonl
     """
     from edgeprof.predictors import load_predictor
+    from edgeprof.predictors.train import load_base
 
-    loaded = load_predictor(predictor)
     if subnets.suffix == ".onnx":
-        lines = [_model_line(loaded, predictor, subnets)]
+        lines = [_model_line(load_base(predictor), predictor, subnets)]
     elif codes_only:
-        lines = _code_lines(loaded, subnets)
+        lines = _code_lines(load_predictor(predictor, space=space), subnets)
     else:
-        lines = _subnet_lines(loaded, predictor, subnets)
+        lines = _subnet_lines(load_predictor(predictor, space=space), predictor, subnets)
     if output is None:
         for line in lines:
             click.echo(line)
@@ -66,19 +70,29 @@ def predict(predictor: Path, subnets: Path, codes_only: bool, output: Path | Non
 
 
 def _subnet_lines(loaded: LatencyPredictor, predictor: Path, subnets: Path) -> list[str]:
+    import numpy as np
+
+    from edgeprof.predictors.base import IntervalPredictor
     from edgeprof.spaces import get_space
     from edgeprof.subnet import read_subnets
 
     listed = read_subnets(subnets, space=loaded.space)
     codes = get_space(loaded.space).encode(listed)
     start_s = time.perf_counter()
-    latencies_ms = loaded.predict_codes(codes)
+    names = ["latency_ms"]
+    if isinstance(loaded, IntervalPredictor):
+        names += ["latency_low_ms", "latency_high_ms"]
+        columns = np.array(loaded.predict_interval(codes))
+    else:
+        columns = loaded.predict_codes(codes)[np.newaxis]
     rate = len(listed) / (time.perf_counter() - start_s)
     if len(listed) >= LEAST_FOR_A_RATE:
         click.echo(f"{predictor}: {len(listed)} subnets, {format_count(rate)} subnets/s", err=True)
     return [
-        json.dumps({**subnet.to_dict(), "latency_ms": float(latency_ms)}, separators=(",", ":"))
-        for subnet, latency_ms in zip(listed, latencies_ms, strict=True)
+        json.dumps(
+            {**subnet.to_dict(), **dict(zip(names, row, strict=True))}, separators=(",", ":")
+        )
+        for subnet, row in zip(listed, columns.T.tolist(), strict=True)
     ]
 
 
@@ -98,14 +112,14 @@ def _model_line(loaded: LatencyPredictor, predictor: Path, model: Path) -> str:
 
     if not isinstance(loaded, (HostModel, HardwareModel)):
         raise PredictorFormatError(
-            f"{predictor}: predicts subnets of {loaded.space} only; use the .host.npz beside it "
-            f"for {model}"
+            f"{predictor}: predicts subnets of {loaded.space} only; {model} needs the .host.npz "
+            "of a gp beside it"
         )
     interval = loaded.predict_networks([read_onnx_network(model)])
     fields = {
         "model": str(model),
         "latency_ms": float(interval.mean_ms[0]),
-        "low_ms": float(interval.low_ms[0]),
-        "high_ms": float(interval.high_ms[0]),
+        "latency_low_ms": float(interval.low_ms[0]),
+        "latency_high_ms": float(interval.high_ms[0]),
     }
     return json.dumps(fields, separators=(",", ":"))

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 Command = Callable[..., Any]
 
+MODEL_NAMES = ("gp", "linear", "lut", "paper-finetune", "paper-gpu", "paper-mlp")
+
 
 def rows_options(command: Command) -> Command:
     """Add the options that select rows of a dataset."""
@@ -63,12 +65,18 @@ def output_options(command: Command) -> Command:
     "--model",
     default="gp",
     show_default=True,
-    help="gp, linear, paper-mlp, paper-finetune (with --base) or paper-gpu (with --across).",
+    type=click.Choice(MODEL_NAMES),
+    help="lut goes with --lut, paper-finetune with --base, paper-gpu with --across.",
 )
 @click.option(
     "--base",
     type=click.Path(readable=False, path_type=Path),
-    help="Host model of a paper-mlp whose last layer paper-finetune fits anew.",
+    help="Host model of a paper-mlp whose last layer paper-finetune fits anew, or a base of gp.",
+)
+@click.option(
+    "--lut",
+    type=click.Path(readable=False, path_type=Path),
+    help="Folder of lookup tables that the model lut takes; DATA judges them.",
 )
 @click.option(
     "--across",
@@ -89,6 +97,7 @@ def train(
     drop_invalid: bool,
     model: str,
     base: Path | None,
+    lut: Path | None,
     across: Path | None,
     space: str | None,
     output: Path,
@@ -103,14 +112,17 @@ def train(
     Example:
       edgeprof train pi4.csv --device pi4 -o pi4.edgp
       edgeprof train rack.csv --device pi4-01 --rows 0:7000 -n 700 --seed 1 -o pi4.edgp
+      edgeprof train note10.csv --model lut --lut note10_lut/ -o note10.edgp
       edgeprof train gpus.csv --across devices.csv --device new-gpu -o new-gpu.edgp
 
     devices.csv has the columns device, cores, clock_mhz, ram_gb, bandwidth_gb_per_s and,
     where known, batch (else 1), launch_us (else 5) and hardware: devices of the same hardware are
     never predicted from one another, nor --device from its own rows.
     """
+    from edgeprof.predictors.load import load_predictor
     from edgeprof.predictors.train import load_base
 
+    _check_options(model, base=base, lut=lut, across=across)
     if across is not None:
         if device is None:
             raise click.UsageError("--across needs --device, the device to predict")
@@ -119,8 +131,10 @@ def train(
         return
     if space is not None:
         raise click.UsageError("--space goes with --across; else the rows say it")
-    bases = () if base is None else (load_base(base),)
     measured = read_rows(data, device, rows, count, seed, drop_invalid=drop_invalid)
+    bases = () if base is None else (load_base(base, measured.space),)
+    if lut is not None:
+        bases = (load_predictor(lut, space=measured.space),)
     _train(measured, output, model=model, bases=bases, seed=seed, no_host=no_host, as_json=as_json)
 
 
@@ -157,8 +171,8 @@ def adapt(
     """
     from edgeprof.predictors.train import load_base
 
-    loaded = [load_base(path) for path in bases]
     measured = read_rows(data, device, rows, count, seed, drop_invalid=drop_invalid)
+    loaded = [load_base(path, measured.space) for path in bases]
     _train(measured, output, model="gp", bases=loaded, seed=seed, no_host=no_host, as_json=as_json)
 
 
@@ -186,6 +200,18 @@ def read_rows(
         reasons = ", ".join(f"{column}: {n}" for column, n in selected.dropped.items())
         click.echo(f"{data}: dropped {sum(selected.dropped.values())} rows ({reasons})", err=True)
     return selected
+
+
+def _check_options(model: str, *, base: Path | None, lut: Path | None, across: Path | None) -> None:
+    """Refuse options that the model would not use, and those it lacks."""
+    if (across is not None) != (model == "paper-gpu") and (across is None or model != "gp"):
+        raise click.UsageError("--across goes with the models gp and paper-gpu, which needs it")
+    if (lut is not None) != (model == "lut"):
+        raise click.UsageError("--lut and --model lut go together")
+    if base is None and model == "paper-finetune":
+        raise click.UsageError("paper-finetune needs --base, the host model of a paper-mlp")
+    if base is not None and (across is not None or model not in ("gp", "paper-finetune")):
+        raise click.UsageError("--base goes with the models gp and paper-finetune only")
 
 
 def _train(
@@ -288,7 +314,7 @@ def _as_dict(done: Training) -> dict[str, object]:
     return {
         "files": [str(path) for path in done.files],
         "provenance": dict(done.student.provenance),
-        "notes": list(getattr(done.host, "notes", ())),
+        "notes": list(done.notes),
         "trivial": {name: metrics.to_dict() for name, metrics in done.trivial.items()},
     }
 
@@ -305,7 +331,7 @@ def _print(data: Dataset, done: Training) -> None:
 
 
 def _print_notes(done: Training) -> None:
-    for note in getattr(done.host, "notes", ()):
+    for note in done.notes:
         click.echo(f"note: {note}")
 
 

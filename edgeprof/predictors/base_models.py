@@ -16,10 +16,11 @@ from edgeprof.predictors.load import EdgpPredictor
 from edgeprof.spaces import get_space
 
 
-def check_base(base: LatencyPredictor, space_id: str) -> None:
+def check_base(base: LatencyPredictor, space_id: str, name: str | None = None) -> None:
     """Raise unless the codes of one space mean the same choices in the other.
 
     A supernet at another width has the same choices: its predictions order subnets alike.
+    ``name`` is for the message.
 
     Raises:
         PredictorFormatError: naming both spaces.
@@ -34,8 +35,9 @@ def check_base(base: LatencyPredictor, space_id: str) -> None:
     )
     if not same:
         raise PredictorFormatError(
-            f"base predictor of {base.device}: is of space {base.space}, whose choices differ from "
-            f"{space_id}'s; want a base of {space_id} or of the same supernet at another width"
+            f"{name or 'base predictor'} of {base.device}: is of space {base.space}, whose choices "
+            f"differ from {space_id}'s; want a base of {space_id} or of the same supernet at "
+            "another width"
         )
 
 

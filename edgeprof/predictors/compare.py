@@ -14,10 +14,14 @@ import numpy as np
 from edgeprof.dataset import Dataset
 from edgeprof.errors import DatasetError, MissingDependency, OutputError
 from edgeprof.predictors.base import LatencyPredictor
-from edgeprof.predictors.metrics import evaluate, trivial_predictors
+from edgeprof.predictors.lut import LookupTables
+from edgeprof.predictors.metrics import Metrics, evaluate, trivial_predictors
+from edgeprof.predictors.mlp import PaperMlp
 from edgeprof.predictors.models import fit_model
 
 COMPARED = ("gp", "linear", "paper-mlp")
+"""Judged always; ``gp + base``, ``paper-finetune`` and ``lut`` where there is what they need."""
+
 TRIVIAL = ("macs", "mean")
 
 
@@ -28,15 +32,18 @@ class Point:
     Attributes:
         model: its name.
         n: samples it was fitted to.
-        mae_ms: median of the draws' mean absolute errors.
-        mape: median of their relative errors.
+        mae_ms, rmse_ms, mape, within_10pct, spearman: medians over the draws of what ``Metrics``
+            has; ``spearman`` is None where no draw has one.
         low_mape, high_mape: the smallest and largest.
     """
 
     model: str
     n: int
     mae_ms: float
+    rmse_ms: float
     mape: float
+    within_10pct: float
+    spearman: float | None
     low_mape: float
     high_mape: float
 
@@ -47,6 +54,7 @@ def compare_models(
     *,
     models: Sequence[str] = COMPARED,
     bases: Sequence[LatencyPredictor] = (),
+    tables: LookupTables | None = None,
     held_out: int | None = None,
     draws: int = 5,
     seed: int = 0,
@@ -58,7 +66,9 @@ def compare_models(
         data: the measurements.
         counts: sample counts.
         models: names of ``models.MODELS``; with bases, ``gp`` is also judged as ``gp + base``.
-        bases: predictors of other devices to transfer from.
+        bases: predictors of other devices to transfer from; a ``paper-mlp`` among them is judged
+            as ``paper-finetune``.
+        tables: lookup tables to judge as ``lut``.
         held_out: rows to judge on; a fifth of all where not given.
         draws: per count.
         seed: of the split and of the draws.
@@ -75,36 +85,56 @@ def compare_models(
             f"{data.source}: {len(pool)} rows are left to draw {max(counts)} from, beside "
             f"{n_judged} held out; want more rows or smaller --counts"
         )
-    errors: dict[tuple[str, int], list[tuple[float, float]]] = {}
+    errors: dict[tuple[str, int], list[Metrics]] = {}
     for n in counts:
         for draw in range(draws):
             drawn = pool.draw(n, seed + draw)
-            for name, model in _fitted(drawn, models, bases, seed + draw).items():
-                result = evaluate(model, judged)
-                errors.setdefault((name, n), []).append((result.mae_ms, result.mape))
+            for name, model in _fitted(drawn, models, bases, tables, seed + draw).items():
+                errors.setdefault((name, n), []).append(evaluate(model, judged))
             if progress is not None:
                 progress(1)
-    return [_point(name, n, np.array(values)) for (name, n), values in errors.items()]
+    return [_point(name, n, found) for (name, n), found in errors.items()]
 
 
 def _fitted(
-    data: Dataset, models: Sequence[str], bases: Sequence[LatencyPredictor], seed: int
+    data: Dataset,
+    models: Sequence[str],
+    bases: Sequence[LatencyPredictor],
+    tables: LookupTables | None,
+    seed: int,
 ) -> dict[str, LatencyPredictor]:
+    networks = [base for base in bases if isinstance(base, PaperMlp)]
     fitted: dict[str, LatencyPredictor] = {
-        name: fit_model(name, data, seed=seed) for name in models
+        name: fit_model(name, data, seed=seed)
+        for name in models
+        if name not in ("paper-finetune", "lut")
     }
     if bases and "gp" in models:
         fitted["gp + base"] = fit_model("gp", data, bases, seed=seed)
+    if networks or "paper-finetune" in models:
+        fitted["paper-finetune"] = fit_model("paper-finetune", data, networks, seed=seed)
+    if tables is not None or "lut" in models:
+        fitted["lut"] = fit_model("lut", data, [] if tables is None else [tables])
     return {**fitted, **trivial_predictors(data)}
 
 
-def _point(name: str, n: int, values: np.ndarray[tuple[int, int], np.dtype[np.float64]]) -> Point:
-    mae_ms, mape = np.median(values, axis=0)
-    return Point(name, n, float(mae_ms), float(mape), *map(float, _range(values[:, 1])))
+def _point(name: str, n: int, found: Sequence[Metrics]) -> Point:
+    def median(of: str) -> float:
+        return float(np.median([getattr(metrics, of) for metrics in found]))
 
-
-def _range(values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> tuple[float, float]:
-    return values.min(), values.max()
+    ranked = [metrics.spearman for metrics in found if metrics.spearman is not None]
+    mapes = [metrics.mape for metrics in found]
+    return Point(
+        name,
+        n,
+        median("mae_ms"),
+        median("rmse_ms"),
+        median("mape"),
+        median("within_10pct"),
+        float(np.median(ranked)) if ranked else None,
+        min(mapes),
+        max(mapes),
+    )
 
 
 def plot_learning_curves(points: Sequence[Point], title: str, path: Path) -> None:

@@ -111,8 +111,8 @@ class HardwareModel:
         others = ", ".join(self.trained_on)
         reach = self._reach(0.9)
         notes = [
-            f"no measurement of {self.device}: predicted from its data sheet and {others}; "
-            f"90 % interval: {1 / reach:.2g} to {reach:.2g} times the prediction"
+            f"no measurement of {self.device}: predicted from its data sheet and {others}",
+            f"90 % interval: {1 / reach:.2g} to {reach:.2g} times the prediction",
         ]
         space = get_space(self.space)
         drawn = space.sample(_JUDGED_FOR_MEMORY, np.random.default_rng(0))

@@ -45,6 +45,7 @@ Meta = dict[str, Any]
 _KINDS = {
     "gp": ("gp", "HostModel"),
     "hardware": ("hardware", "HardwareModel"),
+    "lut": ("lut_model", "LutModel"),
     "linear": ("linear", "LinearModel"),
     "paper-mlp": ("mlp", "PaperMlp"),
 }

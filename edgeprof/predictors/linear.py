@@ -7,7 +7,7 @@ input, (r / largest)^2, by least squares.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,6 +16,7 @@ from edgeprof.dataset import Dataset
 from edgeprof.predictors.base import Latencies
 from edgeprof.predictors.features import Floats
 from edgeprof.predictors.host_file import Arrays, Meta
+from edgeprof.predictors.residual_interval import ResidualInterval, nothing_known
 from edgeprof.spaces import get_space
 from edgeprof.spaces.base import Codes, SearchSpace
 from edgeprof.subnet import Subnet
@@ -37,7 +38,7 @@ def additive_columns(space: SearchSpace, codes: Codes) -> Floats:
 
 
 @dataclass
-class LinearModel:
+class LinearModel(ResidualInterval):
     """Costs in ms per column of ``additive_columns``."""
 
     kind: ClassVar[str] = "linear"
@@ -45,6 +46,7 @@ class LinearModel:
     space: str
     device: str
     costs_ms: Floats
+    relative_errors: Floats = field(default_factory=nothing_known)
 
     @classmethod
     def fit(cls, data: Dataset) -> LinearModel:
@@ -67,9 +69,12 @@ class LinearModel:
 
     def to_arrays(self) -> tuple[Meta, Arrays]:
         """See ``host_file``."""
-        return {"space": self.space, "device": self.device}, {"costs_ms": self.costs_ms}
+        return {"space": self.space, "device": self.device}, {
+            "costs_ms": self.costs_ms,
+            "relative_errors": self.relative_errors,
+        }
 
     @classmethod
     def from_arrays(cls, meta: Meta, arrays: Mapping[str, Any]) -> LinearModel:
         """See ``host_file``."""
-        return cls(meta["space"], meta["device"], arrays["costs_ms"])
+        return cls(meta["space"], meta["device"], arrays["costs_ms"], arrays["relative_errors"])

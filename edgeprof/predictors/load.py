@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
+
 from edgeprof.errors import InvalidSubnet, PredictorFormatError
 from edgeprof.predictors.base import Latencies, LatencyPredictor
 from edgeprof.predictors.compact import read_predictor_bytes
@@ -71,6 +73,11 @@ class EdgpPredictor:
         """
         try:
             return self._reader.predict_codes(codes)
+        except TypeError:
+            found = np.asarray(codes)
+            raise InvalidSubnet(
+                f"space {self.space}: codes are {found.dtype} {found.shape}, want uint8"
+            ) from None
         except ValueError as error:
             raise InvalidSubnet(f"space {self.space}: {error}") from error
 

@@ -30,6 +30,7 @@ class LookupTables:
         space: id of the space.
         device: name of the device.
         resolutions: those there are tables for, in pixels, ascending.
+        table_set: the tables as read.
     """
 
     def __init__(self, tables: TableSet, *, space: str | None = None) -> None:
@@ -43,9 +44,10 @@ class LookupTables:
         Raises:
             LookupTableError: if no known space fits.
         """
-        self._tables = tables
+        self.table_set = tables
         self.space = space or str(tables.about.get("space") or _fitting_space(tables))
         self.device = str(tables.about.get("device") or Path(tables.source).stem)
+        self.source = tables.source
         self.resolutions = tuple(sorted(tables.tables))
         self._costs: dict[int, NDArray[np.float64]] = {}
 
@@ -59,17 +61,17 @@ class LookupTables:
             return self._table(resolution)[key]
         except KeyError:
             raise LookupTableError(
-                f"{self._tables.source}, {resolution} pixels: no entry {key!r}; time the block "
+                f"{self.source}, {resolution} pixels: no entry {key!r}; time the block "
                 "(edgeprof lut build) or choose subnets that the tables cover"
             ) from None
 
     def _table(self, resolution: int) -> Table:
-        if resolution not in self._tables.tables:
+        if resolution not in self.table_set.tables:
             raise LookupTableError(
-                f"{self._tables.source}: no table for {resolution} pixels, there are "
+                f"{self.source}: no table for {resolution} pixels, there are "
                 f"{', '.join(map(str, self.resolutions))}"
             )
-        return self._tables.tables[resolution]
+        return self.table_set.tables[resolution]
 
     def predict(self, subnets: Sequence[Subnet]) -> Latencies:
         """Return the sum of each subnet's entries in ms.
@@ -83,7 +85,7 @@ class LookupTables:
     def _predict_one(self, subnet: Subnet) -> float:
         if subnet.space != self.space:
             raise InvalidSubnet(f"subnet is of space {subnet.space}, want {self.space}")
-        entries = keyed_blocks(get_space(self.space).layers(subnet), self._tables.grammar)
+        entries = keyed_blocks(get_space(self.space).layers(subnet), self.table_set.grammar)
         return sum(self.entry(subnet.r, entry.key).mean_ms for entry in entries)
 
     def predict_codes(self, codes: Codes) -> Latencies:
@@ -105,7 +107,7 @@ class LookupTables:
         missing = np.flatnonzero(np.isnan(latency_ms))
         if len(missing):
             self.predict(space.decode(codes[missing[:1]]))  # raises and names the key
-            raise LookupTableError(f"{self._tables.source}: lacks an entry of space {self.space}")
+            raise LookupTableError(f"{self.source}: lacks an entry of space {self.space}")
         return latency_ms
 
     def _slot_costs(self, space: StagedSpace, resolution_index: int) -> NDArray[np.float64]:
@@ -129,7 +131,7 @@ class LookupTables:
     ) -> None:
         """Enter the costs of one subnet's blocks: its kept slots in order, and the fixed ones."""
         network = space.layers(space.decode(row[np.newaxis])[0])
-        entries = keyed_blocks(network, self._tables.grammar)
+        entries = keyed_blocks(network, self.table_set.grammar)
         stage_of = {id(placed.block): placed.stage for placed in network.blocks}
         kept = iter(np.flatnonzero(row[:-1]))
         fixed = 0.0

@@ -5,14 +5,15 @@ Owns: the models ``paper-mlp``, ``paper-finetune`` and ``paper-gpu`` (arXiv 2101
 
 Departs from the original where it was wrong: hardware inputs are scaled, the epoch is chosen by a
 validation split instead of taking the last batch, and errors go by their right names. Latencies
-are standardised for the fit.
+are standardised for the fit. A resolution between two of the paper's eight is encoded by both, in
+proportion (160 + 4 pixels: 3/4 and 1/4).
 """
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -26,6 +27,7 @@ from edgeprof.predictors.base_models import check_base
 from edgeprof.predictors.devices import Device, other_hardware, space_of
 from edgeprof.predictors.features import Floats
 from edgeprof.predictors.host_file import Arrays, Meta
+from edgeprof.predictors.residual_interval import ResidualInterval, nothing_known
 from edgeprof.spaces import get_space
 from edgeprof.spaces.base import Codes
 from edgeprof.subnet import Subnet
@@ -35,13 +37,14 @@ _BATCH = 32
 _MAX_EPOCHS = 200
 _PATIENCE = 15
 _RIDGE = 1.0
+_FIRST_RESOLUTION, _RESOLUTION_STEP, _N_RESOLUTIONS = 112, 16, 8
 
 Layers = tuple[tuple[Floats, Floats], ...]
 """Weights (inputs, outputs) and biases of each layer."""
 
 
 @dataclass
-class PaperMlp:
+class PaperMlp(ResidualInterval):
     """A multilayer perceptron on one-hot choices, with further inputs that are the same per device.
 
     Attributes:
@@ -60,6 +63,7 @@ class PaperMlp:
     offset_ms: float
     unit_ms: float
     hardware: tuple[float, ...] = ()
+    relative_errors: Floats = field(default_factory=nothing_known)
 
     @classmethod
     def fit(cls, data: Dataset, *, seed: int = 0) -> PaperMlp:
@@ -120,6 +124,7 @@ class PaperMlp:
             layers=(*self.layers[:-1], last),
             offset_ms=offset_ms,
             unit_ms=unit_ms,
+            relative_errors=nothing_known(),
         )
 
     def predict(self, subnets: Sequence[Subnet]) -> Latencies:
@@ -143,7 +148,7 @@ class PaperMlp:
             "hardware": list(self.hardware),
             "n_layers": len(self.layers),
         }
-        arrays: Arrays = {}
+        arrays: Arrays = {"relative_errors": self.relative_errors}
         for index, (weights, bias) in enumerate(self.layers):
             arrays[f"weights{index}"] = weights.astype(np.float32)
             arrays[f"bias{index}"] = bias.astype(np.float32)
@@ -161,7 +166,9 @@ class PaperMlp:
         )
         hardware = tuple(float(value) for value in meta["hardware"])
         scale = float(meta["offset_ms"]), float(meta["unit_ms"])
-        return cls(meta["space"], meta["device"], layers, *scale, hardware)
+        return cls(
+            meta["space"], meta["device"], layers, *scale, hardware, arrays["relative_errors"]
+        )
 
 
 def fit_fine_tuned(data: Dataset, bases: Sequence[LatencyPredictor]) -> PaperMlp:
@@ -180,7 +187,12 @@ def fit_fine_tuned(data: Dataset, bases: Sequence[LatencyPredictor]) -> PaperMlp
 
 
 def _encode(space_id: str, codes: Codes, hardware: tuple[float, ...]) -> Floats:
-    one_hot = OfaEncoding(get_space(space_id))(codes).astype(np.float64)
+    space = get_space(space_id)
+    one_hot = OfaEncoding(space)(codes).astype(np.float64)
+    # The paper's 8 inputs stand for every 16 pixels: others lie between two of them.
+    steps = (np.array(space.resolutions)[codes[:, -1]] - _FIRST_RESOLUTION) / _RESOLUTION_STEP
+    distance = np.abs(steps[:, np.newaxis] - np.arange(_N_RESOLUTIONS))
+    one_hot[:, -_N_RESOLUTIONS:] = np.maximum(1 - distance, 0)
     return np.concatenate([one_hot, np.tile(hardware, (len(codes), 1))], axis=1)
 
 

@@ -17,6 +17,7 @@ from edgeprof.predictors.gp import HostModel
 from edgeprof.predictors.hardware import HardwareModel
 from edgeprof.predictors.host_file import HostFileModel
 from edgeprof.predictors.linear import LinearModel
+from edgeprof.predictors.lut_model import LutModel
 from edgeprof.predictors.metrics import Rows
 from edgeprof.predictors.mlp import PaperMlp, fit_fine_tuned
 
@@ -42,13 +43,21 @@ def _fit_finetune(data: Dataset, bases: Sequence[LatencyPredictor], seed: int) -
     return fit_fine_tuned(data, bases)
 
 
+def _fit_lut(data: Dataset, bases: Sequence[LatencyPredictor], seed: int) -> HostFileModel:  # noqa: ARG001
+    return LutModel.fit(data, bases)
+
+
 MODELS: dict[str, Fit] = {
     "gp": _fit_gp,
     "linear": _fit_linear,
+    "lut": _fit_lut,
     "paper-finetune": _fit_finetune,
     "paper-mlp": _fit_mlp,
 }
 """Name -> fit(data, bases, seed)."""
+
+WITHOUT_BASES = frozenset({"linear", "paper-mlp"})
+"""Names of models that learn from the data alone."""
 
 
 ACROSS_MODELS: dict[str, FitAcross] = {
@@ -91,9 +100,12 @@ def fit_model(
     """Fit a model by its name.
 
     Raises:
-        PredictorFormatError: if there is no such model; the message lists those there are.
+        PredictorFormatError: if there is no such model (the message lists those there are), or if
+            it cannot use the bases.
     """
     _check_known(name, MODELS)
+    if bases and name in WITHOUT_BASES:
+        raise PredictorFormatError(f"{name}: learns from DATA alone, want no base")
     return MODELS[name](data, bases, seed)
 
 

@@ -43,7 +43,7 @@ def suggest_next(
         resolutions: of the pool; those the space samples where not given.
     """
     space = get_space(model.space)
-    codes = _pool(model.space, n, seed, pool_size, resolutions)
+    codes = _pool(model.space, n, seed, pool_size, resolutions, measured=model.data.codes)
     covariance, noise = model.posterior_covariance(codes)
     return space.decode(codes[choose(covariance, noise, n)])
 
@@ -94,9 +94,21 @@ def choose(covariance: Floats, noise: float, n: int) -> list[int]:
 
 
 def _pool(
-    space_id: str, n: int, seed: int, pool_size: int, resolutions: Sequence[int] | None
+    space_id: str,
+    n: int,
+    seed: int,
+    pool_size: int,
+    resolutions: Sequence[int] | None,
+    measured: Codes | None = None,
 ) -> Codes:
-    if pool_size < n:
-        raise PredictorFormatError(f"pool of {pool_size} subnets: want at least the {n} to choose")
+    """Draw the pool, without what has been measured: a repetition teaches about the noise only."""
     space = get_space(space_id)
-    return space.encode(space.sample(pool_size, np.random.default_rng(seed), resolutions))
+    codes = space.encode(space.sample(pool_size, np.random.default_rng(seed), resolutions))
+    known = set() if measured is None else {row.tobytes() for row in measured}
+    fresh = codes[[row.tobytes() not in known for row in codes]]
+    if len(fresh) < n:
+        raise PredictorFormatError(
+            f"pool of {pool_size} subnets, {len(codes) - len(fresh)} of them measured before: want "
+            f"at least the {n} to choose"
+        )
+    return fresh

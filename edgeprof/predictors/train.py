@@ -18,12 +18,15 @@ from edgeprof.dataset import Dataset
 from edgeprof.errors import PredictorFormatError
 from edgeprof.files import atomic_write, remove_file, sha256_of
 from edgeprof.predictors.base import LatencyPredictor
+from edgeprof.predictors.base_models import check_base
 from edgeprof.predictors.compact import CompactPredictor, read_predictor_bytes
 from edgeprof.predictors.devices import Device, other_hardware
 from edgeprof.predictors.distil import N_STEPS, distil
 from edgeprof.predictors.gp import HostModel
 from edgeprof.predictors.host_file import HostFileModel, host_bytes, load_host
 from edgeprof.predictors.load import EdgpPredictor, load_predictor
+from edgeprof.predictors.lut import LookupTables
+from edgeprof.predictors.lut_model import LutModel
 from edgeprof.predictors.metrics import (
     Metrics,
     metrics_of,
@@ -31,12 +34,14 @@ from edgeprof.predictors.metrics import (
     trivial_facts,
 )
 from edgeprof.predictors.models import cross_validated, fit_across, fit_model, folds_of
+from edgeprof.predictors.residual_interval import ResidualInterval, relative_errors
 from edgeprof.spaces import get_space
 
 N_TRAINING_STEPS = N_STEPS + 20
 """Steps reported while training: one part for the fit, the rest for the distillation."""
 
 _CHECKED_SUBNETS = 2000
+_ACCEPTED_DISTILLATION_MAPE = 0.005
 _SUFFIX = ".edgp"
 _HOST_SUFFIX = ".host.npz"
 
@@ -60,6 +65,18 @@ class Training:
     trivial: dict[str, Metrics]
     distillation_mape: float
     files: tuple[Path, ...] = ()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a user should know: of the fit, and of a student that falls short of it."""
+        notes: tuple[str, ...] = getattr(self.host, "notes", ())
+        if self.distillation_mape <= _ACCEPTED_DISTILLATION_MAPE:
+            return notes
+        note = (
+            f"distillation costs {self.distillation_mape:.2%} (MAPE), more than "
+            f"{_ACCEPTED_DISTILLATION_MAPE:.1%}: the host model is better than what is shipped"
+        )
+        return (*notes, note)
 
 
 def train(
@@ -96,6 +113,8 @@ def train(
     if unseen is not None:
         errors = metrics_of(unseen, data.latency_ms)
         trivial = trivial_cross_validated(data, folds_of(host, len(data), seed))
+        if isinstance(host, ResidualInterval):
+            host.relative_errors = relative_errors(unseen, data.latency_ms)
     student = distil(host, get_space(data.space), seed=seed, progress=advance)
     loss = _distillation_mape(host, student, seed)
     student = student.with_provenance(_provenance(data, model, bases, seed, errors, loss))
@@ -163,15 +182,20 @@ def leave_one_device_out(
     return errors
 
 
-def load_base(path: Path) -> LatencyPredictor:
+def load_base(path: Path, space: str | None = None) -> LatencyPredictor:
     """Load a base: the host model beside ``P.edgp`` where there is one, else the file itself.
 
     Raises:
-        PredictorFormatError: if it cannot be read, or the two do not belong together.
+        PredictorFormatError: if it is none, the two do not belong together, or it cannot serve
+            ``space``; naming the file.
     """
-    if path.suffix == _SUFFIX and host_path(path).exists():
-        return _load_beside(path)
-    return load_predictor(path)
+    has_host = path.suffix == _SUFFIX and host_path(path).exists()
+    base = _load_beside(path) if has_host else load_predictor(path)
+    if isinstance(base, LookupTables):
+        base = LutModel(base, base.device)  # which can be kept, and knows every resolution
+    if space is not None:
+        check_base(base, space, str(path))
+    return base
 
 
 def load_host_model(path: Path) -> HostModel:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import csv
+import json
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from edgeprof.dataset import Dataset
 from edgeprof.layers import Network, Op
+from edgeprof.predictors.lut import LookupTables
+from edgeprof.predictors.lut_build import blocks_of
+from edgeprof.predictors.lut_file import Entry, TableSet
+from edgeprof.predictors.lut_keys import Grammar
 from edgeprof.spaces.base import SearchSpace
 
 
@@ -56,3 +63,28 @@ class SyntheticDevice:
 
 PHONE = SyntheticDevice("phone", 8_000.0, 2_000.0, 5.0, 0.3)
 SERVER = SyntheticDevice("server", 200_000.0, 10_000.0, 10.0, 0.1)
+
+
+def write_dataset(path: Path, *datasets: Dataset) -> Path:
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["device", "space", "row", "resolution", "ks", "e", "d", "latency_ms"])
+        for data in datasets:
+            for subnet, row, latency_ms in zip(
+                data.subnets, data.rows, data.latency_ms, strict=True
+            ):
+                lists = [json.dumps(values) for values in (subnet.ks, subnet.e, subnet.d)]
+                writer.writerow([data.device, data.space, row, subnet.r, *lists, latency_ms])
+    return path
+
+
+def synthetic_tables(space: SearchSpace, resolutions: tuple[int, ...] = (160, 224)) -> LookupTables:
+    """Lookup tables with a cost per block that grows with its work."""
+    tables = {
+        resolution: {
+            key: Entry(1, 1e-9 * sum(block.macs for block in blocks) + 0.01, 0.0)
+            for key, blocks in table.items()
+        }
+        for resolution, table in blocks_of(space, resolutions).items()
+    }
+    return LookupTables(TableSet("synthetic tables", Grammar.OFA, tables, {"space": space.id}))
