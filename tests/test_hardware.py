@@ -121,7 +121,7 @@ def test_it_is_a_base_to_adapt_from(tmp_path: Path) -> None:
     save_host(tmp_path / "middle.host.npz", base)
     loaded = load_host(tmp_path / "middle.host.npz")
     model = HostModel.fit(MIDDLE[1].take(range(5)), [loaded])
-    assert evaluate(model, MIDDLE[1]).mape < evaluate(base, MIDDLE[1]).mape + 0.02
+    assert evaluate(model, MIDDLE[1]).mape < 0.5 * evaluate(base, MIDDLE[1]).mape
 
 
 def test_other_devices_are_needed() -> None:

@@ -34,7 +34,7 @@ from edgeprof.subnet import Subnet
 
 _HIDDEN = (400, 400, 400)
 _BATCH = 32
-_MAX_EPOCHS = 200
+MAX_EPOCHS = 200
 _PATIENCE = 15
 _RIDGE = 1.0
 _FIRST_RESOLUTION, _RESOLUTION_STEP, _N_RESOLUTIONS = 112, 16, 8
@@ -66,10 +66,10 @@ class PaperMlp(ResidualInterval):
     relative_errors: Floats = field(default_factory=nothing_known)
 
     @classmethod
-    def fit(cls, data: Dataset, *, seed: int = 0) -> PaperMlp:
+    def fit(cls, data: Dataset, *, seed: int = 0, max_epochs: int = MAX_EPOCHS) -> PaperMlp:
         """Train from scratch on one device."""
         inputs = _encode(data.space, data.codes, ())
-        layers, offset_ms, unit_ms = _fit_layers(inputs, data.latency_ms, seed)
+        layers, offset_ms, unit_ms = _fit_layers(inputs, data.latency_ms, seed, max_epochs)
         return cls(data.space, data.device, layers, offset_ms, unit_ms)
 
     @classmethod
@@ -80,6 +80,7 @@ class PaperMlp(ResidualInterval):
         *,
         space: str | None = None,
         seed: int = 0,
+        max_epochs: int = MAX_EPOCHS,
     ) -> PaperMlp:
         """Train on other devices with their hardware as inputs; predict ``target``.
 
@@ -101,9 +102,8 @@ class PaperMlp(ResidualInterval):
             [_encode(data.space, data.codes, device.scaled_inputs()) for device, data in others]
         )
         latency_ms = np.concatenate([data.latency_ms for _, data in others])
-        layers, offset_ms, unit_ms = _fit_layers(inputs, latency_ms, seed)
-        space = found
-        return cls(space, target.name, layers, offset_ms, unit_ms, target.scaled_inputs())
+        layers, offset_ms, unit_ms = _fit_layers(inputs, latency_ms, seed, max_epochs)
+        return cls(found, target.name, layers, offset_ms, unit_ms, target.scaled_inputs())
 
     def fine_tuned(self, data: Dataset) -> PaperMlp:
         """Return this network with its last layer fitted anew (ridge regression) to other data."""
@@ -203,7 +203,9 @@ def _hidden(layers: Layers, inputs: Floats) -> Floats:
     return values
 
 
-def _fit_layers(inputs: Floats, latency_ms: Floats, seed: int) -> tuple[Layers, float, float]:
+def _fit_layers(
+    inputs: Floats, latency_ms: Floats, seed: int, max_epochs: int
+) -> tuple[Layers, float, float]:
     with extra("host"):
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.neural_network import MLPRegressor
@@ -215,7 +217,7 @@ def _fit_layers(inputs: Floats, latency_ms: Floats, seed: int) -> tuple[Layers, 
         solver="sgd",
         batch_size=min(_BATCH, len(inputs)),
         learning_rate_init=0.01,
-        max_iter=_MAX_EPOCHS,
+        max_iter=max_epochs,
         early_stopping=len(inputs) >= 10 * _BATCH,
         n_iter_no_change=_PATIENCE,
         random_state=seed,
