@@ -139,6 +139,17 @@ def test_drop_invalid_leaves_the_bad_row_out_and_counts_it(
     assert dict(dataset.dropped) == {column: 1}
 
 
+def test_an_unreadable_row_number_is_an_invalid_row_of_its_device_only(tmp_path: Path) -> None:
+    rows = [{**row, "row": i} for i, row in enumerate(rows_of() + rows_of(device="other"))]
+    rows[8]["row"] = "eight"
+    path = write_csv(tmp_path / "d.csv", rows)
+    assert len(read_dataset(path, device="board")) == 6
+    with pytest.raises(DatasetError, match="column row: 'eight', want an integer"):
+        read_dataset(path, device="other")
+    kept = read_dataset(path, device="other", rows=(7, 10), drop_invalid=True)
+    assert (list(kept.rows), dict(kept.dropped)) == ([7, 9], {"row": 1})
+
+
 def test_the_row_column_stands_in_the_message(tmp_path: Path) -> None:
     rows = [{**row, "row": 40 + i} for i, row in enumerate(rows_of())]
     rows[2]["latency_ms"] = "nan"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rack
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
@@ -319,16 +320,72 @@ def test_build_refuses_to_mix_settings_in_one_folder(tmp_path):
         build_tables(SPACE, tmp_path, CountingTimer(), resolutions=[160], about={"threads": 2})
 
 
+def test_build_command_times_here_with_the_chosen_runtime_and_resumes(tmp_path):
+    pytest.importorskip("onnx")
+    command = [
+        "lut",
+        "build",
+        "--space",
+        SPACE.id,
+        "--resolutions",
+        "128",
+        "--runtime",
+        "null",
+        "-o",
+        f"{tmp_path}/t",
+    ]
+    command += ["--ci", "0.5", "--max-secs", "0.02", "--device", "nothing"]
+    for _ in range(2):
+        result = CliRunner().invoke(cli, command)
+        assert result.exit_code == 0, result.output
+        assert f"tables of {SPACE.id} on nothing for 128 pixels" in result.output
+    about = json.loads((tmp_path / "t" / "lut.json").read_text())
+    assert (about["runtime"], about["format"], about["threads"]) == ("null", "onnx", 1)
+    other = CliRunner().invoke(cli, [*command, "--threads", "2"])
+    assert "use another folder" in str(other.exception)
+    assert CliRunner().invoke(cli, [*command, "--board", "b"]).exit_code == 2
+
+
+@pytest.mark.skipif(rack.missing() is not None, reason=str(rack.missing()))
+def test_build_command_times_on_boards_and_resumes(tmp_path):
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnx")
+    command = [
+        "lut",
+        "build",
+        "--space",
+        SPACE.id,
+        "--resolutions",
+        "128",
+        "-o",
+        f"{tmp_path}/luts",
+        "--json",
+    ]
+    command += ["--ci", "0.5", "--max-secs", "0.02", "--boards", f"{tmp_path}/boards.yaml"]
+    command += ["--attempts", "1"]  # that a busy machine disturbs samples is no matter of this test
+    with rack.Rack(tmp_path, 1) as boards:
+        boards.inventory(extra="")
+        first, again = (CliRunner().invoke(cli, command) for _ in range(2))
+    assert first.exit_code == 0, first.output
+    summary, second = json.loads(first.stdout), json.loads(again.stdout)
+    n_distinct = len(blocks_of(SPACE, [128])[128])
+    assert (summary["measured"], summary["failed"]) == (n_distinct, 0)
+    assert (second["measured"], second["found_done"]) == (0, n_distinct)
+    tables = load_tables(tmp_path / "luts" / "loopback")
+    assert (tables.space, tables.device, tables.resolutions) == (SPACE.id, "loopback", (128,))
+    assert np.all(tables.predict(SPACE.sample(3, np.random.default_rng(0), [128])) > 0)
+
+
 def test_harness_times_a_real_block():
     pytest.importorskip("onnxruntime")
     pytest.importorskip("onnx")
     from edgeprof.harness import Settings
-    from edgeprof.predictors.lut_build import _network
+    from edgeprof.predictors.lut_build import block_network
 
     key, blocks = next(
         item for item in blocks_of(SPACE, [128])[128].items() if item[0].startswith("Logits")
     )
     settings = Settings(runtime="onnxruntime", max_secs=1, ci_rel=0.1)
-    entry = HarnessTimer(settings)(_network(key, blocks))
+    entry = HarnessTimer(settings)(block_network(key, blocks))
     assert entry.count > 0
     assert 0 < entry.mean_ms < 1000

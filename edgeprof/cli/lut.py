@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from edgeprof.jobs import ProfileSettings
 
 
 @click.group()
@@ -32,54 +36,121 @@ def lut() -> None:
     type=click.Path(readable=False, file_okay=False, path_type=Path),
     help="Folder of the tables; a build that was cut off goes on there.",
 )
-@click.option("--device", help="Name of the device in the tables  [default: the host name]")
+@click.option("--device", help="Name of this machine in the tables  [default: the host name]")
+@click.option(
+    "--format",
+    "model_format",
+    default="onnx",
+    show_default=True,
+    type=click.Choice(["onnx", "tflite"]),
+    help="Model format.",
+)
+@click.option("--runtime", help="onnxruntime, litert or tflite_c  [default: by the format]")
 @click.option("--threads", default=1, show_default=True, type=click.IntRange(1), help="Threads.")
 @click.option("--ci", default=0.02, show_default=True, help="Stop within +- this fraction.")
 @click.option("--max-secs", default=3.0, show_default=True, help="Seconds per block at most.")
+@click.option(
+    "--boards",
+    "inventory_path",
+    type=click.Path(path_type=Path),
+    help="Time on the boards of this inventory instead of here; tables go to OUTPUT/DEVICE.",
+)
+@click.option(
+    "--board", "board_names", multiple=True, help="Only this board, tag or group; may be repeated."
+)
+@click.option(
+    "--attempts",
+    default=3,
+    show_default=True,
+    type=click.IntRange(1),
+    help="On boards: of a block whose measurement failed in passing, or was disturbed.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def build(
     space: str,
     resolutions: str | None,
     output: Path,
     device: str | None,
+    model_format: str,
+    runtime: str | None,
     threads: int,
     ci: float,
     max_secs: float,
+    inventory_path: Path | None,
+    board_names: tuple[str, ...],
+    attempts: int,
     as_json: bool,
 ) -> None:
-    """Export each distinct block of a space as a model of its own and time it here.
+    """Export each distinct block of a space as a model of its own and time it, here or on boards.
 
     \b
     Example:
       edgeprof lut build --space ofa-mbv3-w1.0 --resolutions 160,224 -o pi4-lut/
+      edgeprof lut build --resolutions 224 --boards boards.yaml --board rpi4 -o luts/
     """
+    from edgeprof.cli.subnets import parse_integers
+    from edgeprof.jobs import ProfileSettings
+
+    settings = ProfileSettings(
+        format=model_format,
+        runtime=runtime or {"onnx": "onnxruntime", "tflite": "litert"}[model_format],
+        threads=threads,
+        ci_rel=ci,
+        max_secs=max_secs,
+    )
+    wanted = parse_integers(resolutions, "--resolutions")
+    if inventory_path is not None:
+        if device is not None:
+            raise click.UsageError("--device names this machine; boards are named by --boards")
+        chosen = inventory_path, board_names, attempts
+        _build_on_boards(space, wanted, output, settings, *chosen, as_json=as_json)
+        return
+    if board_names:
+        raise click.UsageError("--board goes with --boards")
+    _build_here(space, wanted, output, device, settings, as_json)
+
+
+def _build_here(
+    space: str,
+    resolutions: list[int] | None,
+    output: Path,
+    device: str | None,
+    settings: ProfileSettings,
+    as_json: bool,
+) -> None:
     import json
     import platform
 
     from edgeprof.cli.progress import progress
-    from edgeprof.cli.subnets import parse_integers
+    from edgeprof.files import sha256_of
     from edgeprof.harness import Settings
     from edgeprof.predictors.lut_build import HarnessTimer, build_tables, n_blocks
+    from edgeprof.runtimes import find_runtime
     from edgeprof.spaces import get_space
 
     found = get_space(space)
-    wanted = parse_integers(resolutions, "--resolutions")
-    settings = Settings(runtime="onnxruntime", threads=threads, ci_rel=ci, max_secs=max_secs)
+    library = None if settings.runtime == "null" else find_runtime(settings.runtime).path
     about = {
         "device": device or platform.node() or "this machine",
-        "runtime": "onnxruntime",
-        "threads": threads,
-        "ci_rel": ci,
-        "max_secs": max_secs,
+        "runtime": settings.runtime,
+        "library_sha256": library and sha256_of(library),
+        "format": settings.format,
+        "threads": settings.threads,
+        "ci_rel": settings.ci_rel,
+        "max_secs": settings.max_secs,
     }
-    with progress("Timing", n_blocks(found, wanted), quiet=as_json) as advance:
+    timer = HarnessTimer(
+        Settings(
+            runtime=settings.runtime,
+            threads=settings.threads,
+            ci_rel=settings.ci_rel,
+            max_secs=settings.max_secs,
+        ),
+        settings.format,
+    )
+    with progress("Timing", n_blocks(found, resolutions), quiet=as_json) as advance:
         tables = build_tables(
-            found,
-            output,
-            HarnessTimer(settings),
-            resolutions=wanted,
-            about=about,
-            progress=advance,
+            found, output, timer, resolutions=resolutions, about=about, progress=advance
         )
     shown = {"folder": str(output), "space": tables.space, "resolutions": list(tables.resolutions)}
     if as_json:
@@ -87,6 +158,56 @@ def build(
     else:
         listed = ", ".join(map(str, tables.resolutions))
         click.echo(f"{output}: tables of {tables.space} on {tables.device} for {listed} pixels")
+
+
+def _build_on_boards(
+    space: str,
+    resolutions: list[int] | None,
+    output: Path,
+    settings: ProfileSettings,
+    inventory_path: Path,
+    names: tuple[str, ...],
+    attempts: int,
+    *,
+    as_json: bool,
+) -> None:
+    import json
+
+    from edgeprof.fleet.lut import build_tables_on_boards
+    from edgeprof.fleet.member import FleetOptions
+    from edgeprof.fleet.schedule import RetryPolicy
+    from edgeprof.fleet.view import shown, summary_lines
+    from edgeprof.inventory import read_inventory
+    from edgeprof.predictors.lut_build import blocks_of
+    from edgeprof.spaces import get_space
+
+    found = get_space(space)
+    inventory = read_inventory(inventory_path)
+    boards = inventory.select(names)
+    for problem in inventory.problems.values():
+        click.echo(f"edgeprof: {problem}", err=True)
+    blocks = blocks_of(found, resolutions or found.sampled_resolutions)
+    distinct = len({key for table in blocks.values() for key in table})
+    total = distinct * len({board.device for board in boards})
+    with shown(total, quiet=as_json) as listener:
+        summary, folders = build_tables_on_boards(
+            found,
+            output,
+            boards,
+            settings=settings,
+            resolutions=resolutions,
+            options=FleetOptions(policy=RetryPolicy(attempts=attempts)),
+            listener=listener,
+        )
+    if as_json:
+        tables = {device: str(folder) for device, folder in folders.items()}
+        click.echo(json.dumps({**summary.as_dict(), "tables": tables}))
+    else:
+        click.echo("\n".join(summary_lines(summary)))
+        for device, folder in folders.items():
+            click.echo(f"{folder}: tables of {space} on {device}")
+    if summary.failed or summary.unfinished or summary.unreached:
+        raise SystemExit(1)
 
 
 @lut.command()

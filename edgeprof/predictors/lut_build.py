@@ -18,7 +18,9 @@ import numpy as np
 
 from edgeprof.errors import LookupTableError, OutputError
 from edgeprof.files import make_folder
+from edgeprof.harness import Settings, measure
 from edgeprof.layers import Block, Network, PlacedBlock
+from edgeprof.measurement import Measurement
 from edgeprof.predictors.lut import LookupTables, load_tables, representative_codes
 from edgeprof.predictors.lut_file import Entry, TableSet, write_tables
 from edgeprof.predictors.lut_keys import Grammar, keyed_blocks
@@ -76,7 +78,7 @@ def build_tables(
     with _Log(make_folder(folder) / _LOG, identity) as log:
         for key, members in _work(blocks):
             if key not in log.entries:
-                log.add(key, time_block(_network(key, members)))
+                log.add(key, time_block(block_network(key, members)))
             advance(1)
         tables = {
             resolution: {key: log.entries[key] for key in table}
@@ -104,26 +106,41 @@ class HarnessTimer:
 
     Args:
         settings: how; see ``edgeprof.harness.Settings``.
+        model_format: ``"onnx"`` or ``"tflite"``.
     """
 
-    def __init__(self, settings: Any) -> None:
-        self._settings = settings
+    def __init__(self, settings: Settings, model_format: str = "onnx") -> None:
+        self._settings, self._format = settings, model_format
 
     def __call__(self, network: Network) -> Entry:
         """Export the network, measure it, and sum up its undisturbed runs."""
-        from edgeprof.export.onnx import export_network
-        from edgeprof.harness import measure
-
         with tempfile.TemporaryDirectory(prefix="edgeprof-lut-") as folder:
-            path = Path(folder) / "block.onnx"
-            export_network(network, path)
-            measured = measure(path, self._settings)
-        kept = measured.latency_ns[measured.disturbed == 0]
-        latency_ms = (kept if len(kept) else measured.latency_ns) / 1e6
-        return Entry(len(latency_ms), float(np.mean(latency_ms)), float(np.std(latency_ms)))
+            path = Path(folder) / f"block.{self._format}"
+            export_block(network, path, self._format)
+            return entry_of(measure(path, self._settings))
 
 
-def _network(key: str, blocks: tuple[Block, ...]) -> Network:
+def entry_of(measured: Measurement) -> Entry:
+    """Sum up the undisturbed runs of a measurement; all, where there are none."""
+    kept = measured.latency_ns[measured.disturbed == 0]
+    latency_ms = (kept if len(kept) else measured.latency_ns) / 1e6
+    return Entry(len(latency_ms), float(np.mean(latency_ms)), float(np.std(latency_ms)))
+
+
+def export_block(network: Network, path: Path, model_format: str) -> None:
+    """Write the network of a block as a model."""
+    if model_format == "tflite":
+        from edgeprof.export.tflite import export_network as export_tflite
+
+        export_tflite(network, path)
+    else:
+        from edgeprof.export.onnx import export_network as export_onnx
+
+        export_onnx(network, path)
+
+
+def block_network(key: str, blocks: tuple[Block, ...]) -> Network:
+    """Return the blocks of one entry as a network of their own."""
     placed = (PlacedBlock(f"block{index}", 0, block) for index, block in enumerate(blocks))
     return Network(key, tuple(placed))
 
