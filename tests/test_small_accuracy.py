@@ -16,11 +16,11 @@ from edgeprof.predictors.hardware import HardwareModel
 from edgeprof.predictors.metrics import evaluate, interval_coverage
 from edgeprof.predictors.train import train
 
-DATA = Path(os.environ.get("EDGEPROF_DATA", Path(__file__).parents[2] / "shared" / "data"))
+DATA = Path(os.environ.get("EDGEPROF_DATA", "../shared/data"))
 FILE = DATA / "ofanas_2021.csv.gz"
 NOTE10, PASCAL = "note10_lut_sum", "tesla_p40_b64"
 
-pytestmark = pytest.mark.skipif(not FILE.exists(), reason=f"{FILE} is not there")
+pytestmark = pytest.mark.skipif(not FILE.exists(), reason=f"{FILE} is not here (set EDGEPROF_DATA)")
 
 
 def rows_of(device: str, first: int, last: int, n: int) -> Dataset:
@@ -30,14 +30,16 @@ def rows_of(device: str, first: int, last: int, n: int) -> Dataset:
 def test_a_hundred_samples_of_the_phone_and_ten_of_the_gpu_are_enough() -> None:
     phone = train(rows_of(NOTE10, 0, 7000, 100))
     judged = rows_of(NOTE10, 8500, 10_000, 500)
-    assert evaluate(phone.student, judged).mae_ms < 0.30  # the field: .21 on the host
+    assert (
+        evaluate(phone.student, judged).mae_ms < 0.15
+    )  # from scratch, on the host, the field has .21
     assert phone.distillation_mape < 0.005
     assert isinstance(phone.host, HostModel)
-    assert 0.8 <= interval_coverage(phone.host, judged) <= 1.0
+    assert 0.85 <= interval_coverage(phone.host, judged) <= 0.99
     gpu = train(rows_of(PASCAL, 0, 7000, 10), bases=[phone.host])
     judged = rows_of(PASCAL, 8500, 10_000, 500)
     shipped = evaluate(gpu.student, judged)
-    assert shipped.mae_ms < 1.3  # floor of the median draw: .82
+    assert shipped.mae_ms < 1.0  # floor of the median draw: .82
     assert shipped.spearman is not None
     assert shipped.spearman > 0.99
 
