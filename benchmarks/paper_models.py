@@ -19,7 +19,7 @@ from edgeprof.predictors.base import LatencyPredictor
 from edgeprof.predictors.devices import read_devices
 from edgeprof.predictors.lut import load_tables
 from edgeprof.predictors.metrics import evaluate, trivial_predictors
-from edgeprof.predictors.mlp import MAX_EPOCHS, PaperMlp
+from edgeprof.predictors.mlp import PaperMlp
 from edgeprof.predictors.models import fit_model
 
 DATA = Path(os.environ.get("EDGEPROF_DATA", "../shared/data"))
@@ -30,8 +30,8 @@ SEED = 0
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="networks of 10 epochs: to try it out")
-    epochs = 10 if parser.parse_args().quick else MAX_EPOCHS
+    parser.add_argument("--epochs", type=int, default=80, help="of each network, at most")
+    epochs = parser.parse_args().epochs
     start_s = time.perf_counter()
     names = (NOTE10, TURING, PASCAL)
     pools = {name: read_dataset(FILE, device=name, rows=(0, 7000)) for name in names}

@@ -50,7 +50,7 @@ def test_a_base_of_another_device_makes_few_samples_enough(held_out: Dataset) ->
 def test_intervals_hold_the_measurements(held_out: Dataset) -> None:
     model = HostModel.fit(data_of(PHONE, 100))
     assert isinstance(model, IntervalPredictor)
-    assert 0.8 <= interval_coverage(model, held_out, 0.9) <= 0.99
+    assert 0.85 <= interval_coverage(model, held_out, 0.9) <= 0.95
     narrow, wide = (model.predict_interval(held_out.codes, c) for c in (0.5, 0.95))
     assert np.all(wide.low_ms < narrow.low_ms)
     assert np.all(narrow.high_ms < wide.high_ms)

@@ -91,7 +91,7 @@ def test_evaluate_prints_the_metrics_that_scripts_rely_on(folder: Path) -> None:
     assert found["mape"] < found["trivial"]["macs"]["mape"] < found["trivial"]["mean"]["mape"]
     assert "coverage_90pct" not in found
     with_host = json.loads(run("evaluate", folder / "s.host.npz", *arguments).stdout)
-    assert 0.85 <= with_host["coverage_90pct"] <= 1.0
+    assert 0.85 <= with_host["coverage_90pct"] <= 0.99
 
 
 def test_trivial_predictors_are_fitted_to_the_training_rows_too(folder: Path) -> None:
