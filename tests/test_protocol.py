@@ -181,3 +181,19 @@ def test_no_mutation_of_a_model_goes_without_a_record(n: int, tmp_path: Path) ->
     records = list(run_jobs(jobs))
     assert_each_is_told(records, n)
     assert sum("error" in record for record in records) > n // 10
+
+
+def test_no_mutation_of_a_tflite_model_goes_without_a_record(tmp_path: Path) -> None:
+    pytest.importorskip("ai_edge_litert")
+    from edgeprof.export.tflite import export_network
+    from edgeprof.layers import Network, PlacedBlock, Shape
+    from edgeprof.spaces.blocks import conv_block
+
+    path = tmp_path / "model.tflite"
+    stem = PlacedBlock("stem", 0, conv_block("stem", Shape(3, 8, 8), 4, 3, 2))
+    export_network(Network("small", (stem,)), path)
+    limits = {"max_secs": 0.05, "max_load_secs": 20.0, "max_samples": 20}
+    paths = mutants(path.read_bytes(), 20, tmp_path, ".tflite")
+    records = list(run_jobs({**make_job(p, QUICK), **limits} for p in paths))
+    assert_each_is_told(records, len(paths))
+    assert any("error" in record for record in records)
