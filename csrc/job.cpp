@@ -284,13 +284,18 @@ std::string run(const Job& job, const JobListener& listener, RuntimeFacts& facts
         const Subjob& subjob = job.subjobs[i];
         if (!subjob.outputs_file.empty()) write_outputs(*loaded[i].model, subjob.outputs_file);
         std::vector<OperatorTime> operators;
+        std::string profile_failure;
         if (subjob.per_op_runs > 0) {
             tell(listener, Phase::kProfiling, loaded[i].runtime->facts());
-            operators = loaded[i].runtime->profile(subjob.load, subjob.per_op_runs);
+            try {
+                operators = loaded[i].runtime->profile(subjob.load, subjob.per_op_runs);
+            } catch (const Error& error) {  // what was timed stays
+                profile_failure = error.what();
+            }
         }
         parts.push_back({subjob, loaded[i].runtime->facts(), *loaded[i].model,
                          loaded[i].counters.get(), energy, loaded[i].load_ns, outcomes[i],
-                         drifts[i], peak_bytes, std::move(operators)});
+                         drifts[i], peak_bytes, std::move(operators), std::move(profile_failure)});
     }
     tell(listener, Phase::kReporting, facts);
     return success_record(job, clock, parts, machine_json);

@@ -6,7 +6,8 @@
 //     LiteRtCreateModelFromFd appears;
 //   - CPU options are set by LiteRtSetCpuOptionsNumThread up to 2.1.2, later by a TOML text under
 //     the identifier "xnnpack";
-//   - LiteRtGetStatusString is gone in 2.1.6.
+//   - LiteRtGetStatusString is gone in 2.1.6;
+//   - the profiler is switched on by a TOML text as well: not up to 2.1.2.
 #include <glob.h>
 
 #include <algorithm>
@@ -19,6 +20,7 @@
 #include "input_shapes.h"
 #include "input_values.h"
 #include "library.h"
+#include "litert_profile.h"
 
 namespace edgeprof {
 
@@ -46,6 +48,7 @@ struct SignatureT;
 struct TensorT;
 struct RequirementsT;
 struct BufferT;
+struct ProfilerT;
 
 // LiteRtLayout. The first word holds the rank in the low 7 bits and a flag above.
 struct Layout {
@@ -135,6 +138,15 @@ struct Api {
     Status (*buffer_bytes)(BufferT*, std::size_t*);
     Status (*lock_buffer)(BufferT*, void**, int);
     Status (*unlock_buffer)(BufferT*);
+    Status (*get_profiler)(CompiledModelT*, ProfilerT**);  // these may be missing
+    Status (*start_profiler)(ProfilerT*);
+    Status (*stop_profiler)(ProfilerT*);
+    Status (*count_events)(ProfilerT*, int*);
+    Status (*get_events)(ProfilerT*, int, LiteRtEvent*);
+    bool has_profiler() const {
+        return set_cpu_threads == nullptr && get_profiler != nullptr && start_profiler != nullptr &&
+               stop_profiler != nullptr && count_events != nullptr && get_events != nullptr;
+    }
     Status (*run)(CompiledModelT*, std::size_t, std::size_t, BufferT**, std::size_t, BufferT**);
 };
 
@@ -163,6 +175,11 @@ Api::Api(const Library& library) {
     find(library, "LiteRtFindCpuOptions", find_cpu_options);
     find(library, "LiteRtSetCpuOptionsNumThread", set_cpu_threads);
     need(library, "LiteRtCreateCompiledModel", create_compiled_model);
+    find(library, "LiteRtCompiledModelGetProfiler", get_profiler);
+    find(library, "LiteRtStartProfiler", start_profiler);
+    find(library, "LiteRtStopProfiler", stop_profiler);
+    find(library, "LiteRtGetNumProfilerEvents", count_events);
+    find(library, "LiteRtGetProfilerEvents", get_events);
     need(library, "LiteRtDestroyCompiledModel", destroy_compiled_model);
     find(library, "LiteRtCompiledModelIsFullyAccelerated", is_fully_accelerated);
     need(library, "LiteRtCompiledModelResizeInputTensor", resize_input);
@@ -260,11 +277,13 @@ LiteRtOptions read_options(const json::Value& given) {
 
 class LiteRtModel final : public LoadedModel {
   public:
-    LiteRtModel(std::shared_ptr<const LiteRtCore> core, const LoadSettings& settings)
+    LiteRtModel(std::shared_ptr<const LiteRtCore> core, const LoadSettings& settings,
+                bool is_profiled)
         : core_(std::move(core)),
           path_(settings.model_path),
           threads_(settings.threads),
           options_(read_options(settings.options)),
+          is_profiled_(is_profiled),
           model_(nullptr, core_->api.destroy_model),
           compiled_(nullptr, core_->api.destroy_compiled_model) {
         load_model();
@@ -283,10 +302,18 @@ class LiteRtModel final : public LoadedModel {
     std::vector<std::uint8_t> output_bytes(std::size_t index) const override;
     std::string options_json() const override;
 
+    // Of a model loaded with is_profiled.
+    std::vector<OperatorTime> profile(std::size_t n_runs);
+
   private:
+    void invoke_or_throw() {
+        if (!invoke()) throw Error(ErrorKind::kUnsupportedModel, path_ + ": " + failure());
+    }
     void load_model();
     void compile();
     litert::OpaqueOptionsT* make_cpu_options() const;
+    litert::OpaqueOptionsT* make_toml_options(const char* identifier,
+                                              const std::string& toml) const;
     void bind(const LoadSettings& settings);
     void bind_outputs(std::size_t n_outputs);
     litert::TensorType describe(std::size_t index, bool is_input, TensorFacts& facts) const;
@@ -304,6 +331,7 @@ class LiteRtModel final : public LoadedModel {
     std::string path_;
     int threads_;
     LiteRtOptions options_;
+    bool is_profiled_;
     Owned<litert::ModelT> model_;
     Owned<litert::CompiledModelT> compiled_;
     litert::SignatureT* signature_ = nullptr;  // the model's
@@ -350,8 +378,14 @@ litert::OpaqueOptionsT* LiteRtModel::make_cpu_options() const {
     if (options_.kernel_mode != "xnnpack") {
         toml = "kernel_mode = \"" + options_.kernel_mode + "\"\n" + toml;
     }
+    return make_toml_options("xnnpack", toml);
+}
+
+litert::OpaqueOptionsT* LiteRtModel::make_toml_options(const char* identifier,
+                                                       const std::string& toml) const {
+    litert::OpaqueOptionsT* opaque = nullptr;
     char* payload = strdup(toml.c_str());  // LiteRT gives it back with free
-    check(api.create_opaque_options("xnnpack", payload, std::free, &opaque), "no CPU options");
+    check(core_->api.create_opaque_options(identifier, payload, std::free, &opaque), "no options");
     return opaque;
 }
 
@@ -362,6 +396,11 @@ void LiteRtModel::compile() {
     const Owned<litert::OptionsT> options(created, api.destroy_options);
     check(api.set_accelerators(created, litert::kCpu), "the CPU cannot be chosen");
     check(api.add_opaque_options(created, make_cpu_options()), "threads cannot be set");
+    if (is_profiled_) {
+        check(api.add_opaque_options(created, make_toml_options("runtime_options_string",
+                                                                "enable_profiling = true\n")),
+              "the profiler cannot be switched on");
+    }
     litert::CompiledModelT* compiled = nullptr;
     const litert::Status status =
         api.create_compiled_model(core_->environment.get(), model_.get(), created, &compiled);
@@ -496,6 +535,35 @@ std::string LiteRtModel::options_json() const {
     return writer.text();
 }
 
+std::vector<OperatorTime> LiteRtModel::profile(std::size_t n_runs) {
+    constexpr std::size_t kWarmups = 3;
+    const litert::Api& api = core_->api;
+    const auto need = [this](litert::Status status) {
+        core_->check(status, ErrorKind::kUnsupportedModel, path_ + ": the profiler fails");
+    };
+    litert::ProfilerT* profiler = nullptr;
+    need(api.get_profiler(compiled_.get(), &profiler));
+    if (profiler == nullptr) {
+        throw Error(ErrorKind::kUnsupportedModel, path_ + ": LiteRT gives no profiler for it");
+    }
+    for (std::size_t i = 0; i < kWarmups; ++i) invoke_or_throw();
+    need(api.start_profiler(profiler));
+    for (std::size_t i = 0; i < n_runs; ++i) invoke_or_throw();
+    need(api.stop_profiler(profiler));
+    int count = 0;
+    need(api.count_events(profiler, &count));
+    const auto n = static_cast<std::size_t>(std::max(count, 0));
+    std::vector<LiteRtEvent> events = room_for_events(n);
+    if (n > 0) need(api.get_events(profiler, count, events.data()));
+    if (!are_events_whole(events, n)) {
+        throw Error(ErrorKind::kUnsupportedModel,
+                    core_->library.path() +
+                        ": its profiler has another form than LiteRT 2.1.6 to 2.3.0 have");
+    }
+    events.resize(n);
+    return mean_of_events(events, n_runs);
+}
+
 class LiteRtRuntime final : public Runtime {
   public:
     explicit LiteRtRuntime(const std::string& path)
@@ -504,7 +572,11 @@ class LiteRtRuntime final : public Runtime {
 
     const RuntimeFacts& facts() const override { return facts_; }
     std::unique_ptr<LoadedModel> load(const LoadSettings& settings) override {
-        return std::make_unique<LiteRtModel>(core_, settings);
+        return std::make_unique<LiteRtModel>(core_, settings, false);
+    }
+    bool has_profiler() const override { return core_->api.has_profiler(); }
+    std::vector<OperatorTime> profile(const LoadSettings& settings, std::size_t n_runs) override {
+        return LiteRtModel(core_, settings, true).profile(n_runs);
     }
 
   private:

@@ -263,7 +263,7 @@ void write_energy(json::Writer& writer, const RecordParts& parts) {
 }
 
 void write_operators(json::Writer& writer, const RecordParts& parts) {
-    if (parts.subjob.per_op_runs == 0) return;
+    if (parts.subjob.per_op_runs == 0 || !parts.profile_failure.empty()) return;
     writer.key("per_op")
         .begin_object()
         .member("n_runs", parts.subjob.per_op_runs)
@@ -298,6 +298,9 @@ std::vector<std::string> warnings_of(const RecordParts& parts, const Summary& su
     const Outcome& outcome = parts.outcome;
     std::vector<std::string> warnings;
     if (!outcome.samples.counts.empty()) warn_of_sharing(parts.counters->facts(), warnings);
+    if (!parts.profile_failure.empty()) {
+        warnings.push_back("no profile by operator: " + one_line(parts.profile_failure));
+    }
     if (outcome.warmup.end == WarmupEnd::kTimeLimit) {
         warnings.push_back("warm-up reached its time limit before the latency was steady");
     }

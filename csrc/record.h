@@ -33,6 +33,7 @@ struct RecordParts {
     std::optional<Drift> drift;
     std::optional<std::int64_t> peak_rss_bytes;
     std::vector<OperatorTime> operators;
+    std::string profile_failure;  // why there are none; empty when all went well
 };
 
 // The record of a job; of a group {"record_version", "job_id", "group": [record ...]}.

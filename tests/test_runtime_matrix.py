@@ -16,6 +16,7 @@ import pytest
 
 import edgeprof
 from edgeprof import Subnet, get_space
+from edgeprof.errors import UnsupportedModel
 from edgeprof.export import export_subnets
 from edgeprof.harness import Settings, make_job, run_jobs
 
@@ -78,6 +79,23 @@ def test_onnx_models_run_on_onnxruntime(release: str, folder: Path, subnets: lis
 def test_tflite_models_run_on_litert(release: str, folder: Path, subnets: list[Subnet]) -> None:
     target = install("ai-edge-litert", release, folder)
     measure_all(subnets, folder / "tflite", "tflite", target / "ai_edge_litert/libLiteRt.so")
+
+
+@pytest.mark.parametrize("release", LITERT)
+def test_litert_profiles_operators_from_2_1_3_on(
+    release: str, folder: Path, subnets: list[Subnet]
+) -> None:
+    library = install("ai-edge-litert", release, folder) / "ai_edge_litert/libLiteRt.so"
+    (entry,) = export_subnets(subnets[:1], folder / "tflite", format="tflite", precision="fp32")
+    settings = replace(QUICK, runtime="litert", library=library, per_op_runs=3)
+    path = folder / "tflite" / entry.file
+    if release == "2.1.0":
+        with pytest.raises(UnsupportedModel, match="no profile by operator"):
+            edgeprof.measure(path, settings)
+        return
+    operators = edgeprof.measure(path, settings).record["per_op"]["operators"]
+    assert len(operators) > 20
+    assert any("Convolution" in operator["type"] for operator in operators)
 
 
 @pytest.mark.parametrize("release", TFLITE_RUNTIME)

@@ -84,6 +84,18 @@ def test_an_int8_model_has_int8_inputs_and_says_that_xnnpack_leaves_a_part(tmp_p
     assert runtime["options"]["fully_delegated"] is False  # it has no int8 hard-swish
 
 
+def test_operators_are_profiled_where_the_release_can(model: Path) -> None:
+    try:
+        result = edgeprof.measure(model, QUICK, per_op_runs=5)
+    except UnsupportedModel as error:  # before 2.1.3
+        assert "litert offers no profile by operator" in str(error)  # noqa: PT017
+        return
+    types = [operator["type"] for operator in result.record["per_op"]["operators"]]
+    assert any("Conv" in name for name in types)
+    assert any("Fully Connected" in name for name in types)
+    assert len(types) < 8  # one entry per operator, not per inference
+
+
 def test_kernel_mode_is_an_option(model: Path) -> None:
     result = edgeprof.measure(model, QUICK, runtime_options={"kernel_mode": "builtin"})
     options = result.record["runtime"]["options"]
@@ -174,6 +186,11 @@ def test_tensorflow_lites_c_api_is_driven(fake_library: Path, tmp_path: Path) ->
     assert result.record["runtime"]["inputs"] == [
         {"name": "x", "type": "float32", "shape": [1, 16]}
     ]
+
+
+def test_a_profile_that_the_runtime_lacks_is_refused(fake_library: Path, tmp_path: Path) -> None:
+    with pytest.raises(UnsupportedModel, match="tflite_c offers no profile by operator"):
+        edgeprof.measure(fake_model(tmp_path), fake_settings(fake_library), per_op_runs=3)
 
 
 def test_a_delegate_is_opened_by_its_path(fake_library: Path, tmp_path: Path) -> None:
