@@ -186,7 +186,7 @@ class Store:
 
         By it a run knows what it left on boards. It is made at the first call.
         """
-        with self._errors_named(), self._transaction():
+        with self._errors_named(), transaction(self._connection):
             self._connection.execute("CREATE TABLE IF NOT EXISTS session (id TEXT NOT NULL)")
             self._connection.execute(
                 "INSERT INTO session SELECT lower(hex(randomblob(6))) "

@@ -178,7 +178,6 @@ def _build_on_boards(
     from edgeprof.fleet.schedule import RetryPolicy
     from edgeprof.fleet.view import shown, summary_lines
     from edgeprof.inventory import read_inventory
-    from edgeprof.predictors.lut_build import blocks_of
     from edgeprof.spaces import get_space
 
     found = get_space(space)
@@ -186,10 +185,7 @@ def _build_on_boards(
     boards = inventory.select(names)
     for problem in inventory.problems.values():
         click.echo(f"edgeprof: {problem}", err=True)
-    blocks = blocks_of(found, resolutions or found.sampled_resolutions)
-    distinct = len({key for table in blocks.values() for key in table})
-    total = distinct * len({board.device for board in boards})
-    with shown(total, quiet=as_json) as listener:
+    with shown(quiet=as_json) as listener:
         summary, folders = build_tables_on_boards(
             found,
             output,
