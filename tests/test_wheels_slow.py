@@ -46,7 +46,10 @@ class Wheels:
 AARCH64 = Wheels("aarch64", ("--add", "python3-pip"), ("numpy<2.4", "click", "onnxruntime"))
 ARMV7L = Wheels(
     "armv7l",
-    ("--arch", "armhf", "--add", "python3-pip python3-numpy python3-click"),
+    (
+        *("--arch", "armhf"),
+        *("--add", "python3-pip", "--add", "python3-numpy", "--add", "python3-click"),
+    ),
     ("sherpa-onnx-core",),
 )
 
