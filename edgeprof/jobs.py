@@ -1,14 +1,15 @@
-"""What a bulk run measures: the same settings for every subnet, and a key for each item.
+"""What a bulk run measures, in which order, and a key for each item.
 
-Owns: ``ProfileSettings`` and ``job_key``, by which a run that is started again, here or on boards,
-knows what is done.
+Owns: ``ProfileSettings``, the items of a run, and ``job_key``, by which a run that is started
+again, here or on boards, knows what is done.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import random
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from edgeprof.subnet import Subnet
@@ -31,6 +32,8 @@ class ProfileSettings:
             ``None``.
         seed: of the inputs.
         runtime_options: options of the runtime by name, as text.
+        passes: how often all subnets are measured, each time in another order: what the machine
+            does for minutes then meets them all, and not those whose turn it was.
     """
 
     format: str = "onnx"
@@ -44,6 +47,7 @@ class ProfileSettings:
     max_load_secs: float | None = None
     seed: int = 0
     runtime_options: Mapping[str, str] = field(default_factory=dict)
+    passes: int = 1
 
     @property
     def model_kind(self) -> str:
@@ -57,11 +61,12 @@ def job_key(
     settings: ProfileSettings,
     library_sha256: str,
     environment: Mapping[str, str] | None = None,
+    pass_index: int = 0,
 ) -> str:
     """Return the key of one item, the same for whatever gives the same latency.
 
-    Another build of the runtime makes another item; how long to measure and the inputs' seed do
-    not.
+    Another build of the runtime makes another item, and so does another pass; how long to measure
+    and the inputs' seed do not.
     """
     identity: dict[str, object] = {
         "device": device,
@@ -75,4 +80,29 @@ def job_key(
     }
     if environment:  # a board's; runs without one keep the keys that they have
         identity["environment"] = dict(sorted(environment.items()))
+    if pass_index:
+        identity["pass"] = pass_index
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def items_of(
+    device: str,
+    subnets: Sequence[Subnet],
+    settings: ProfileSettings,
+    library_sha256: str,
+    environment: Mapping[str, str] | None = None,
+) -> dict[str, Subnet]:
+    """Return what a run measures, by key, in the order of measuring.
+
+    The first pass keeps the order of the subnets; the others have an order of their own, drawn
+    with the settings' seed. Equal networks are one item in each pass.
+    """
+    items: dict[str, Subnet] = {}
+    for index in range(settings.passes):
+        order = list(subnets)
+        if index:
+            random.Random(f"{settings.seed} {index}").shuffle(order)
+        for subnet in order:
+            key = job_key(device, subnet, settings, library_sha256, environment, index)
+            items.setdefault(key, subnet)
+    return items

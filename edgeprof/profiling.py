@@ -16,7 +16,7 @@ from typing import NamedTuple
 from edgeprof.export import ManifestEntry, export_subnets
 from edgeprof.files import sha256_of
 from edgeprof.harness import Job, Settings, make_job, run_jobs
-from edgeprof.jobs import ProfileSettings, job_key
+from edgeprof.jobs import ProfileSettings, items_of
 from edgeprof.progress import Progress, no_progress
 from edgeprof.store import Store
 from edgeprof.subnet import Subnet
@@ -77,12 +77,13 @@ def profile_here(
     """
     probe = make_job("", _harness_settings(settings))
     library_sha256 = sha256_of(Path(probe["library"]))
-    items = {job_key(device, s, settings, library_sha256): s for s in subnets}
+    items = items_of(device, subnets, settings, library_sha256)
     done = store.job_keys()
     todo = [_Item(key, subnet) for key, subnet in items.items() if key not in done]
-    with progress("Exporting", len(todo)) as advance:
-        entries = export_subnets(
-            [item.subnet for item in todo],
+    distinct = {item.subnet.id: item.subnet for item in todo}
+    with progress("Exporting", len(distinct)) as advance:
+        exported = export_subnets(
+            list(distinct.values()),
             models,
             format=settings.format,
             precision=settings.precision,
@@ -90,7 +91,8 @@ def profile_here(
             progress=advance,
             executor=executor,
         )
-    jobs = [_job(item, entry, models, settings) for item, entry in zip(todo, entries, strict=True)]
+    entries = dict(zip(distinct, exported, strict=True))
+    jobs = [_job(item, entries[item.subnet.id], models, settings) for item in todo]
     failures: Counter[str] = Counter()
     messages: dict[str, str] = {}
     with progress("Measuring", len(todo)) as advance:

@@ -1,5 +1,7 @@
 """A bulk run stores every record once and continues where it stopped."""
 
+import csv
+import dataclasses
 import json
 import signal
 import subprocess
@@ -12,8 +14,9 @@ from click.testing import CliRunner
 
 from edgeprof import get_space
 from edgeprof.cli import cli
+from edgeprof.dataset_export import export_dataset
 from edgeprof.errors import RuntimeUnavailable, StoreError
-from edgeprof.jobs import ProfileSettings, job_key
+from edgeprof.jobs import ProfileSettings, items_of, job_key
 from edgeprof.profiling import profile_here
 from edgeprof.store import Store
 
@@ -36,6 +39,27 @@ def test_a_run_measures_each_subnet_once_and_resumes(tmp_path):
             samples = measurement.record["samples"]["latency_ns"]
             assert len(samples) == measurement.record["summary"]["n_samples"]
             assert measurement.record["machine"]["kernel"]
+
+
+def test_passes_measure_all_subnets_again_in_another_order(tmp_path):
+    pytest.importorskip("onnxruntime")
+    many = get_space("ofa-mbv3-w1.0").sample(30, np.random.default_rng(1))
+    once, thrice = (ProfileSettings(passes=n) for n in (1, 3))
+    keys = list(items_of("here", many, thrice, "sha"))
+    assert keys[:30] == list(items_of("here", many, once, "sha"))
+    orders = [list(items_of("here", many, thrice, "sha").values())[i : i + 30] for i in (0, 30, 60)]
+    assert orders[0] == many
+    assert all(sorted(s.id for s in order) == sorted(s.id for s in many) for order in orders)
+    assert orders[1] != orders[0] != orders[2] != orders[1]
+    with Store(tmp_path / "s.db") as store:
+        settings = dataclasses.replace(QUICK, passes=2)
+        arguments = {"device": "here", "models": tmp_path / "models"}
+        profile_here(SUBNETS, store, settings=QUICK, **arguments)
+        summary = profile_here(SUBNETS, store, settings=settings, **arguments)
+        assert (summary.n_measured, summary.n_resumed) == (3, 3)
+        export_dataset(store, tmp_path / "d.csv")
+    rows = list(csv.DictReader((tmp_path / "d.csv").read_text().splitlines()))
+    assert [row["n_measurements"] for row in rows] == ["2", "2", "2"]
 
 
 def test_failures_are_counted_and_do_not_stop_the_rest(tmp_path):

@@ -83,7 +83,14 @@ if TYPE_CHECKING:
     default=5.0,
     show_default=True,
     type=SECONDS,
-    help="And after so many seconds per subnet.",
+    help="And after so many seconds per subnet and pass.",
+)
+@click.option(
+    "--passes",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Measure all subnets so often, each time in another order; a row has the median.",
 )
 @click.option(
     "--max-load-secs",
@@ -138,6 +145,7 @@ def profile(
     cpus: tuple[int, ...],
     ci_rel: float,
     max_secs: float,
+    passes: int,
     max_load_secs: float | None,
     inventory_path: Path | None,
     board_names: tuple[str, ...],
@@ -181,6 +189,7 @@ def profile(
         cpus=cpus,
         ci_rel=ci_rel,
         max_secs=max_secs,
+        passes=passes,
         max_load_secs=max_load_secs,
     )
     models = models or store.with_name(f"{store.stem}-models")

@@ -28,7 +28,7 @@ from edgeprof.fleet.member import FleetOptions
 from edgeprof.fleet.progress import FleetSummary, Listener
 from edgeprof.fleet.run import run_fleet
 from edgeprof.inventory import BoardSpec
-from edgeprof.jobs import ProfileSettings, job_key
+from edgeprof.jobs import ProfileSettings, items_of
 from edgeprof.store import Store
 from edgeprof.subnet import Subnet
 from edgeprof.transport.ssh import SshNetwork
@@ -70,24 +70,24 @@ class ProfileRun:
         """Say what is left to do for the device of a board, its models exported."""
         settings = settings_of(board, self.settings)
         version = software.library.sha256 if software.library else software.program.sha256
-        items = {
-            job_key(board.device, s, settings, version, board.environment): s for s in self.subnets
-        }
+        items = items_of(board.device, self.subnets, settings, version, board.environment)
         done = self.store.job_keys() | self._failed(board.device)
         todo = {key: subnet for key, subnet in items.items() if key not in done}
         self._subnets_by_key.update(todo)
+        distinct = {subnet.id: subnet for subnet in todo.values()}
         # In a thread: connections are kept alive meanwhile.
-        entries = await asyncio.to_thread(
+        exported = await asyncio.to_thread(
             export_subnets,
-            list(todo.values()),
+            list(distinct.values()),
             self.models,
             format=settings.format,
             precision=settings.precision,
             batch=settings.batch,
             executor=self.executor,
         )
+        entries = dict(zip(distinct, exported, strict=True))
         return Plan(
-            [self._item(key, entry, settings) for key, entry in zip(todo, entries, strict=True)],
+            [self._item(key, entries[subnet.id], settings) for key, subnet in todo.items()],
             found_done=len(items) - len(todo),
         )
 
