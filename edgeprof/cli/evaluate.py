@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edgeprof.cli.train import read_rows, rows_options
+from edgeprof.cli.rows import read_rows, rows_options
 
 if TYPE_CHECKING:
     from edgeprof.predictors.metrics import Metrics

@@ -6,27 +6,14 @@ from pathlib import Path
 
 import click
 
+from edgeprof.cli.settings import batch_option, format_option, precision_option
+
 
 @click.command()
 @click.argument("subnets", type=click.Path(readable=False, dir_okay=False, path_type=Path))
-@click.option(
-    "--format",
-    "model_format",
-    default="onnx",
-    show_default=True,
-    type=click.Choice(["onnx", "tflite"]),
-    help="Model format.",
-)
-@click.option(
-    "--precision",
-    default="fp32",
-    show_default=True,
-    type=click.Choice(["fp32", "int8"]),
-    help="Type of weights and activations.",
-)
-@click.option(
-    "--batch", default=1, show_default=True, type=click.IntRange(1), help="Images per inference."
-)
+@format_option
+@precision_option
+@batch_option
 @click.option(
     "--weights",
     "weights_path",

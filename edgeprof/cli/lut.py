@@ -7,6 +7,15 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edgeprof.cli.settings import (
+    SECONDS,
+    SHARE,
+    board_option,
+    format_option,
+    runtime_option,
+    threads_option,
+)
+
 if TYPE_CHECKING:
     from edgeprof.jobs import ProfileSettings
 
@@ -37,27 +46,26 @@ def lut() -> None:
     help="Folder of the tables; a build that was cut off goes on there.",
 )
 @click.option("--device", help="Name of this machine in the tables  [default: the host name]")
+@format_option
+@runtime_option
+@threads_option
 @click.option(
-    "--format",
-    "model_format",
-    default="onnx",
-    show_default=True,
-    type=click.Choice(["onnx", "tflite"]),
-    help="Model format.",
+    "--ci", default=0.02, show_default=True, type=SHARE, help="Stop within +- this fraction."
 )
-@click.option("--runtime", help="onnxruntime, litert or tflite_c  [default: by the format]")
-@click.option("--threads", default=1, show_default=True, type=click.IntRange(1), help="Threads.")
-@click.option("--ci", default=0.02, show_default=True, help="Stop within +- this fraction.")
-@click.option("--max-secs", default=3.0, show_default=True, help="Seconds per block at most.")
+@click.option(
+    "--max-secs",
+    default=3.0,
+    show_default=True,
+    type=SECONDS,
+    help="Seconds per block at most.",
+)
 @click.option(
     "--boards",
     "inventory_path",
-    type=click.Path(path_type=Path),
+    type=click.Path(readable=False, path_type=Path),
     help="Time on the boards of this inventory instead of here; tables go to OUTPUT/DEVICE.",
 )
-@click.option(
-    "--board", "board_names", multiple=True, help="Only this board, tag or group; may be repeated."
-)
+@board_option
 @click.option(
     "--attempts",
     default=3,

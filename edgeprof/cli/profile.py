@@ -11,9 +11,18 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from edgeprof.cli.settings import SECONDS, SHARE, cpus_option
+from edgeprof.cli.settings import (
+    SECONDS,
+    SHARE,
+    batch_option,
+    board_option,
+    cpus_option,
+    format_option,
+    precision_option,
+    runtime_option,
+    threads_option,
+)
 from edgeprof.cli.subnets import parse_integers
-from edgeprof.runtimes import RUNTIMES
 
 if TYPE_CHECKING:
     from edgeprof.jobs import ProfileSettings
@@ -47,28 +56,11 @@ if TYPE_CHECKING:
     type=click.Path(readable=False, file_okay=False, path_type=Path),
     help="Folder of the model files  [default: beside the store, NAME-models]",
 )
-@click.option(
-    "--format",
-    "model_format",
-    default="onnx",
-    show_default=True,
-    type=click.Choice(["onnx", "tflite"]),
-    help="Model format.",
-)
-@click.option(
-    "--precision",
-    default="fp32",
-    show_default=True,
-    type=click.Choice(["fp32", "int8"]),
-    help="Type of weights and activations.",
-)
-@click.option(
-    "--batch", default=1, show_default=True, type=click.IntRange(1), help="Images at once."
-)
-@click.option(
-    "--runtime", type=click.Choice(RUNTIMES), help="Inference runtime  [default: by the format]"
-)
-@click.option("--threads", default=1, show_default=True, type=click.IntRange(1), help="Threads.")
+@format_option
+@precision_option
+@batch_option
+@runtime_option
+@threads_option
 @cpus_option
 @click.option(
     "--ci",
@@ -103,9 +95,7 @@ if TYPE_CHECKING:
     type=click.Path(readable=False, path_type=Path),
     help="Measure on the boards of this inventory instead of here.",
 )
-@click.option(
-    "--board", "board_names", multiple=True, help="Only this board, tag or group; may be repeated."
-)
+@board_option
 @click.option(
     "--dask",
     metavar="ADDRESS",

@@ -9,6 +9,8 @@ from typing import Any
 
 import click
 
+from edgeprof.runtimes import RUNTIMES
+
 
 class Shape(click.ParamType):  # type: ignore[type-arg, unused-ignore]
     """``NAME=1,3,224,224``: an input and its shape."""
@@ -75,6 +77,33 @@ SECONDS = click.FloatRange(0, min_open=True)
 cpus_option = click.option(
     "--cpus", type=CpuList(), default=(), help="Cores to run on, as in 0-3,6  [default: any]"
 )
+format_option = click.option(
+    "--format",
+    "model_format",
+    default="onnx",
+    show_default=True,
+    type=click.Choice(["onnx", "tflite"]),
+    help="Model format.",
+)
+precision_option = click.option(
+    "--precision",
+    default="fp32",
+    show_default=True,
+    type=click.Choice(["fp32", "int8"]),
+    help="Type of weights and activations.",
+)
+batch_option = click.option(
+    "--batch", default=1, show_default=True, type=click.IntRange(1), help="Images per inference."
+)
+runtime_option = click.option(
+    "--runtime", type=click.Choice(RUNTIMES), help="Inference runtime  [default: by the format]"
+)
+threads_option = click.option(
+    "--threads", default=1, show_default=True, type=click.IntRange(1), help="Threads."
+)
+board_option = click.option(
+    "--board", "board_names", multiple=True, help="Only this board, tag or group; may be repeated."
+)
 
 _OPTIONS = (
     click.option(
@@ -118,7 +147,7 @@ _OPTIONS = (
     ),
     click.option(
         "--reference",
-        type=click.Path(),
+        type=click.Path(readable=False),
         help="A model that runs in the same turns, to tell drift by; default: a built-in loop.",
     ),
     click.option("--seed", type=click.IntRange(0), help="Of the inputs' values; default 0."),

@@ -3,42 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from edgeprof.cli.rows import Command, read_rows, rows_options
+
 if TYPE_CHECKING:
     from edgeprof.dataset import Dataset
     from edgeprof.predictors.train import Training
 
-Command = Callable[..., Any]
-
 MODEL_NAMES = ("gp", "linear", "lut", "paper-finetune", "paper-gpu", "paper-mlp")
-
-
-def rows_options(command: Command) -> Command:
-    """Add the options that select rows of a dataset."""
-    for option in (
-        click.option(
-            "--drop-invalid", is_flag=True, help="Leave invalid rows out and say how many."
-        ),
-        click.option(
-            "--seed",
-            default=0,
-            show_default=True,
-            type=click.IntRange(0),
-            help="Seed of everything drawn.",
-        ),
-        click.option(
-            "-n", "count", type=click.IntRange(1), help="Draw this many of the rows  [default: all]"
-        ),
-        click.option("--rows", metavar="A:B", help="Use the rows A to B - 1  [default: all]"),
-        click.option("--device", help="Device, where DATA has rows of several."),
-    ):
-        command = option(command)
-    return command
 
 
 def output_options(command: Command) -> Command:
@@ -174,32 +150,6 @@ def adapt(
     measured = read_rows(data, device, rows, count, seed, drop_invalid=drop_invalid)
     loaded = [load_base(path, measured.space) for path in bases]
     _train(measured, output, model="gp", bases=loaded, seed=seed, no_host=no_host, as_json=as_json)
-
-
-def read_rows(
-    data: Path,
-    device: str | None,
-    rows: str | None,
-    count: int | None,
-    seed: int,
-    *,
-    drop_invalid: bool,
-) -> Dataset:
-    """Read the selected rows; say on stderr what was dropped."""
-    from edgeprof.dataset import parse_rows, read_dataset
-
-    selected = read_dataset(
-        data,
-        device=device,
-        rows=None if rows is None else parse_rows(rows),
-        n=count,
-        seed=seed,
-        drop_invalid=drop_invalid,
-    )
-    if selected.dropped:
-        reasons = ", ".join(f"{column}: {n}" for column, n in selected.dropped.items())
-        click.echo(f"{data}: dropped {sum(selected.dropped.values())} rows ({reasons})", err=True)
-    return selected
 
 
 def _check_options(model: str, *, base: Path | None, lut: Path | None, across: Path | None) -> None:
