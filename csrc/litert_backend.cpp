@@ -21,6 +21,7 @@
 #include "input_values.h"
 #include "library.h"
 #include "litert_profile.h"
+#include "tflite_types.h"
 
 namespace edgeprof {
 
@@ -68,38 +69,6 @@ struct TensorType {
     Layout layout;
 };
 static_assert(sizeof(TensorType) == 72, "LiteRtRankedTensorType has 72 bytes");
-
-// LiteRtElementType and TfLiteType have the same numbers.
-const char* type_name(int element_type) {
-    switch (element_type) {
-        case 1:
-            return "float32";
-        case 2:
-            return "int32";
-        case 3:
-            return "uint8";
-        case 4:
-            return "int64";
-        case 6:
-            return "bool";
-        case 7:
-            return "int16";
-        case 9:
-            return "int8";
-        case 10:
-            return "float16";
-        case 11:
-            return "float64";
-        case 13:
-            return "uint64";
-        case 16:
-            return "uint32";
-        case 17:
-            return "uint16";
-        default:
-            return "unknown";
-    }
-}
 
 struct Api {
     explicit Api(const Library& library);
@@ -423,7 +392,7 @@ litert::TensorType LiteRtModel::describe(std::size_t index, bool is_input,
     litert::TensorType type{};
     check(api.tensor_type(tensor, &type), "a tensor has no fixed rank");
     facts.name = name;
-    facts.type = litert::type_name(type.element_type);
+    facts.type = tflite_type_name(type.element_type);
     facts.shape.assign(type.layout.dimensions, type.layout.dimensions + type.layout.rank());
     return type;
 }

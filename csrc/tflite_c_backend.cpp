@@ -13,6 +13,7 @@
 #include "input_shapes.h"
 #include "input_values.h"
 #include "library.h"
+#include "tflite_types.h"
 
 namespace edgeprof {
 
@@ -28,31 +29,6 @@ struct InterpreterOptions;
 struct Interpreter;
 struct Tensor;
 struct Delegate;
-
-const char* type_name(int type) {
-    switch (type) {
-        case 1:
-            return "float32";
-        case 2:
-            return "int32";
-        case 3:
-            return "uint8";
-        case 4:
-            return "int64";
-        case 6:
-            return "bool";
-        case 7:
-            return "int16";
-        case 9:
-            return "int8";
-        case 10:
-            return "float16";
-        case 11:
-            return "float64";
-        default:
-            return "unknown";
-    }
-}
 
 struct Api {
     explicit Api(const Library& library);
@@ -257,7 +233,7 @@ void TfLiteModel::create_interpreter(int threads) {
 
 TensorFacts TfLiteModel::describe(const tflite::Tensor* tensor) const {
     const tflite::Api& api = core_->api;
-    TensorFacts facts{api.name(tensor), tflite::type_name(api.type(tensor)), {}};
+    TensorFacts facts{api.name(tensor), tflite_type_name(api.type(tensor)), {}};
     for (std::int32_t i = 0; i < api.rank(tensor); ++i) {
         facts.shape.push_back(api.dimension(tensor, i));
     }
