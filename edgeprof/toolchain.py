@@ -229,7 +229,10 @@ def source_folder() -> Path:
 def _definitions(target: Target, glibc: str | None, toolchain: str) -> dict[str, str]:
     """Return the CMake definitions that choose the compiler."""
     if toolchain == "host":
-        return {"CMAKE_EXE_LINKER_FLAGS": "-static-libstdc++ -static-libgcc -Wl,-S"}
+        return {
+            "CMAKE_CXX_FLAGS": "-ffunction-sections -fdata-sections",
+            "CMAKE_EXE_LINKER_FLAGS": "-static-libstdc++ -static-libgcc -Wl,--gc-sections -Wl,-S",
+        }
     if toolchain != "zig":
         file = Path(toolchain)
         if toolchain == "debian":
