@@ -23,8 +23,6 @@ def test_the_quickstart_leaves_a_store_a_predictor_and_what_to_do_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(quickstart, "PREDICTED_SUBNETS", 2000)
-    # A coarser student: what it costs to distil a good one is not the matter here.
-    monkeypatch.setattr("edgeprof.predictors.train._UNLABELLED_OF_FEW", 500)
     monkeypatch.chdir(tmp_path)
     result = run("quickstart", "-n", "12", "--seed", "1", "--max-secs", "0.2", "-o", "made")
     assert result.exit_code == 0, result.output
