@@ -7,12 +7,10 @@ from pathlib import Path
 
 import pytest
 
-import edgeprof
 from edgeprof import board_runtimes
 from edgeprof.board_runtimes import fetch_runtime, platform_tags
 from edgeprof.errors import RuntimeUnavailable, ToolchainError
-
-PROGRAM = Path(edgeprof.__file__).parent / "bin" / "edgeprof-harness"
+from edgeprof.harness import PROGRAM
 
 
 def test_every_platform_tag_up_to_the_boards_glibc_is_listed() -> None:

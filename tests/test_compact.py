@@ -16,6 +16,7 @@ from click.testing import CliRunner
 import edgeprof
 from edgeprof.cli import cli
 from edgeprof.errors import InvalidSubnet, PredictorFormatError
+from edgeprof.harness import PROGRAM
 from edgeprof.predictors.compact import CompactPredictor
 from edgeprof.predictors.distil import N_STEPS, distil, draw_codes
 from edgeprof.predictors.edgp_file import (
@@ -202,7 +203,7 @@ def test_predict_on_a_board_reads_the_codes_that_predict_writes(student, tmp_pat
     write_subnets(tmp_path / "s.jsonl", subnets)
     arguments = ["predict", f"{tmp_path}/p.edgp", f"{tmp_path}/s.jsonl", "--codes"]
     codes = CliRunner().invoke(cli, arguments).stdout
-    program = Path(edgeprof.__file__).parent / "bin" / "edgeprof-harness"
+    program = PROGRAM
     command = [program, "predict", tmp_path / "p.edgp"]
     done = subprocess.run(command, input=codes, capture_output=True, text=True, check=True)
     found = [json.loads(line)["latency_ms"] for line in done.stdout.splitlines()]

@@ -7,15 +7,12 @@ import shutil
 import signal
 import subprocess
 import tarfile
-from pathlib import Path
 
 import pytest
 from loopback_fleet import wait_until
 
-import edgeprof
 from edgeprof.board.session import _SUBMIT
-
-PROGRAM = Path(edgeprof.__file__).parent / "bin" / "edgeprof-harness"
+from edgeprof.harness import PROGRAM
 
 pytestmark = pytest.mark.skipif(shutil.which("flock") is None, reason="no flock (util-linux)")
 

@@ -12,11 +12,10 @@ from types import ModuleType
 
 import pytest
 
-import edgeprof
 from edgeprof.errors import ToolchainError
+from edgeprof.harness import PROGRAM
 
 SCRIPT = Path(__file__).parent.parent / "tools" / "release.py"
-PROGRAM = Path(edgeprof.__file__).parent / "bin" / "edgeprof-harness"
 
 pytestmark = pytest.mark.skipif(not SCRIPT.is_file(), reason="no tools beside the tests")
 

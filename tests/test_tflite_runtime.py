@@ -20,7 +20,7 @@ from edgeprof.errors import (
     RuntimeUnavailable,
     UnsupportedModel,
 )
-from edgeprof.harness import Settings, make_job, measure_interleaved, run_jobs
+from edgeprof.harness import PROGRAM, Settings, make_job, measure_interleaved, run_jobs
 from edgeprof.runtimes import find_runtime, runtime_of
 
 SUPPORT = Path(__file__).parent / "support"
@@ -153,7 +153,7 @@ def test_it_is_chosen_where_there_is_nothing_else(
 
 
 def test_the_program_alone_says_that_it_needs_python(tmp_path: Path, library: Path) -> None:
-    program = Path(edgeprof.__file__).parent / "bin" / "edgeprof-harness"
+    program = PROGRAM
     job = f'{{"model": "{model(tmp_path)}", "runtime": "tflite_runtime", "library": "{library}"}}'
     done = subprocess.run([program, "run"], input=job, capture_output=True, text=True, check=True)
     assert "RuntimeUnavailable" in done.stdout

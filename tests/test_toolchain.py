@@ -11,13 +11,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-import edgeprof
 from edgeprof import toolchain
 from edgeprof.cli import cli
 from edgeprof.elf import ElfFacts, parse_version, read_elf
 from edgeprof.errors import ToolchainError
-
-HERE = Path(edgeprof.__file__).parent
+from edgeprof.harness import PROGRAM
 
 # A good program for a Raspberry Pi 4.
 GOOD = ElfFacts(
@@ -172,13 +170,13 @@ def test_glibc_that_is_asked_for_holds_for_every_compiler(tmp_path: Path) -> Non
     definitions = toolchain._definitions(toolchain.TARGETS["x86_64"], None, "host")
     folder = tmp_path / "harness" / toolchain._content_hash(definitions)
     folder.mkdir(parents=True)
-    shutil.copy(HERE / "bin" / "edgeprof-harness", folder)
+    shutil.copy(PROGRAM, folder)
     with pytest.raises(ToolchainError, match=r"needs glibc 2\.\d+, wanted at most 2\.1; build"):
         toolchain.build_harness("native", toolchain="host", glibc="2.1", cache=tmp_path)
 
 
 def test_installed_program_is_for_this_machine() -> None:
-    facts = read_elf(HERE / "bin" / "edgeprof-harness")
+    facts = read_elf(PROGRAM)
     assert facts.machine == os.uname().machine
     assert facts.glibc is not None
     assert facts.glibc >= (2, 2)

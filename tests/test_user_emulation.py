@@ -19,16 +19,16 @@ import numpy as np
 import pytest
 from board_table import ran
 
-import edgeprof
 from edgeprof.board_runtimes import fetch_runtime
 from edgeprof.export import export_subnets
+from edgeprof.harness import PROGRAM
 from edgeprof.runtimes import find_runtime
 from edgeprof.subnet import Subnet
 from edgeprof.toolchain import build_harness
 
 pytestmark = [pytest.mark.board, pytest.mark.timeout(900)]
 
-HOST_PROGRAM = Path(edgeprof.__file__).parent / "bin" / "edgeprof-harness"
+HOST_PROGRAM = PROGRAM
 
 # A Raspberry Pi 4: what the runtimes' processor detection looks for. Without it, the host's own
 # description shines through the emulator, and ONNX Runtime crashes on it.

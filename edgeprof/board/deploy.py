@@ -21,6 +21,7 @@ from edgeprof.cpu_list import format_cpus
 from edgeprof.elf import format_version, parse_version
 from edgeprof.errors import BoardSetupError, RuntimeUnavailable, StableError
 from edgeprof.files import sha256_of
+from edgeprof.harness import PROGRAM
 from edgeprof.inventory import BoardSpec
 from edgeprof.runtimes import find_runtime
 from edgeprof.toolchain import DEFAULT_GLIBC, build_harness, check_board_glibc, target_of
@@ -29,7 +30,6 @@ from edgeprof.transport.base import unreadable
 from edgeprof.units import format_bytes
 
 PUT_DEADLINE_S = 600.0
-PROGRAM_NAME = "edgeprof-harness"
 DEFAULT_RUNTIME = "onnxruntime"
 _MARGIN_BYTES = 16 << 20
 _FINDING: dict[str, threading.Lock] = {}  # by processor: fifty boards need one build, not fifty
@@ -191,15 +191,14 @@ def _named(board: BoardSpec) -> Iterator[None]:
 
 
 def _local_program(facts: BoardFacts) -> Path | None:
-    program = Path(__file__).parent.parent / "bin" / PROGRAM_NAME
-    return program if program.is_file() and _runs_there(program, facts) else None
+    return PROGRAM if PROGRAM.is_file() and _runs_there(PROGRAM, facts) else None
 
 
 def _built_program(facts: BoardFacts) -> Path:
     """Build the program for the board's processor, and for its C library where that is older."""
-    oldest = parse_version(DEFAULT_GLIBC)
-    glibc = oldest if facts.glibc is None else min(facts.glibc, oldest)
-    build = build_harness(target_of(facts.architecture).name, glibc=format_version(glibc))
+    is_old = facts.glibc is not None and facts.glibc < parse_version(DEFAULT_GLIBC)
+    glibc = facts.glibc_text if is_old else None  # whatever the compiler gives will do, or not
+    build = build_harness(target_of(facts.architecture).name, glibc=glibc)
     check_board_glibc(
         build.facts,
         facts.glibc or (0, 0),

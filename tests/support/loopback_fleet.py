@@ -21,7 +21,7 @@ import numpy as np
 import rack
 
 from edgeprof.board.batch import Item
-from edgeprof.board.deploy import PROGRAM_NAME, Payload, Software, SoftwareSource, find_software
+from edgeprof.board.deploy import Payload, Software, SoftwareSource, find_software
 from edgeprof.board.facts import BoardFacts
 from edgeprof.export import export_subnets
 from edgeprof.fleet.ledger import Plan
@@ -31,6 +31,7 @@ from edgeprof.fleet.progress import BoardProgress, SilentListener
 from edgeprof.fleet.run import run_fleet
 from edgeprof.fleet.schedule import RetryPolicy
 from edgeprof.fleet.view import PlainLog
+from edgeprof.harness import PROGRAM
 from edgeprof.inventory import BoardSpec, read_inventory
 from edgeprof.spaces import get_space
 from edgeprof.store import Store
@@ -155,7 +156,7 @@ def wrapping(folder: Path, before: str, names: Sequence[str]) -> SoftwareSource:
         software = find_software(board, facts)
         if board.name not in names:
             return software
-        script = folder / "wrapped" / PROGRAM_NAME
+        script = folder / "wrapped" / PROGRAM.name
         script.parent.mkdir(exist_ok=True)
         script.write_text(f'#!/bin/sh\n{before}\nexec {software.program.source} "$@"\n')
         return replace(software, program=Payload.of(script, executable=True))
