@@ -372,7 +372,7 @@ def passable_folders(tmp_path):
     """Let another user through to the test's folder, as long as the test lasts."""
     modes = {folder: folder.stat().st_mode for folder in tmp_path.parents[:2]}
     for folder, mode in modes.items():
-        folder.chmod(mode | stat.S_IXOTH)
+        folder.chmod(mode | stat.S_IXGRP | stat.S_IXOTH)
     yield
     for folder, mode in modes.items():
         folder.chmod(mode)

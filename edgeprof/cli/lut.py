@@ -12,7 +12,6 @@ from edgeprof.cli.settings import (
     SHARE,
     board_option,
     format_option,
-    runtime_option,
     threads_option,
 )
 
@@ -47,7 +46,7 @@ def lut() -> None:
 )
 @click.option("--device", help="Name of this machine in the tables  [default: the host name]")
 @format_option
-@runtime_option
+@click.option("--runtime", help="Inference runtime  [default: by the format]")
 @threads_option
 @click.option(
     "--ci", default=0.02, show_default=True, type=SHARE, help="Stop within +- this fraction."
