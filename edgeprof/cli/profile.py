@@ -208,7 +208,7 @@ def profile(
         click.echo(json.dumps(result))
     else:
         resumed = f", {summary.n_resumed} there already" if summary.n_resumed else ""
-        click.echo(f"{store}: {summary.n_measured} subnets measured{resumed}")
+        click.echo(f"{store}: {summary.n_measured} measurements{resumed}")
         for kind, number in summary.failures_by_kind.items():
             click.echo(f"failed: {number} x {kind}: {summary.messages[kind]}", err=True)
     if summary.n_failed:
