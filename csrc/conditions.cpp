@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "canary.h"
+#include "clock.h"
 #include "disturbance.h"
 #include "statistics.h"
 #include "system_files.h"
@@ -18,6 +19,9 @@ namespace {
 constexpr double kFrequencyTolerance = 0.03;
 // On a calm machine the canary varies by about 1 %. AndroidX' benchmark library allows 10 %.
 constexpr double kCanaryTolerance = 0.05;
+constexpr double kCalmQuantile = 0.02;
+constexpr std::size_t kCalmRank = 2;  // the third lowest, where there are few
+constexpr std::int64_t kFresh_ns = 1'000'000;
 
 template <class Read>
 std::optional<double> median_of(const std::vector<BlockConditions>& blocks, Read&& read) {
@@ -39,6 +43,8 @@ Conditions::Conditions(const std::string& root, const std::vector<int>& cpus, En
       throttle_(watch_.read_throttle()) {}
 
 void Conditions::start_block() {
+    // The reading that ended the block before still holds, unless another model ran since.
+    if (monotonic_raw_ns() - canary_read_at_ns_ > kFresh_ns) read_canary();
     if (energy_ != nullptr) energy_->start_block();
     is_in_block_ = true;
 }
@@ -50,14 +56,22 @@ BlockConditions Conditions::read(std::size_t end_sample) {
         block.freq_khz.push_back(watch_.read_freq_khz(domain));
     }
     if (is_in_block_ && energy_ != nullptr) block.power = energy_->end_block();
-    is_in_block_ = false;
     block.temp_mdegc = watch_.read_temp_mdegc();
     block.steal_ticks = read_steal_ticks();
     const ThrottleReading throttle = watch_.read_throttle();
     block.is_throttled = throttle.disturbed_since(throttle_);
     throttle_ = throttle;
-    block.canary_ns = time_canary();
+    const std::int64_t canary_before_ns = canary_ns_;
+    block.canary_ns = read_canary();
+    if (is_in_block_) block.canary_ns = std::max(block.canary_ns, canary_before_ns);
+    is_in_block_ = false;
     return block;
+}
+
+std::int64_t Conditions::read_canary() {
+    canary_ns_ = time_canary();
+    canary_read_at_ns_ = monotonic_raw_ns();
+    return canary_ns_;
 }
 
 // Column 8 of the cpu lines in /proc/stat (proc(5)): "steal".
@@ -80,16 +94,24 @@ std::optional<std::int64_t> Conditions::read_steal_ticks() const {
     return sum;
 }
 
-void mark_conditions(const std::vector<BlockConditions>& blocks,
+double calm_canary_ns(const std::vector<BlockConditions>& blocks) {
+    std::vector<std::int64_t> canaries_ns;
+    for (const BlockConditions& block : blocks) canaries_ns.push_back(block.canary_ns);
+    const auto by_share =
+        static_cast<std::size_t>(kCalmQuantile * static_cast<double>(blocks.size()));
+    const std::size_t rank = std::min(std::max(by_share, kCalmRank), blocks.size() - 1);
+    const auto calm = canaries_ns.begin() + static_cast<std::ptrdiff_t>(rank);
+    std::nth_element(canaries_ns.begin(), calm, canaries_ns.end());
+    return static_cast<double>(*calm);
+}
+
+bool is_calm(double canary_ns, double calm_canary_ns) {
+    return canary_ns <= calm_canary_ns * (1.0 + kCanaryTolerance);
+}
+
+void mark_conditions(const std::vector<BlockConditions>& blocks, double calm_canary_ns,
                      std::vector<std::uint16_t>& disturbed) {
     if (blocks.size() < 2) return;
-    // The canary's usual value is its lower quartile: slowness only ever adds.
-    std::vector<double> canaries;
-    for (const BlockConditions& block : blocks) {
-        canaries.push_back(static_cast<double>(block.canary_ns));
-    }
-    std::sort(canaries.begin(), canaries.end());
-    const double usual_canary_ns = quantile(canaries, 0.25);
     std::vector<std::optional<double>> usual_khz;
     for (std::size_t domain = 0; domain < blocks[0].freq_khz.size(); ++domain) {
         usual_khz.push_back(median_of(
@@ -100,9 +122,7 @@ void mark_conditions(const std::vector<BlockConditions>& blocks,
         const BlockConditions& block = blocks[i];
         unsigned mask = 0;
         if (block.is_throttled) mask |= kThrottled;
-        if (static_cast<double>(block.canary_ns) > usual_canary_ns * (1.0 + kCanaryTolerance)) {
-            mask |= kSlowMachine;
-        }
+        if (!is_calm(static_cast<double>(block.canary_ns), calm_canary_ns)) mask |= kSlowMachine;
         if (block.steal_ticks && before.steal_ticks && *block.steal_ticks > *before.steal_ticks) {
             mask |= kStolen;
         }

@@ -63,6 +63,21 @@ std::optional<double> counting_latency_drift(const Outcome& outcome) {
     return relative_drift(medians);
 }
 
+namespace {
+
+// What a faster or slower canary did to the model beside it: as much of the model's own change as
+// the canary confirms. A neighbour on the other hyper-thread may slow the canary to half its speed
+// and a model by a tenth.
+std::optional<double> confirmed_drift(const Outcome& outcome) {
+    const std::optional<double> canary = counting_canary_drift(outcome);
+    const std::optional<double> latency = counting_latency_drift(outcome);
+    if (!canary || !latency) return std::nullopt;
+    if (*canary * *latency <= 0.0) return 0.0;
+    return std::abs(*canary) < std::abs(*latency) ? canary : latency;
+}
+
+}  // namespace
+
 std::vector<std::optional<Drift>> judge_drift(const Job& job,
                                               const std::vector<Outcome>& outcomes) {
     std::optional<Drift> of_reference;
@@ -76,7 +91,7 @@ std::vector<std::optional<Drift>> judge_drift(const Job& job,
     for (std::size_t i = 0; i < outcomes.size(); ++i) {
         drifts.push_back(of_reference);
         if (!of_reference) {
-            if (const auto rel = counting_canary_drift(outcomes[i])) {
+            if (const auto rel = confirmed_drift(outcomes[i])) {
                 drifts.back() = Drift{*rel, "canary"};
             }
         }

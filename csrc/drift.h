@@ -21,7 +21,8 @@ std::optional<double> canary_drift(const std::vector<BlockConditions>& blocks);
 std::optional<double> counting_canary_drift(const Outcome& outcome);
 std::optional<double> counting_latency_drift(const Outcome& outcome);
 
-// How much the machine changed while a model was measured, and what told.
+// How much the machine changed while a model was measured, as far as that changed the latency, and
+// what told.
 struct Drift {
     double rel;
     const char* by;  // canary, or reference

@@ -34,6 +34,7 @@
 //     clock            string   auto | clock_monotonic_raw | x86_tsc | arm_generic_timer
 //     ci_rel           number   stop when half the interval is within this share of the median
 //     min_secs, max_secs, min_samples, max_samples    bounds of the measurement
+//     calm_canary_ns   number   what the canary has read on this machine when all was calm
 //     outputs_file     string   file for the outputs of the last inference: raw, one after another
 //     max_load_secs    number   bound of opening the runtime and loading the model
 //     max_drift        number   refuse when the machine changed by more than this share meanwhile

@@ -13,10 +13,16 @@ namespace edgeprof {
 
 namespace {
 
-constexpr double kWarmupShare = 0.25;           // of max_secs, at most
-constexpr double kMinWarmup_secs = 0.1;         // governors of the clock take tens of milliseconds
-constexpr std::size_t kWarmupWindow = 10;       // inferences looked at for steadiness
-constexpr std::int64_t kBlock_ns = 50'000'000;  // one block of samples, then a look at the result
+constexpr double kWarmupShare = 0.25;      // of max_secs, at most
+constexpr double kMinWarmup_secs = 0.1;    // governors of the clock take tens of milliseconds
+constexpr std::size_t kWarmupWindow = 10;  // inferences looked at for steadiness
+// One block of samples, then a reading of the conditions: short, since a neighbour comes and goes
+// within tens of milliseconds; but of the time at most a small share goes into the reading.
+constexpr double kShortestBlock_ns = 1e7;
+constexpr double kLongestBlock_ns = 5e7;
+constexpr double kConditionsShare = 0.01;
+// So long a measurement goes on in the hope of a calmer machine, when it is known to have been one.
+constexpr double kCalmPatience_secs = 4.0;
 constexpr std::size_t kMaxBlockSamples = 1'000'000;
 constexpr std::size_t kMinInterleavedSamples = 6;
 constexpr std::size_t kMinRounds = 12;  // of interleaved models: ratios are taken round by round
@@ -104,10 +110,12 @@ class Run {
     bool time_one(std::int64_t& latency_ns);
     bool warm_up(std::int64_t start_ns);
     void plan();
+    double block_ns();
     bool time_stretches(std::size_t first, std::size_t n, std::int64_t deadline_ns,
                         std::size_t& done);
     void resize(std::size_t n);
     bool look(std::size_t n, bool is_over);
+    void judge_calm();
     Samples samples_so_far() const;
 
     const Subject& subject_;
@@ -212,7 +220,7 @@ void Run::plan() {
     const auto fit = [](double n) {
         return static_cast<std::size_t>(std::min(std::max(n, 1.0), 1.0 * kMaxBlockSamples));
     };
-    block_samples_ = fit(static_cast<double>(kBlock_ns) / per_sample_ns);
+    block_samples_ = fit(block_ns() / per_sample_ns);
     // The first sample of an interleaved block is marked; there must be some that are not.
     if (is_interleaved_) {
         block_samples_ = std::max(std::min(block_samples_, settings_.max_samples / kMinRounds),
@@ -224,6 +232,15 @@ void Run::plan() {
     const double evidence_ns = static_cast<double>(monotonic_raw_ns() - before_ns) / kReads;
     evidence_samples_ =
         std::min(fit(evidence_ns / (kEvidenceShare * per_sample_ns)), block_samples_);
+}
+
+// Interleaved models pay for each change, and rails of power are read at their own pace.
+double Run::block_ns() {
+    if (is_interleaved_ || subject_.energy != nullptr) return kLongestBlock_ns;
+    const std::int64_t before_ns = monotonic_raw_ns();
+    conditions_.read(0);
+    const double reading_ns = static_cast<double>(monotonic_raw_ns() - before_ns);
+    return std::min(std::max(reading_ns / kConditionsShare, kShortestBlock_ns), kLongestBlock_ns);
 }
 
 void Run::shorten_blocks(double factor) {
@@ -321,6 +338,7 @@ bool Run::should_stop(bool is_over) {
 }
 
 bool Run::look(std::size_t n, bool is_over) {
+    judge_calm();
     const UsedLatencies used = used_latencies(samples_so_far());
     const MedianEstimate estimate = estimate_median(used.latency_ns);
     const bool has_interval = estimate.ci_level >= kConfidence;
@@ -328,7 +346,10 @@ bool Run::look(std::size_t n, bool is_over) {
     const std::size_t n_needed = used.basis == Basis::kUndisturbed
                                      ? settings_.min_samples
                                      : kDisturbedFactor * settings_.min_samples;
-    const bool is_enough = secs_since(sampling_start_ns_) >= settings_.min_secs &&
+    const double least_secs = outcome_.is_slow_throughout
+                                  ? std::max(settings_.min_secs, kCalmPatience_secs)
+                                  : settings_.min_secs;
+    const bool is_enough = secs_since(sampling_start_ns_) >= least_secs &&
                            used.basis != Basis::kAll && estimate.n >= n_needed &&
                            (!is_interleaved_ || outcome_.blocks.size() > kMinRounds);
     if (is_enough && has_interval && rule_.add(estimate)) {
@@ -345,11 +366,22 @@ bool Run::look(std::size_t n, bool is_over) {
     return true;
 }
 
+// Against the calm that the machine is known for, if any of it was seen; else against the calmest
+// of this measurement.
+void Run::judge_calm() {
+    if (outcome_.blocks.empty()) return;  // failed before the first
+    const double seen_ns = calm_canary_ns(outcome_.blocks);
+    const double known_ns = settings_.calm_canary_ns;
+    outcome_.is_slow_throughout = known_ns > 0.0 && !is_calm(seen_ns, known_ns);
+    outcome_.calm_canary_ns =
+        known_ns > 0.0 && !outcome_.is_slow_throughout ? std::min(seen_ns, known_ns) : seen_ns;
+}
+
 Samples Run::samples_so_far() const {
     Samples samples;
     samples.disturbed = disturbed_;
     mark_page_faults(minor_faults_, samples.disturbed);
-    mark_conditions(outcome_.blocks, samples.disturbed);
+    mark_conditions(outcome_.blocks, outcome_.calm_canary_ns, samples.disturbed);
     // Only a stretch of one sample tells whose time it was, and only one thread's waits add up.
     if (evidence_samples_ == 1 && !settings_.has_worker_threads) samples.waited_ns = waited_ns_;
     samples.latency_ns.reserve(ticks_.size());
@@ -360,6 +392,7 @@ Samples Run::samples_so_far() const {
 }
 
 Outcome Run::finish(const Clock& clock, std::uint64_t origin_ticks) {
+    judge_calm();
     Samples samples = samples_so_far();
     const TickScale scale{clock.scale().ns_per_tick, 0.0};
     samples.start_ns.reserve(begins_.size());

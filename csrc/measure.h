@@ -25,6 +25,7 @@ struct MeasureSettings {
     std::size_t max_samples;
     bool has_worker_threads;  // the runtime uses more threads than the calling one
     std::vector<int> cpus;    // cores to run on; empty: the scheduler's choice
+    double calm_canary_ns;    // what the canary has read here when all was calm; 0: not known
 };
 
 // One model under measurement.
@@ -54,6 +55,8 @@ struct Outcome {
     Warmup warmup;
     Samples samples;
     std::vector<BlockConditions> blocks;  // [0] before the first block, then after each
+    double calm_canary_ns;                // the reading that counts as calm
+    bool is_slow_throughout;              // no block was as calm as the machine is known to be
     std::int64_t sampling_wall_ns;        // in the measuring loops: clock, model, evidence
     // From the start of the first block to the end of the last, with all that lies between them:
     // looks at the result, conditions, canary, the other models' turns.

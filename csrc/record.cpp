@@ -174,7 +174,8 @@ void write_samples(json::Writer& writer, const Clock& clock, const RecordParts& 
         .begin_object()
         .member("latency_ns", samples.latency_ns)
         .member("disturbed", samples.disturbed);
-    if (summarize(samples).basis == Basis::kLessWaiting) {
+    const Basis basis = summarize(samples).basis;
+    if (basis == Basis::kLessWaiting || basis == Basis::kSlowMachine) {
         writer.member("waited_ns", samples.waited_ns);
     }
     if (parts.subjob.has_timestamps) writer.member("start_ns", samples.start_ns);
@@ -209,7 +210,8 @@ void write_column(json::Writer& writer, const char* name,
     writer.end_array();
 }
 
-void write_blocks(json::Writer& writer, const std::vector<BlockConditions>& blocks) {
+void write_blocks(json::Writer& writer, const Outcome& outcome) {
+    const std::vector<BlockConditions>& blocks = outcome.blocks;
     using Integer = std::optional<std::int64_t>;
     writer.key("blocks").begin_object();
     write_column(writer, "end_sample", blocks, [](const BlockConditions& block) -> Integer {
@@ -225,6 +227,7 @@ void write_blocks(json::Writer& writer, const std::vector<BlockConditions>& bloc
                      [domain](const BlockConditions& block) { return block.freq_khz[domain]; });
     }
     writer.end_object();
+    writer.member("calm_canary_ns", std::round(outcome.calm_canary_ns));
     if (const std::optional<double> drift = canary_drift(blocks)) {
         writer.member("canary_drift_rel", std::round(*drift * 1e4) / 1e4);
     }
@@ -308,6 +311,10 @@ std::vector<std::string> warnings_of(const RecordParts& parts, const Summary& su
         warnings.push_back(
             "nearly every sample was preempted: the summary is over all, less the time they waited "
             "for the core; calm the machine for a better number");
+    } else if (summary.basis == Basis::kSlowMachine) {
+        warnings.push_back(
+            "nearly every sample was preempted or ran on a slow machine: the summary is over both, "
+            "less the time they waited for the core; calm the machine for a better number");
     } else if (summary.basis == Basis::kAll) {
         warnings.push_back("nearly every sample was disturbed; the summary is over all of them");
     } else if (summary.n_undisturbed * 2 < summary.n_samples) {
@@ -323,6 +330,13 @@ std::vector<std::string> warnings_of(const RecordParts& parts, const Summary& su
         percent.value(hundredths(summary.ci_half_width_rel() * 100.0));
         warnings.push_back("stopped with an interval of +-" + percent.text() +
                            " %, wider than asked for; raise --max-secs");
+    }
+    if (outcome.is_slow_throughout) {
+        json::Writer percent;
+        percent.value(tenths((outcome.calm_canary_ns / settings.calm_canary_ns - 1.0) * 100.0));
+        warnings.push_back(
+            "the machine was slower throughout than it has been before (canary: " + percent.text() +
+            " %): a neighbour, a lower clock; repeat when it is calm");
     }
     const std::optional<Drift>& drift = parts.drift;
     if (drift && std::abs(drift->rel) > kDriftWarning) {
@@ -355,7 +369,7 @@ void write_parts(json::Writer& writer, const Clock& clock, const RecordParts& pa
         .member("sampling_wall_ns", outcome.sampling_wall_ns)
         .member("sampling_span_ns", outcome.sampling_span_ns);
     write_samples(writer, clock, parts);
-    write_blocks(writer, outcome.blocks);
+    write_blocks(writer, outcome);
     if (parts.drift) {
         writer.key("drift")
             .begin_object()

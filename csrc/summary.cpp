@@ -13,6 +13,8 @@ const char* name_of(Basis basis) noexcept {
             return "undisturbed";
         case Basis::kLessWaiting:
             return "less_waiting";
+        case Basis::kSlowMachine:
+            return "slow_machine";
         case Basis::kAll:
             return "all";
     }
@@ -26,7 +28,7 @@ std::vector<double> latencies_of(const Samples& samples, Basis basis) {
     for (std::size_t i = 0; i < samples.latency_ns.size(); ++i) {
         const unsigned mask = samples.disturbed[i];
         if (!counts_in(mask, basis)) continue;
-        const bool is_corrected = basis == Basis::kLessWaiting && mask != 0;
+        const bool is_corrected = basis != Basis::kAll && mask != 0;
         latencies_ns.push_back(static_cast<double>(samples.latency_ns[i]) -
                                (is_corrected ? static_cast<double>(samples.waited_ns[i]) : 0.0));
     }
@@ -35,8 +37,8 @@ std::vector<double> latencies_of(const Samples& samples, Basis basis) {
 
 // The kernel's account may put a wait into the sample after it; what would be left of that one is
 // no latency.
-std::vector<double> latencies_less_waiting(const Samples& samples) {
-    std::vector<double> latencies_ns = latencies_of(samples, Basis::kLessWaiting);
+std::vector<double> latencies_less_waiting(const Samples& samples, Basis basis) {
+    std::vector<double> latencies_ns = latencies_of(samples, basis);
     if (latencies_ns.empty()) return latencies_ns;
     const double least_ns = median(latencies_ns) / 2.0;
     const auto is_none = [least_ns](double ns) { return ns <= 0.0 || ns < least_ns; };
@@ -52,6 +54,8 @@ bool counts_in(unsigned disturbed, Basis basis) noexcept {
         case Basis::kUndisturbed:
             return disturbed == 0;
         case Basis::kLessWaiting:
+            return (disturbed & ~static_cast<unsigned>(kPreempted)) == 0;
+        case Basis::kSlowMachine:
             return (disturbed & ~static_cast<unsigned>(kPreempted | kSlowMachine)) == 0;
         case Basis::kAll:
             return true;
@@ -68,8 +72,11 @@ UsedLatencies used_latencies(const Samples& samples) {
     // A few undisturbed ones among many are less sure than the many, put right.
     const bool is_rare = used.n_undisturbed < kPlenty && used.n_undisturbed * 4 < n_samples;
     if ((used.n_undisturbed < kFewest || is_rare) && !samples.waited_ns.empty()) {
-        used.latency_ns = latencies_less_waiting(samples);
-        used.basis = Basis::kLessWaiting;
+        for (const Basis basis : {Basis::kLessWaiting, Basis::kSlowMachine}) {
+            used.latency_ns = latencies_less_waiting(samples, basis);
+            used.basis = basis;
+            if (used.latency_ns.size() >= kFewest) break;
+        }
     }
     if (used.latency_ns.size() < std::min(kFewest, n_samples)) {
         used.latency_ns = latencies_of(samples, Basis::kAll);

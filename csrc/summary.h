@@ -22,7 +22,8 @@ struct Samples {
 // Which samples a summary is over.
 enum class Basis {
     kUndisturbed,
-    kLessWaiting,  // too few were: all that were only preempted, less the time they waited
+    kLessWaiting,  // too few were: also those only preempted, less the time they waited
+    kSlowMachine,  // still too few: also those beside a slow canary, likewise
     kAll,          // nor that: all
 };
 const char* name_of(Basis basis) noexcept;

@@ -18,8 +18,8 @@ from pathlib import Path
 
 from edgeprof.elf import Version, format_version, read_elf
 from edgeprof.errors import RuntimeUnavailable, ToolchainError
-from edgeprof.files import atomic_write, make_folder
-from edgeprof.toolchain import TARGETS, cache_folder
+from edgeprof.files import atomic_write, cache_folder, make_folder
+from edgeprof.toolchain import TARGETS
 
 # Every wheel holds the same library whatever Python it is for; this one has had wheels longest.
 _WHEEL_PYTHON = "3.11"

@@ -1,6 +1,6 @@
 """Files that appear whole or not at all, hashes of files, and the files that come with edgeprof.
 
-Owns: atomic replacement with one clear error for whatever the disk refuses.
+Owns: atomic replacement with one clear error for whatever the disk refuses; the cache's place.
 """
 
 from __future__ import annotations
@@ -24,6 +24,15 @@ def packaged(name: str) -> Path:
     """
     places = [Path(folder) / name for folder in edgeprof.__path__]
     return next((place for place in places if place.exists()), places[0])
+
+
+def cache_folder() -> Path:
+    """Return where what costs time to make or find out is kept between runs."""
+    chosen = os.environ.get("EDGEPROF_CACHE")
+    if chosen:
+        return Path(chosen)
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "edgeprof"
 
 
 @contextmanager

@@ -62,6 +62,7 @@ _FURTHER_FIELDS = (
     "warmup",
     "sampling_wall_ns",
     "sampling_span_ns",
+    "calm_canary_ns",
     "canary_drift_rel",
     "drift",
     "energy",

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from edgeprof.elf import ElfFacts, Version, format_version, parse_version, read_elf
 from edgeprof.errors import MissingDependency, ToolchainError
-from edgeprof.files import atomic_write, make_folder, packaged, sha256_of
+from edgeprof.files import atomic_write, cache_folder, make_folder, packaged, sha256_of
 
 PROGRAM = "edgeprof-harness"
 DEFAULT_GLIBC = "2.27"
@@ -203,15 +203,6 @@ def check_board_glibc(facts: ElfFacts, board_glibc: Version, what: str, remedy: 
             f"{what} needs glibc {format_version(facts.glibc)}, the board has "
             f"{format_version(board_glibc)}; {remedy}"
         )
-
-
-def cache_folder() -> Path:
-    """Return where built programs and fetched libraries are kept between runs."""
-    chosen = os.environ.get("EDGEPROF_CACHE")
-    if chosen:
-        return Path(chosen)
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "edgeprof"
 
 
 def source_folder() -> Path:

@@ -27,7 +27,8 @@ from pathlib import Path
 
 from edgeprof.elf import format_version, read_elf
 from edgeprof.errors import EdgeprofError, ToolchainError
-from edgeprof.toolchain import cache_folder, find_zig
+from edgeprof.files import cache_folder
+from edgeprof.toolchain import find_zig
 
 ROOT = Path(__file__).resolve().parent.parent
 TOOLCHAINS = ROOT / "firmware_scripts" / "toolchains"

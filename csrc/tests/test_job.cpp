@@ -18,13 +18,13 @@ using namespace edgeprof;
 
 namespace {
 
-// A measurement of one sample per block, each of latency 100, beside a canary.
+// A measurement of one sample per block, each as slow as the canary beside it.
 Outcome outcome_of(const std::vector<std::int64_t>& canaries_ns) {
     Outcome outcome{};
     outcome.blocks.resize(1);
     outcome.blocks[0].canary_ns = canaries_ns.front();
     for (const std::int64_t canary_ns : canaries_ns) {
-        outcome.samples.latency_ns.push_back(100);
+        outcome.samples.latency_ns.push_back(canary_ns / 10);
         outcome.samples.disturbed.push_back(0);
         BlockConditions block{};
         block.end_sample = outcome.samples.latency_ns.size();
@@ -146,6 +146,10 @@ TEST_CASE("a machine that drifts too far is refused, by what counts and no more"
                          doctest::Contains("drifted by 20.0 % while measuring (canary)"), Error);
     const Job lenient = parse_job(R"({"runtime": "null", "max_drift": 0.3})");
     CHECK(judge_drift(lenient, {outcome_of(drifting(1000, 1200))})[0]->rel == doctest::Approx(0.2));
+    // What does not change the latency does not matter.
+    Outcome unmoved = outcome_of(drifting(1000, 1200));
+    std::fill(unmoved.samples.latency_ns.begin(), unmoved.samples.latency_ns.end(), 100);
+    CHECK(judge_drift(job, {unmoved})[0]->rel == 0.0);
     // Slow blocks are marked, and the summary is over the others.
     Outcome marked = outcome_of(drifting(1000, 1200));
     for (int i = 0; i < 10; ++i) {

@@ -46,7 +46,7 @@ void busy_wait_us(std::int64_t duration_us) {
     }
 }
 
-MeasureSettings quick() { return {0.5, 0.0, 1.0, 20, 1000, false, {}}; }
+MeasureSettings quick() { return {0.5, 0.0, 1.0, 20, 1000, false, {}, 0.0}; }
 
 Outcome measure_one(LoadedModel& model, const MeasureSettings& settings, Clock& clock) {
     return std::move(measure({{&model, nullptr, settings}}, 0, clock, {}).front());
@@ -290,6 +290,55 @@ TEST_CASE("interleaved models take turns, in an order that changes, each in ever
     CHECK(turns.size() > 4);
 }
 
+TEST_CASE("few samples beside a calm canary count before many beside a slow one") {
+    Samples samples = samples_of(std::vector<std::int64_t>(40, 130),
+                                 std::vector<std::uint16_t>(40, kSlowMachine));
+    for (std::size_t i = 0; i < 7; ++i) {
+        samples.latency_ns[i] = 100;
+        samples.disturbed[i] = 0;
+    }
+    samples.waited_ns.assign(40, 0);
+    CHECK(summarize(samples).latency_median_ns == 100.0);
+    for (std::size_t i = 0; i < 7; ++i) samples.disturbed[i] = kMigrated;
+    const Summary slow = summarize(samples);
+    CHECK(slow.basis == Basis::kSlowMachine);
+    CHECK(slow.latency_median_ns == 130.0);
+    CHECK(slow.n_used == 33);
+}
+
+TEST_CASE("calm is the lowest reading that is no single luck") {
+    std::vector<BlockConditions> blocks(100);
+    for (BlockConditions& block : blocks) block.canary_ns = 200;
+    CHECK(calm_canary_ns(blocks) == 200.0);
+    blocks[7].canary_ns = blocks[70].canary_ns = 90;
+    CHECK(calm_canary_ns(blocks) == 200.0);
+    blocks[50].canary_ns = 100;
+    CHECK(calm_canary_ns(blocks) == 100.0);
+    blocks.resize(2);
+    blocks[1].canary_ns = 250;
+    CHECK(calm_canary_ns(blocks) == 250.0);
+}
+
+TEST_CASE("a machine known to be faster is waited for, and the slowness told") {
+    FakeModel model([](int) {
+        busy_wait_us(200);
+        return true;
+    });
+    Clock clock = Clock::best();
+    MeasureSettings settings = quick();
+    settings.max_secs = 0.4;
+    settings.calm_canary_ns = 1.0;
+    const Outcome slow = measure_one(model, settings, clock);
+    CHECK(slow.is_slow_throughout);
+    CHECK(slow.stop_reason == StopReason::kMaxSecs);
+    CHECK(slow.calm_canary_ns > 1.0);
+    CHECK(summarize(slow.samples).n_undisturbed > 0);
+    settings.calm_canary_ns = 1e9;
+    const Outcome calm = measure_one(model, settings, clock);
+    CHECK_FALSE(calm.is_slow_throughout);
+    CHECK(calm.calm_canary_ns < 1e9);
+}
+
 TEST_CASE("blocks under other conditions than the rest are marked") {
     const auto block = [](std::size_t end, std::int64_t canary_ns, std::int64_t khz,
                           std::int64_t steal, bool is_throttled) {
@@ -306,7 +355,8 @@ TEST_CASE("blocks under other conditions than the rest are marked") {
         block(4, 130, 1500, 0, false), block(6, 101, 1200, 0, false),
         block(8, 99, 1500, 1, true),   block(10, 100, 1500, 1, false)};
     std::vector<std::uint16_t> disturbed(10, 0);
-    mark_conditions(blocks, disturbed);
+    CHECK(calm_canary_ns(blocks) == 100.0);
+    mark_conditions(blocks, calm_canary_ns(blocks), disturbed);
     CHECK(disturbed == std::vector<std::uint16_t>{0, 0, kSlowMachine, kSlowMachine, kFrequency,
                                                   kFrequency, kStolen | kThrottled,
                                                   kStolen | kThrottled, 0, 0});
