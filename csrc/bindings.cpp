@@ -3,7 +3,9 @@
 #include <pybind11/stl.h>
 
 #include <algorithm>
+#include <array>
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -15,6 +17,7 @@
 #include "record.h"
 #include "statistics.h"
 #include "version.h"
+#include "warnings.h"
 
 namespace py = pybind11;
 
@@ -51,6 +54,15 @@ std::optional<std::pair<double, double>> median_interval(std::vector<double> val
     return std::make_pair(interval->low, interval->high);
 }
 
+// (id, found, consequence, remedy) of each, in the order in which they are told.
+std::vector<std::array<std::string, 4>> warning_texts() {
+    std::vector<std::array<std::string, 4>> texts;
+    for (const edgeprof::WarningRule& rule : edgeprof::warning_rules()) {
+        texts.push_back({rule.id, rule.found, rule.consequence, rule.remedy});
+    }
+    return texts;
+}
+
 }  // namespace
 
 PYBIND11_MODULE(_core, module) {
@@ -66,4 +78,7 @@ PYBIND11_MODULE(_core, module) {
     edgeprof::provide_tflite_runtime();
     edgeprof::bind_predictor(module);
     module.def("version", &edgeprof::version, "Version of the C++ core.");
+    module.def("warning_texts", &warning_texts,
+               "Id, what is found, consequence and remedy of each warning of a measurement.");
+    module.attr("NOTABLE_DRIFT_REL") = edgeprof::kNotableDrift;
 }

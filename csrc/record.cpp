@@ -14,12 +14,11 @@
 #include "model_weights.h"
 #include "sha256.h"
 #include "version.h"
+#include "warnings.h"
 
 namespace edgeprof {
 
 namespace {
-
-constexpr double kDriftWarning = 0.03;
 
 double tenths(double value) { return std::round(value * 10.0) / 10.0; }
 double hundredths(double value) { return std::round(value * 100.0) / 100.0; }
@@ -282,70 +281,14 @@ void write_operators(json::Writer& writer, const RecordParts& parts) {
     writer.end_array().end_object();
 }
 
-// The counters had to be shared with other users of them (perf, a watchdog).
-void warn_of_sharing(const std::vector<CounterFacts>& counters,
-                     std::vector<std::string>& warnings) {
-    constexpr double kWhole = 0.999;  // less is the switching itself
-    double least = 1.0;
-    for (const CounterFacts& counter : counters) least = std::min(least, counter.running_share);
-    if (least >= kWhole) return;
-    json::Writer percent;
-    percent.value(tenths(least * 100.0));
-    warnings.push_back("the processor's counters were shared: one ran " + percent.text() +
-                       " % of the time; counts are scaled up, null where none was taken; stop perf "
-                       "and the NMI watchdog");
-}
-
-std::vector<std::string> warnings_of(const RecordParts& parts, const Summary& summary) {
-    const MeasureSettings& settings = parts.subjob.measure;
-    const Outcome& outcome = parts.outcome;
-    std::vector<std::string> warnings;
-    if (!outcome.samples.counts.empty()) warn_of_sharing(parts.counters->facts(), warnings);
-    if (!parts.profile_failure.empty()) {
-        warnings.push_back("no profile by operator: " + one_line(parts.profile_failure));
-    }
-    if (outcome.warmup.end == WarmupEnd::kTimeLimit) {
-        warnings.push_back("warm-up reached its time limit before the latency was steady");
-    }
-    if (summary.basis == Basis::kLessWaiting) {
-        warnings.push_back(
-            "nearly every sample was preempted: the summary is over all, less the time they waited "
-            "for the core; calm the machine for a better number");
-    } else if (summary.basis == Basis::kSlowMachine) {
-        warnings.push_back(
-            "nearly every sample was preempted or ran on a slow machine: the summary is over both, "
-            "less the time they waited for the core; calm the machine for a better number");
-    } else if (summary.basis == Basis::kAll) {
-        warnings.push_back("nearly every sample was disturbed; the summary is over all of them");
-    } else if (summary.n_undisturbed * 2 < summary.n_samples) {
-        warnings.push_back("more than half of the samples were disturbed");
-    }
-    if (summary.ci_level < kConfidence) {
-        warnings.push_back("too few independent samples for a 95 % interval; raise --max-secs");
-    } else if (outcome.stop_reason == StopReason::kPlateau) {
-        warnings.push_back(
-            "more samples do not narrow the interval: the noise does not average out");
-    } else if (summary.ci_half_width_rel() > settings.ci_rel) {
-        json::Writer percent;
-        percent.value(hundredths(summary.ci_half_width_rel() * 100.0));
-        warnings.push_back("stopped with an interval of +-" + percent.text() +
-                           " %, wider than asked for; raise --max-secs");
-    }
-    if (outcome.is_slow_throughout) {
-        json::Writer percent;
-        percent.value(tenths((outcome.calm_canary_ns / settings.calm_canary_ns - 1.0) * 100.0));
-        warnings.push_back(
-            "the machine was slower throughout than it has been before (canary: " + percent.text() +
-            " %): a neighbour, a lower clock; repeat when it is calm");
-    }
-    const std::optional<Drift>& drift = parts.drift;
-    if (drift && std::abs(drift->rel) > kDriftWarning) {
-        json::Writer percent;
-        percent.value(tenths(drift->rel * 100.0));
-        warnings.push_back("the machine drifted by " + percent.text() + " % while measuring (" +
-                           drift->by + "); repeat when it is calm");
-    }
-    return warnings;
+MeasuredFacts measured_facts(const RecordParts& parts, const Summary& summary) {
+    const bool is_counted = !parts.outcome.samples.counts.empty();
+    return {parts.subjob.measure,
+            parts.outcome,
+            summary,
+            parts.drift,
+            is_counted ? parts.counters->facts() : std::vector<CounterFacts>{},
+            one_line(parts.profile_failure)};
 }
 
 // Everything that one model's record holds.
@@ -381,7 +324,7 @@ void write_parts(json::Writer& writer, const Clock& clock, const RecordParts& pa
     write_operators(writer, parts);
     write_summary(writer, outcome.samples, summary);
     writer.member("stop_reason", name_of(outcome.stop_reason))
-        .member("warnings", warnings_of(parts, summary));
+        .member("warnings", warnings_of(measured_facts(parts, summary)));
     if (parts.peak_rss_bytes) writer.member("peak_rss_bytes", *parts.peak_rss_bytes);
 }
 

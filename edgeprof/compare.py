@@ -1,6 +1,8 @@
 """Which of two is faster: paired, interleaved, with an interval.
 
-Owns: how two measurements that were interleaved in rounds become one ratio. Times nothing itself.
+Owns: how two measurements that were interleaved in rounds become one ratio, and what is to be said
+against the ratio. Against a measurement the harness speaks (csrc/warnings.cpp). Times nothing
+itself.
 """
 
 from __future__ import annotations
@@ -18,7 +20,9 @@ from edgeprof.harness import Settings, measure_interleaved
 from edgeprof.measurement import DISTURBANCES, Measurement
 
 _MIN_ROUNDS = 6  # below it no pair of ranks holds 95 %
-_NOTABLE_DRIFT = 0.03  # as the harness warns
+_FEW_ROUNDS = (
+    "only {} rounds undisturbed for both: the ratio is from all rounds; calm the machine and repeat"
+)
 _AFTER_SWITCH = next(bit for bit, name in DISTURBANCES.items() if name == "after_switch")
 
 
@@ -59,7 +63,7 @@ class Comparison:
     def verdict(self) -> str:
         """The result in plain words."""
         drift = self.drift_rel or 0.0
-        if abs(drift) <= _NOTABLE_DRIFT:
+        if abs(drift) <= _core.NOTABLE_DRIFT_REL:
             return self._difference
         return (
             f"{self._difference}; the machine drifted by {drift:+.1%} meanwhile, which meets both"
@@ -111,9 +115,7 @@ def compare_measurements(a: Measurement, b: Measurement) -> Comparison:
     warnings: tuple[str, ...] = ()
     ratios = _round_ratios(a, b, ~0)
     if len(ratios) < _MIN_ROUNDS:
-        warnings = (
-            f"only {len(ratios)} rounds undisturbed for both; the ratio is from all rounds",
-        )
+        warnings = (_FEW_ROUNDS.format(len(ratios)),)
         ratios = _round_ratios(a, b, _AFTER_SWITCH)
     interval = _core.median_interval(ratios.tolist())
     if interval is None:

@@ -83,5 +83,5 @@ def test_a_measurement_learns_and_the_next_one_tells_of_slowness(in_process):
     (key,) = json.loads(calm._file().read_text())
     calm._file().write_text(json.dumps({key: known_ns / 10}))
     second = measure("m", settings, in_process=in_process)
-    assert any("slower throughout than it has been before" in w for w in second.warnings)
+    assert any("slower throughout than it has been before (canary: " in w for w in second.warnings)
     assert calm.known_calm_ns() == pytest.approx(known_ns / 10 * 1.02, rel=1e-3)

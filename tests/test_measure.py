@@ -364,6 +364,18 @@ def test_comparison_of_too_few_rounds_is_refused() -> None:
         compare_measurements(few, few)
 
 
+def test_comparison_from_all_rounds_says_so() -> None:
+    a = round_of([[100, 101]] * 12)
+
+    def disturbed_in(n_rounds: int) -> Measurement:
+        disturbed = np.array([1] * (2 * n_rounds) + [0] * (24 - 2 * n_rounds), np.uint16)
+        return replace(a, disturbed=disturbed)
+
+    assert compare_measurements(a, disturbed_in(6)).warnings == ()
+    (warning,) = compare_measurements(a, disturbed_in(7)).warnings
+    assert warning.startswith("only 5 rounds undisturbed for both: the ratio is from all rounds; ")
+
+
 def test_compare_command_gives_ratio_and_verdict(tmp_path: Path) -> None:
     small = save_conv(tmp_path / "small.onnx", [1, 3, 16, 16])
     large = save_conv(tmp_path / "large.onnx", [1, 3, 128, 128])
