@@ -1,8 +1,8 @@
 // The seam to inference runtimes: open a library, load a model, invoke it.
 //
 // A runtime is opened at run time (dlopen), never linked and never closed: its threads and
-// static destructors would outlive the mapping. One file per runtime implements the two classes;
-// backend.cpp lists them.
+// static destructors would outlive the mapping. Each runtime implements the two classes: ort_*,
+// litert_*, tflite_c_backend, bind_tflite_runtime; backend.cpp lists them.
 #pragma once
 
 #include <cstdint>

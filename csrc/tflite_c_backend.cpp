@@ -13,6 +13,7 @@
 #include "input_shapes.h"
 #include "input_values.h"
 #include "library.h"
+#include "owned.h"
 #include "tflite_types.h"
 
 namespace edgeprof {
@@ -92,10 +93,6 @@ Api::Api(const Library& library) {
 }
 
 }  // namespace tflite
-
-// An object of the runtime that is given back by the runtime's own function.
-template <class T>
-using Owned = std::unique_ptr<T, void (*)(T*)>;
 
 struct TfLiteCore {
     explicit TfLiteCore(const std::string& path) : library(path), api(library) {}

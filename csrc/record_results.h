@@ -1,0 +1,13 @@
+// What a measurement came to, as members of its record: clock, counters, samples, blocks, energy,
+// operators, summary, warnings.
+#pragma once
+
+#include "clock.h"
+#include "json.h"
+#include "record.h"
+
+namespace edgeprof {
+
+void write_results(json::Writer& writer, const Clock& clock, const RecordParts& parts);
+
+}  // namespace edgeprof
