@@ -32,10 +32,13 @@ STATE_FIELDS = (
     "cpus",
     "governor",
     "max_freq_khz",
+    "weights_sha256",
 )
 """What the measurements of one device must have in common to be pooled.
 
-Whatever ``jobs.job_key`` tells apart, and the clocks, which may change between two runs.
+Whatever ``jobs.job_key`` tells apart, the clocks, which may change between two runs, and the
+weights that models keep in a file of their own, which another edgeprof may make otherwise. Subnets
+of one space share these, so they must agree within a space; empty where a model has them all.
 """
 
 EXPORTED_COLUMNS = (
@@ -100,6 +103,51 @@ def export_dataset(
     return ExportSummary(path, {name: len(rows) for name, rows in rows_by_device.items() if rows})
 
 
+def state_of(measurement: StoredMeasurement) -> dict[str, str]:
+    """Return what measurements must have in common to be pooled, by ``STATE_FIELDS``."""
+    record = measurement.record
+    clusters = record.get("machine", {}).get("clusters", [])
+    runtime, settings = record["runtime"], record["settings"]
+    options = runtime.get("options", {})
+    return {
+        "model_kind": measurement.model_kind or "",
+        "runtime": str(runtime["name"]),
+        "runtime_version": str(runtime["version"]),
+        "library_sha256": str(runtime.get("library_sha256", "")),
+        "runtime_options": json.dumps(options, sort_keys=True, separators=(",", ":")),
+        "threads": str(settings["threads"]),
+        "cpus": format_cpus(settings.get("cpus", ())) or "any",
+        "governor": _joined(clusters, "governor"),
+        "max_freq_khz": _joined(clusters, "max_freq_khz"),
+        "weights_sha256": str(record["model"].get("weights_sha256", "")),
+    }
+
+
+def pool_by_state(
+    measurements: Iterable[StoredMeasurement],
+) -> dict[tuple[str, ...], list[StoredMeasurement]]:
+    """Return measurements by the values of ``STATE_FIELDS``; those of one entry may be pooled.
+
+    The weights are told (else empty) only where one space was measured with several.
+    """
+    found = []
+    weights: dict[tuple[str, ...], set[str]] = {}
+    for measurement in measurements:
+        *rest, sha256 = state_of(measurement).values()
+        key = (_space_of(measurement), *rest)
+        weights.setdefault(key, set()).add(sha256)
+        found.append((measurement, key, sha256))
+    pools: dict[tuple[str, ...], list[StoredMeasurement]] = {}
+    for measurement, key, sha256 in found:
+        told = sha256 if len(weights[key]) > 1 else ""
+        pools.setdefault((*key[1:], told), []).append(measurement)
+    return pools
+
+
+def _space_of(measurement: StoredMeasurement) -> str:
+    return "" if measurement.subnet is None else measurement.subnet.space
+
+
 def import_dataset(store: Store, path: Path, *, drop_invalid: bool = False) -> int:
     """Append the rows of a dataset file to a store, once; returns how many were new.
 
@@ -121,13 +169,13 @@ def import_dataset(store: Store, path: Path, *, drop_invalid: bool = False) -> i
 def _device_rows(
     store: Store, device: str, where: Mapping[str, str], order: Mapping[str, int] | None
 ) -> list[dict[str, Any]]:
-    pools: dict[tuple[str, ...], list[StoredMeasurement]] = {}
-    for measurement in store.measurements(device):
-        if measurement.subnet is None or (order is not None and measurement.subnet.id not in order):
-            continue
-        state = _state(measurement)
-        if all(state[k] == v for k, v in where.items()):
-            pools.setdefault(tuple(state.values()), []).append(measurement)
+    pools = pool_by_state(
+        measurement
+        for measurement in store.measurements(device)
+        if measurement.subnet is not None
+        and (order is None or measurement.subnet.id in order)
+        and where.items() <= state_of(measurement).items()
+    )
     if len(pools) > 1:
         raise _mixed(store, device, list(pools))
     rows = [row for measurements in pools.values() for row in _measured_rows(device, measurements)]
@@ -136,24 +184,6 @@ def _device_rows(
     if order is not None:
         rows = sorted((row for row in rows if row[0] in order), key=lambda row: order[row[0]])
     return [row for _, row in rows]
-
-
-def _state(measurement: StoredMeasurement) -> dict[str, str]:
-    record = measurement.record
-    clusters = record.get("machine", {}).get("clusters", [])
-    runtime, settings = record["runtime"], record["settings"]
-    options = runtime.get("options", {})
-    return {
-        "model_kind": measurement.model_kind or "",
-        "runtime": str(runtime["name"]),
-        "runtime_version": str(runtime["version"]),
-        "library_sha256": str(runtime.get("library_sha256", "")),
-        "runtime_options": json.dumps(options, sort_keys=True, separators=(",", ":")),
-        "threads": str(settings["threads"]),
-        "cpus": format_cpus(settings.get("cpus", ())) or "any",
-        "governor": _joined(clusters, "governor"),
-        "max_freq_khz": _joined(clusters, "max_freq_khz"),
-    }
 
 
 def _joined(clusters: Sequence[Mapping[str, Any]], field: str) -> str:
@@ -192,7 +222,7 @@ def _measured_rows(
                 "n_samples": sum(summary["n_samples"] for summary in summaries),
                 "n_measurements": len(repeated),
                 "source": "measured",
-                **_state(repeated[0]),
+                **state_of(repeated[0]),
             }
             yield subnet.id, row
 
@@ -236,8 +266,3 @@ def _write_parquet(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
             pq.write_table(pa.table(columns), stream)
     except pa.ArrowException as error:
         raise OutputError(f"{path}: cannot be written: {error}") from error
-
-
-def state_of(measurement: StoredMeasurement) -> dict[str, str]:
-    """Return what measurements must have in common to be pooled, by ``STATE_FIELDS``."""
-    return _state(measurement)

@@ -51,6 +51,11 @@ class StoredMeasurement:
     record: Record
 
     @property
+    def model_identity(self) -> str:
+        """What was measured: the hash of the model file, ``+`` that of weights outside of it."""
+        return model_identity(self.record)
+
+    @property
     def latency_median_ns(self) -> int:
         """Median latency over the undisturbed samples."""
         return int(self.record["summary"]["latency_median_ns"])
@@ -257,6 +262,18 @@ class Store:
             raise StoreError(f"{self.path}: {error}") from error
 
 
+def model_identity(record: Record) -> str:
+    """Return the hash of the model's file, ``+`` that of its weights if they stand outside of it.
+
+    A model file that names another file has the same hash whatever that file holds.
+    """
+    model = record["model"]
+    hashes = [str(model["sha256"])]
+    if "weights_sha256" in model:
+        hashes.append(str(model["weights_sha256"]))
+    return "+".join(hashes)
+
+
 def _now_utc() -> str:
     return datetime.now(timezone.utc).isoformat(timespec="milliseconds")
 
@@ -277,7 +294,7 @@ def _summary_columns(record: Record) -> tuple[object, ...]:
     try:
         summary = record["summary"]
         return (
-            str(record["model"]["sha256"]),
+            model_identity(record),
             str(record["runtime"]["name"]),
             str(record["runtime"]["version"]),
             int(record["settings"]["threads"]),

@@ -6,7 +6,8 @@ power cut, and lets others read while one writes.
 
 Version history of the tables (``PRAGMA user_version``):
 
-1. ``measurements``, ``failures``, ``imported_rows``.
+1. ``measurements``, ``failures``, ``imported_rows``. Where a model keeps weights in another file,
+   ``model_sha256`` is both hashes joined by ``+``; rows from before that have the first alone.
 """
 
 from __future__ import annotations

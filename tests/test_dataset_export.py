@@ -1,6 +1,8 @@
 """Measurements become rows; what must not be pooled is refused."""
 
 import json
+import sqlite3
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -138,3 +140,43 @@ def test_the_commands_say_what_they_did(store, tmp_path):
     assert "3 new rows" in result.output
     result = CliRunner().invoke(cli, [*arguments, "--json"], catch_exceptions=False)
     assert json.loads(result.output) == {"store": str(tmp_path / "new.db"), "new_rows": 0}
+
+
+def with_weights(record, sha256):
+    return {**record, "model": {**record["model"], "weights_sha256": sha256}}
+
+
+def test_one_subnet_with_other_weights_is_not_pooled(tmp_path):
+    with Store(tmp_path / "s.db") as store:
+        for key, (latency_ns, weights) in enumerate([(5_000_000, "a"), (9_000_000, "b")]):
+            record = with_weights(make_record(latency_ns), weights * 64)
+            store.append(record, job_key=f"{key}", device="pi", subnet=SUBNETS[key // 2])
+        with pytest.raises(MixedMachineState, match=r"weights_sha256: a{64}, b{64}.*--where weig"):
+            export_dataset(store, tmp_path / "out.csv")
+        chosen = {"weights_sha256": "b" * 64}
+        assert export_dataset(store, tmp_path / "out.csv", where=chosen).rows_by_device == {"pi": 1}
+        assert read_dataset(tmp_path / "out.csv").latency_ms == [9.0]
+
+
+def test_spaces_have_weights_of_their_own(tmp_path):
+    wide = get_space("ofa-mbv3-w1.2").sample(1, np.random.default_rng(0))[0]
+    with Store(tmp_path / "s.db") as store:
+        for subnet, weights in ((SUBNETS[0], "a"), (SUBNETS[1], "a"), (wide, "b")):
+            record = with_weights(make_record(5_000_000), weights * 64)
+            store.append(record, job_key=subnet.id, device="pi", subnet=subnet)
+        assert export_dataset(store, tmp_path / "out.csv").rows_by_device == {"pi": 3}
+    rows = (tmp_path / "out.csv").read_text().splitlines()
+    assert [row.rsplit(",", 1)[1] for row in rows] == ["weights_sha256", *(c * 64 for c in "aab")]
+
+
+def test_a_stored_model_is_told_by_its_weights_too(tmp_path):
+    record = make_record(5_000_000)
+    with Store(tmp_path / "s.db") as store:
+        for key, weights in enumerate("ab"):
+            store.append(with_weights(record, weights * 64), job_key=f"{key}", device="pi")
+        store.append(record, job_key="whole", device="pi")
+        found = [m.model_identity for m in store.measurements()]
+    assert found == [f"{'0' * 64}+{'a' * 64}", f"{'0' * 64}+{'b' * 64}", "0" * 64]
+    with closing(sqlite3.connect(tmp_path / "s.db")) as connection:
+        column = connection.execute("SELECT model_sha256 FROM measurements ORDER BY id")
+        assert [name for (name,) in column] == found

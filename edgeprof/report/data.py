@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeprof.dataset import Dataset
-from edgeprof.dataset_export import STATE_FIELDS, state_of
+from edgeprof.dataset_export import STATE_FIELDS, pool_by_state
 from edgeprof.errors import InvalidSubnet, PredictorFormatError, SearchError, StoreError
 from edgeprof.predictors.base import LatencyPredictor
 from edgeprof.spaces import get_space
@@ -133,9 +133,7 @@ class _Contents:
 
 def _split(name: str, contents: _Contents) -> Iterator[Device]:
     """Give one device per state; of several, what has no state stands for itself, too."""
-    states: dict[tuple[str, ...], list[StoredMeasurement]] = defaultdict(list)
-    for measurement in contents.measurements:
-        states[tuple(state_of(measurement).values())].append(measurement)
+    states = pool_by_state(contents.measurements)
     if len(states) <= 1:
         yield _device(name, name, contents)
         return
