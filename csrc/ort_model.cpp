@@ -64,7 +64,7 @@ OrtModel::OrtModel(std::shared_ptr<const OrtCore> core, const LoadSettings& sett
       binding_(nullptr, core_->api.ReleaseIoBinding),
       run_options_(nullptr, core_->api.ReleaseRunOptions),
       host_memory_(nullptr, core_->api.ReleaseMemoryInfo),
-      is_on_gpu_(options_.is_on_gpu()) {
+      is_on_gpu_(options_.gpu_provider() != nullptr) {
     const ort::Api& api = core_->api;
     ort::RunOptions* run_options = nullptr;
     check(api.CreateRunOptions(&run_options), "no run options");
@@ -144,6 +144,7 @@ void OrtModel::bind_inputs(const LoadSettings& settings) {
         inputs_.push_back(std::move(tensor.facts));
     }
     refuse_unknown_inputs(inputs_, settings);
+    if (is_on_gpu_) check(api.SynchronizeBoundInputs(binding_.get()), "inputs cannot be copied");
 }
 
 void OrtModel::bind_outputs() {
@@ -155,8 +156,10 @@ void OrtModel::bind_outputs() {
     const ort::MemoryInfo* memory = host_memory_.get();
     if (is_on_gpu_ && !options_.time_copies) {
         ort::MemoryInfo* created = nullptr;
-        check(api.CreateMemoryInfo("Cuda", ort::kArenaAllocator, 0, ort::kMemoryDefault, &created),
-              "no device memory");
+        check(
+            api.CreateMemoryInfo("Cuda", ort::kArenaAllocator, options_.gpu_provider()->device_id(),
+                                 ort::kMemoryDefault, &created),
+            "no device memory");
         device.reset(created);
         memory = device.get();
     }
@@ -203,6 +206,7 @@ bool OrtModel::invoke() noexcept {
         for (std::size_t i = 0; status == nullptr && i < inputs_.size(); ++i) {
             status = api.BindInput(binding_.get(), inputs_[i].name.c_str(), input_values_[i].get());
         }
+        if (status == nullptr) status = api.SynchronizeBoundInputs(binding_.get());
     }
     if (status == nullptr) {
         status = api.RunWithBinding(session_.get(), run_options_.get(), binding_.get());

@@ -1,7 +1,8 @@
 // A model in ONNX Runtime.
 //
 // Inputs are bound once: IoBinding copies them to the provider's device at that moment, so that
-// the timed run moves no data between host and device (unless "time_copies" asks for it).
+// the timed run moves no data between host and device (unless "time_copies" asks for it: then each
+// run begins with binding them anew and ends with outputs on the host).
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,7 @@
 #include "ort_options.h"
 
+#include <cstdlib>
+
 #include "error.h"
 #include "ort_api.h"
 
@@ -53,6 +55,21 @@ std::vector<OrtProvider> read_providers(const std::string& key, const json::Valu
 
 }  // namespace
 
+int OrtProvider::device_id() const {
+    for (const auto& [key, value] : options) {
+        if (key == "device_id")
+            return std::atoi(value.c_str());  // the runtime refuses what is none
+    }
+    return 0;
+}
+
+const OrtProvider* OrtOptions::gpu_provider() const {
+    for (const OrtProvider& provider : providers) {
+        if (provider.is_on_gpu()) return &provider;
+    }
+    return nullptr;
+}
+
 int OrtOptions::graph_optimization_level() const {
     if (graph_optimization == "disable") return ort::kOptimizeNothing;
     if (graph_optimization == "basic") return ort::kOptimizeBasic;
@@ -100,6 +117,9 @@ OrtOptions read_ort_options(const json::Value& given) {
             options.providers = read_providers(key, value);
         } else if (key == "session_config") {
             options.session_config = read_pairs(key, value);
+            for (const auto& pair : options.session_config) {
+                if (pair.first == kSpinningConfig) refuse_option(key, "spinning in its own option");
+            }
         } else if (key == "spinning") {
             options.spinning = read_flag(key, value);
         } else if (key == "time_copies") {

@@ -9,6 +9,9 @@
 
 namespace edgeprof {
 
+// The entry of the session that "spinning" stands for.
+constexpr const char* kSpinningConfig = "session.intra_op.allow_spinning";
+
 // An execution provider and its own options.
 struct OrtProvider {
     std::string name;
@@ -17,6 +20,8 @@ struct OrtProvider {
     bool is_cuda() const { return name == "CUDA" || name == "CUDAExecutionProvider"; }
     bool is_tensorrt() const { return name == "TensorRT" || name == "TensorrtExecutionProvider"; }
     bool is_on_gpu() const { return is_cuda() || is_tensorrt(); }
+    // Of its option "device_id"; 0 is the default of all of them.
+    int device_id() const;
 };
 
 // What a job may set, with ONNX Runtime's own defaults: they are what a deployment gets.
@@ -30,12 +35,8 @@ struct OrtOptions {
     std::vector<std::pair<std::string, std::string>> session_config;
 
     int graph_optimization_level() const;
-    bool is_on_gpu() const {
-        for (const OrtProvider& provider : providers) {
-            if (provider.is_on_gpu()) return true;
-        }
-        return false;
-    }
+    // The provider that computes on a GPU; of several, the first is asked first. nullptr: none.
+    const OrtProvider* gpu_provider() const;
     std::string to_json() const;
 };
 

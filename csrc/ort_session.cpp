@@ -82,15 +82,14 @@ Owned<ort::SessionOptions> session_options(const OrtCore& core, const LoadSettin
     check(options.arena ? api.EnableCpuMemArena(o) : api.DisableCpuMemArena(o), "arena");
     check(options.memory_pattern ? api.EnableMemPattern(o) : api.DisableMemPattern(o),
           "memory pattern");
-    check(api.AddSessionConfigEntry(o, "session.intra_op.allow_spinning",
-                                    options.spinning ? "1" : "0"),
-          "spinning");
     for (const auto& [key, value] : options.session_config) {
         core.check(api.AddSessionConfigEntry(o, key.c_str(), value.c_str()), ErrorKind::kInvalidJob,
                    "session_config '" + key + "'");
     }
     if (!profile_prefix.empty()) check(api.EnableProfiling(o, profile_prefix.c_str()), "profiler");
     for (const OrtProvider& provider : options.providers) append_provider(core, o, provider);
+    // After the providers: in some releases XNNPACK switches it off, unseen.
+    check(api.AddSessionConfigEntry(o, kSpinningConfig, options.spinning ? "1" : "0"), "spinning");
     return made;
 }
 
