@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import subprocess
 from pathlib import Path
@@ -56,7 +57,7 @@ def before_runs(lines: list[str]) -> list[str]:
 def each_run(lines: list[str]) -> set[tuple[str, ...]]:
     """What a run begins and ends with: the lines between one run and the next."""
     runs = [i for i, line in enumerate(lines) if line == "run"]
-    return {tuple(lines[a + 1 : b]) for a, b in zip(runs, runs[1:], strict=False)}
+    return {tuple(lines[a + 1 : b]) for a, b in itertools.pairwise(runs)}
 
 
 @pytest.mark.parametrize("name", ["CUDA", "CUDAExecutionProvider", "TensorRT"])
