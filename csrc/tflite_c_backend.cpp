@@ -13,6 +13,7 @@
 #include "input_shapes.h"
 #include "input_values.h"
 #include "library.h"
+#include "model_weights.h"
 #include "owned.h"
 #include "tflite_types.h"
 
@@ -147,6 +148,10 @@ void keep_complaint(void* last, const char* format, va_list arguments) {
     *static_cast<std::string*>(last) = text;
 }
 
+// The same of a delegate, which is told no place to report to.
+thread_local std::string delegate_complaint;
+void keep_delegate_complaint(const char* text) { delegate_complaint = text; }
+
 class TfLiteModel final : public LoadedModel {
   public:
     TfLiteModel(std::shared_ptr<const TfLiteCore> core, const LoadSettings& settings)
@@ -204,10 +209,12 @@ tflite::Delegate* TfLiteModel::open_delegate(const DelegateOption& option) {
         keys.push_back(key.c_str());
         values.push_back(value.c_str());
     }
-    tflite::Delegate* delegate = create(keys.data(), values.data(), keys.size(), nullptr);
+    delegate_complaint = "it gives no reason; is its device there?";
+    tflite::Delegate* delegate =
+        create(keys.data(), values.data(), keys.size(), keep_delegate_complaint);
     if (delegate == nullptr) {
         throw Error(ErrorKind::kRuntimeUnavailable,
-                    option.path + ": the delegate cannot be made; is its device there?");
+                    option.path + ": the delegate cannot be made: " + delegate_complaint);
     }
     delegates_.emplace_back(delegate, destroy);
     return delegate;
@@ -281,7 +288,10 @@ std::string TfLiteModel::options_json() const {
     for (const DelegateOption& delegate : delegate_options_) {
         writer.begin_object().key("options").begin_object();
         for (const auto& [key, value] : delegate.options) writer.member(key, value);
-        writer.end_object().member("path", delegate.path).end_object();
+        writer.end_object().member("path", delegate.path);
+        const std::string sha256 = remembered_sha256(delegate.path);
+        if (!sha256.empty()) writer.member("sha256", sha256);  // a path, no name for the loader
+        writer.end_object();
     }
     writer.end_array().member("xnnpack_in_library", core_->api.has_xnnpack).end_object();
     return writer.text();

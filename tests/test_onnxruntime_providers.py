@@ -109,5 +109,5 @@ def test_spinning_is_what_the_record_says_whatever_a_provider_sets(
 
 
 def test_spinning_is_not_said_twice(calls: Any) -> None:
-    with pytest.raises(InvalidJob, match="session_config.*spinning in its own option"):
+    with pytest.raises(InvalidJob, match=r"session_config.*spinning in its own option"):
         calls(session_config={"session.intra_op.allow_spinning": "0"})

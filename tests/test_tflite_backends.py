@@ -17,6 +17,7 @@ from edgeprof.errors import (
     RuntimeUnavailable,
     UnsupportedModel,
 )
+from edgeprof.files import sha256_of
 from edgeprof.harness import Settings
 from edgeprof.layers import Network, Op, PlacedBlock, Shape
 from edgeprof.spaces.blocks import classifier_block, conv_block, pool_block
@@ -199,7 +200,7 @@ def test_a_delegate_is_opened_by_its_path(fake_library: Path, tmp_path: Path) ->
         fake_model(tmp_path), fake_settings(fake_library, delegates=[delegate])
     )
     assert result.record["runtime"]["options"] == {
-        "delegates": [{"path": str(fake_library), "options": {"device": "usb:0"}}],
+        "delegates": [{**delegate, "sha256": sha256_of(fake_library)}],
         "xnnpack_in_library": False,
     }
 
@@ -211,9 +212,14 @@ def test_the_record_says_whether_the_library_has_xnnpack(tmp_path: Path) -> None
 
 
 def test_a_delegate_without_its_device_is_an_error(fake_library: Path, tmp_path: Path) -> None:
-    delegate = {"path": str(fake_library), "options": {"device": "none"}}
-    with pytest.raises(RuntimeUnavailable, match="device"):
-        edgeprof.measure(fake_model(tmp_path), fake_settings(fake_library, delegates=[delegate]))
+    for device, reason in (
+        ("none", "it gives no reason; is its device there"),
+        ("busy", "usb:0 is held by another process"),
+    ):
+        delegate = {"path": str(fake_library), "options": {"device": device}}
+        settings = fake_settings(fake_library, delegates=[delegate])
+        with pytest.raises(RuntimeUnavailable, match=f"cannot be made: {reason}"):
+            edgeprof.measure(fake_model(tmp_path), settings)
 
 
 def test_the_reason_of_tensorflow_lite_is_passed_on(fake_library: Path, tmp_path: Path) -> None:

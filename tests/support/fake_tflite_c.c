@@ -112,9 +112,12 @@ void* TfLiteXNNPackDelegateCreate(const void* options) { return (void*)options; 
 /* And a delegate plug-in in the same library. */
 void* tflite_plugin_create_delegate(const char* const* keys, const char* const* values, size_t n,
                                     void (*report)(const char*)) {
-    (void)report;
     for (size_t i = 0; i < n; ++i) {
         if (strcmp(keys[i], "device") == 0 && strcmp(values[i], "none") == 0) return NULL;
+        if (strcmp(keys[i], "device") == 0 && strcmp(values[i], "busy") == 0) {
+            if (report != NULL) report("usb:0 is held by another process");
+            return NULL;
+        }
     }
     return malloc(1);
 }
