@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from stand_in_models import AdditiveLatency, InteractingLatency
 from stored_records import fill_store, make_record
 
-from edgeprof import get_space
+from edgeprof import _core, get_space
 from edgeprof.cli import cli
 from edgeprof.dataset import Dataset
 from edgeprof.errors import PredictorFormatError, SearchError, StoreError
@@ -23,6 +23,7 @@ from edgeprof.report.figure import BARS, Figure, Series
 from edgeprof.report.plotly_figure import to_plotly
 from edgeprof.report.png import write_png
 from edgeprof.report.sections import boards_figure
+from edgeprof.report.tables import warnings_table
 from edgeprof.store import ImportedRow, Store
 
 SPACE = get_space("ofa-mbv3-w1.0")
@@ -218,6 +219,26 @@ def test_measurements_under_different_states_are_not_pooled(tmp_path):
     assert first.label == "p.edgp on rpi4 (threads 1)"
     assert np.abs(first.predicted_ms / first.data.latency_ms - 1).max() < 0.02
     assert (second.predicted_ms / second.data.latency_ms).min() > 3
+
+
+def test_warnings_are_counted_by_kind_whatever_their_value(tmp_path):
+    def drift(value):
+        found, consequence, remedy = next(
+            texts for rule_id, *texts in _core.warning_texts() if rule_id == "drift"
+        )
+        return f"{found}: {consequence}; {remedy}".replace("{}", value)
+
+    rng = np.random.default_rng(0)
+    with Store(tmp_path / "s.db") as store:
+        for key, warnings in enumerate([[drift("3.1 %")], [drift("-4.5 %"), "an older one"], []]):
+            record = {**make_record(5.0, rng), "warnings": warnings}
+            store.append(record, job_key=str(key), device="pi")
+    table = warnings_table(read_stores([tmp_path / "s.db"]))
+    assert table is not None
+    assert [row[2:] for row in table.rows] == [
+        ("2 of 3", drift("...")),
+        ("1 of 3", "an older one"),
+    ]
 
 
 def test_failures_and_imported_rows_of_a_device_of_several_states_are_kept(tmp_path):

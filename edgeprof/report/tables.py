@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+import re
 import statistics
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from edgeprof import _core
 from edgeprof.machine import Finding, Severity, describe, findings
 from edgeprof.predictors.metrics import metrics_of
 from edgeprof.report.data import Device, Evaluation
@@ -110,7 +113,11 @@ def warnings_table(devices: Sequence[Device]) -> Table | None:
     """Warnings of measurements and failures, counted."""
     rows: list[tuple[str, ...]] = []
     for device in devices:
-        warned = Counter(w for m in device.measurements for w in m.record.get("warnings", ()))
+        warned = Counter(
+            _without_value(warning)
+            for measurement in device.measurements
+            for warning in measurement.record.get("warnings", ())
+        )
         rows += [
             (device.name, "warning", f"{count} of {len(device.measurements)}", text)
             for text, count in warned.most_common()
@@ -126,11 +133,28 @@ def warnings_table(devices: Sequence[Device]) -> Table | None:
         return None
     return Table(
         "Warnings and failures",
-        "Warnings stand beside numbers that were kept; failures gave no number.",
+        "Warnings stand beside numbers that were kept, and are counted whatever their value (...);"
+        " failures gave no number.",
         ("device", "kind", "how often", "message"),
         tuple(rows),
         frozenset(range(first_failure, len(rows))),
     )
+
+
+@functools.cache
+def _warning_patterns() -> tuple[tuple[re.Pattern[str], str], ...]:
+    """How each warning of the harness reads, and the same without its value."""
+    lines = [f"{found}: {meaning}; {remedy}" for _, found, meaning, remedy in _core.warning_texts()]
+    place = re.escape("{}")
+    return tuple(
+        (re.compile(re.escape(line).replace(place, ".+")), line.replace("{}", "..."))
+        for line in lines
+    )
+
+
+def _without_value(warning: str) -> str:
+    """Return what a warning has in common with others of its kind; others as they are."""
+    return next((line for form, line in _warning_patterns() if form.fullmatch(warning)), warning)
 
 
 def predictor_table(evaluations: Sequence[Evaluation]) -> Table | None:
