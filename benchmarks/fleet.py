@@ -28,7 +28,7 @@ import rack  # noqa: E402 - found by the line above
 from loopback_fleet import SLOW_JOB, controller, null_items, run_items  # noqa: E402
 from proxy import Proxy  # noqa: E402
 
-from edgeprof.fleet.member import FleetOptions  # noqa: E402
+from edgeprof.fleet.office import FleetOptions  # noqa: E402
 from edgeprof.fleet.profile import profile_on_boards  # noqa: E402
 from edgeprof.fleet.schedule import RetryPolicy  # noqa: E402
 from edgeprof.inventory import read_inventory  # noqa: E402

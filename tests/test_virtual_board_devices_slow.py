@@ -16,7 +16,7 @@ import pytest
 from board_table import name_of, ran_on
 from virtual_board import Board, edgeprof_command, start_board, stop_board
 
-from edgeprof.fleet.member import FleetOptions
+from edgeprof.fleet.office import FleetOptions
 from edgeprof.fleet.profile import profile_on_boards
 from edgeprof.fleet.progress import BoardProgress, SilentListener
 from edgeprof.fleet.schedule import RetryPolicy

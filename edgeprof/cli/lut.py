@@ -181,7 +181,7 @@ def _build_on_boards(
     import json
 
     from edgeprof.fleet.lut import build_tables_on_boards
-    from edgeprof.fleet.member import FleetOptions
+    from edgeprof.fleet.office import FleetOptions
     from edgeprof.fleet.schedule import RetryPolicy
     from edgeprof.fleet.view import shown, summary_lines
     from edgeprof.inventory import read_inventory

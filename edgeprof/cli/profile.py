@@ -236,7 +236,7 @@ def _profile_on_boards(
 ) -> None:
     from edgeprof.errors import InventoryError
     from edgeprof.executors import bulk_executor
-    from edgeprof.fleet.member import FleetOptions
+    from edgeprof.fleet.office import FleetOptions
     from edgeprof.fleet.profile import profile_on_boards
     from edgeprof.fleet.schedule import RetryPolicy
     from edgeprof.fleet.view import shown, summary_lines

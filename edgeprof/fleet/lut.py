@@ -19,7 +19,7 @@ from edgeprof.board.batch import Item
 from edgeprof.board.deploy import Software, SoftwareSource, find_software
 from edgeprof.files import make_folder
 from edgeprof.fleet.ledger import Plan
-from edgeprof.fleet.member import FleetOptions
+from edgeprof.fleet.office import FleetOptions
 from edgeprof.fleet.profile import OpenNetwork, job_of, only_run, owner_of, settings_of
 from edgeprof.fleet.progress import FleetSummary, Listener
 from edgeprof.fleet.run import run_fleet

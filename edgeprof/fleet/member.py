@@ -7,23 +7,20 @@ raised, not dealt with: what follows from them is ``run.py``'s.
 from __future__ import annotations
 
 import asyncio
-import itertools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any
 
 from edgeprof.board.batch import Batch, Item
-from edgeprof.board.check import Connect
-from edgeprof.board.claim import Owner, refuse_others
-from edgeprof.board.deploy import SoftwareSource
+from edgeprof.board.claim import refuse_others
 from edgeprof.board.facts import read_facts
 from edgeprof.board.prepared import prepare, restore
 from edgeprof.board.session import BoardSession, Collected, Leftover
 from edgeprof.errors import BoardBusy, BoardSetupError
-from edgeprof.fleet.ledger import Ledger, Outcome
-from edgeprof.fleet.progress import BoardProgress, Listener
+from edgeprof.fleet.ledger import Outcome
+from edgeprof.fleet.office import Office
+from edgeprof.fleet.progress import BoardProgress
 from edgeprof.fleet.schedule import RetryPolicy, WorkQueue
 from edgeprof.inventory import BoardSpec
 
@@ -32,46 +29,6 @@ _LEASE_MARGIN_S = 600.0
 _PATIENCE_MARGIN_S = 30.0
 _LOOKS_AT_OWN_COMMAND = 60
 _LOOK_INTERVAL_S = 0.5
-
-
-@dataclass(frozen=True)
-class FleetOptions:
-    """How a run is run.
-
-    Attributes:
-        batch_size: items sent at a time.
-        item_typical_s: what an item should take; sets how long silence is borne at first.
-        item_limit_s: no item can take longer; sets how long a lease must last.
-        prepare: whether clocks and the like are set; a board's own ``prepare`` can forbid it.
-    """
-
-    batch_size: int = 50
-    item_typical_s: float = 10.0
-    item_limit_s: float = 60.0
-    prepare: bool = True
-    policy: RetryPolicy = field(default_factory=RetryPolicy)
-
-
-@dataclass(frozen=True)
-class Office:
-    """What all boards of a run share.
-
-    Attributes:
-        run_id: in the names of this run's batches.
-        numbers: of batches, so that names sort by age whatever the clock says.
-        finding: by processor, held while its software is found: a build keeps one thread busy and
-            no more, and boards with another processor do not wait for it.
-    """
-
-    connect: Connect
-    find_software: SoftwareSource
-    ledger: Ledger
-    owner: Owner
-    options: FleetOptions
-    listener: Listener
-    run_id: str
-    numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
-    finding: dict[str, asyncio.Lock] = field(default_factory=dict)
 
 
 class Member:

@@ -24,7 +24,7 @@ from edgeprof.board.facts import BoardFacts
 from edgeprof.errors import BoardSetupError, OutputError, StoreError
 from edgeprof.export import ManifestEntry, export_subnets
 from edgeprof.fleet.ledger import Plan
-from edgeprof.fleet.member import FleetOptions
+from edgeprof.fleet.office import FleetOptions
 from edgeprof.fleet.progress import FleetSummary, Listener
 from edgeprof.fleet.run import run_fleet
 from edgeprof.inventory import BoardSpec

@@ -21,7 +21,8 @@ from edgeprof.board.claim import Owner
 from edgeprof.board.deploy import SoftwareSource
 from edgeprof.errors import BoardBusy, BoardSetupError, EdgeprofError, StoreError, TransientError
 from edgeprof.fleet.ledger import Ledger, Planner, RecordSink
-from edgeprof.fleet.member import FleetOptions, Member, Office
+from edgeprof.fleet.member import Member
+from edgeprof.fleet.office import FleetOptions, Office
 from edgeprof.fleet.progress import FleetSummary, Listener, SilentListener, group_failures
 from edgeprof.inventory import BoardSpec
 

@@ -25,7 +25,7 @@ from edgeprof.board.deploy import Payload, Software, SoftwareSource, find_softwa
 from edgeprof.board.facts import BoardFacts
 from edgeprof.export import export_subnets
 from edgeprof.fleet.ledger import Plan
-from edgeprof.fleet.member import FleetOptions
+from edgeprof.fleet.office import FleetOptions
 from edgeprof.fleet.profile import only_run, owner_of
 from edgeprof.fleet.progress import BoardProgress, SilentListener
 from edgeprof.fleet.run import run_fleet
