@@ -9,6 +9,7 @@
         ClusterUnreachable      no scheduler of a cluster answers
         HarnessTimeout          the harness did not answer in time
         UnsteadyMeasurement     drift or disturbance beyond the threshold
+        WorkerLost              a process that did a part of the host's work died
       StableError               a retry will not help
         BoardSetupError         the board cannot be used as it is
         DatasetError            rows that cannot be learned from
@@ -81,6 +82,10 @@ class HarnessTimeout(TransientError):
 
 class UnsteadyMeasurement(TransientError):
     """Drift or disturbance beyond the threshold."""
+
+
+class WorkerLost(TransientError):
+    """A process that did a part of the host's work died."""
 
 
 class BoardSetupError(StableError):

@@ -6,20 +6,16 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import rack
+from dask_cluster import scheduler, worker
 from loopback_fleet import null_items, run_items
 
 from edgeprof.board.deploy import Payload, Software
-from edgeprof.errors import ClusterUnreachable
-from edgeprof.executors import bulk_executor, open_executor
-from edgeprof.export import export_subnets, read_manifest
 from edgeprof.fleet.profile import ProfileRun
 from edgeprof.inventory import BoardSpec, read_inventory
 from edgeprof.jobs import ProfileSettings
@@ -99,42 +95,6 @@ def test_boards_are_prepared_and_cleaned_from_the_command_line(boards, tmp_path)
     assert not any((board.home / ".edgeprof").exists() for board in boards.boards)
 
 
-@contextmanager
-def dask_process(*arguments, folder):
-    with (folder / "dask.log").open("ab") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "dask", *arguments],
-            cwd=folder,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-    try:
-        yield process
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-
-
-@contextmanager
-def scheduler(folder):
-    path = folder / "scheduler.json"
-    arguments = ("--port", "0", "--host", "127.0.0.1", "--no-dashboard", "--no-show")
-    with dask_process("scheduler", *arguments, "--scheduler-file", str(path), folder=folder):
-        end_s = time.monotonic() + 60
-        while not path.exists() or not path.read_text():
-            assert time.monotonic() < end_s, (folder / "dask.log").read_text()
-            time.sleep(0.1)
-        yield json.loads(path.read_text())["address"]
-
-
-def worker(address, boards, folder):
-    offered = " ".join(f"{board.name}=1" for board in boards)
-    arguments = ("--nthreads", "4", "--no-nanny", "--no-dashboard", "--resources", offered)
-    return dask_process("worker", address, *arguments, folder=folder)
-
-
 @pytest.mark.slow
 def test_a_dask_worker_killed_half_way_loses_nothing(tmp_path):
     pytest.importorskip("distributed")
@@ -171,45 +131,6 @@ def test_a_dask_worker_killed_half_way_loses_nothing(tmp_path):
     assert lost == {"b03", "b04"}
 
 
-@pytest.mark.slow
-def test_host_work_runs_on_dask_through_the_same_interface(tmp_path):
-    pytest.importorskip("distributed")
-    with (
-        scheduler(tmp_path) as address,
-        worker(address, [], tmp_path),
-        open_executor(dask=address) as executor,
-    ):
-        assert export_both_ways(tmp_path, executor)
-
-
-def test_host_work_runs_in_local_processes_by_default(tmp_path):
-    with open_executor(2) as executor:
-        assert executor.submit(os.getpid).result() != os.getpid()
-        assert export_both_ways(tmp_path, executor)
-
-
-def export_both_ways(folder, executor):
-    """Whether an executor writes the same models as this process, and the whole manifest."""
-    subnets = get_space("ofa-mbv3-w1.0").sample(20, np.random.default_rng(0))
-    here = export_subnets(subnets, folder / "here")
-    steps = []
-    there = export_subnets(
-        subnets, folder / "there", executor=executor, progress=lambda: steps.append(1)
-    )
-    assert len(steps) == len(subnets)
-    return here == there == read_manifest(folder / "there")
-
-
-@pytest.mark.slow
-def test_a_scheduler_that_does_not_answer_is_one_clear_line():
-    pytest.importorskip("distributed")
-    with (
-        pytest.raises(ClusterUnreachable, match="no Dask scheduler answers"),
-        open_executor(dask="tcp://127.0.0.1:1"),
-    ):
-        pass
-
-
 def test_no_usable_board_is_a_failure_and_an_unwanted_faulty_one_is_none(boards, tmp_path):
     boards.inventory()
     text = (tmp_path / "boards.yaml").read_text()
@@ -220,13 +141,6 @@ def test_no_usable_board_is_a_failure_and_an_unwanted_faulty_one_is_none(boards,
     assert "none of the boards asked for can be used" in failed.stderr
     checked = edgeprof("boards", "check", "b01", cwd=tmp_path)
     assert checked.stderr == ""
-
-
-def test_a_pool_is_opened_only_for_many_items():
-    with bulk_executor(10) as executor:
-        assert executor is None
-    with bulk_executor(1000) as executor:
-        assert isinstance(executor, ProcessPoolExecutor)
 
 
 def test_models_for_boards_are_exported_through_an_executor(subnets, tmp_path):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edgeprof.cli.rows import read_rows, rows_options
+from edgeprof.cli.settings import dask_option, jobs_option
 
 if TYPE_CHECKING:
     from edgeprof.predictors.metrics import Metrics
@@ -95,6 +96,8 @@ def evaluate(
     type=click.Path(readable=False, path_type=Path),
     help="Learning curves, .png or .svg.",
 )
+@jobs_option
+@dask_option
 @click.option("--json", "as_json", is_flag=True, help="Print the points as JSON.")
 def compare_predictors(
     data: Path,
@@ -110,6 +113,8 @@ def compare_predictors(
     held_out: int | None,
     draws: int,
     output: Path | None,
+    jobs: int | None,
+    dask: str | None,
     as_json: bool,
 ) -> None:
     """Compare all models at several sample counts on the measurements in DATA.
@@ -123,13 +128,18 @@ def compare_predictors(
 
     from edgeprof.cli.progress import progress
     from edgeprof.cli.subnets import parse_integers
+    from edgeprof.executors import FITS_WORTH_A_POOL, bulk_executor
     from edgeprof.predictors.compare import compare_models, plot_learning_curves
     from edgeprof.predictors.lut import load_tables
     from edgeprof.predictors.train import load_base
 
     wanted = parse_integers(counts, "--counts") or []
     measured = read_rows(data, device, rows, count, seed, drop_invalid=drop_invalid)
-    with progress("Comparing", len(wanted) * draws, quiet=as_json) as advance:
+    n_trials = len(wanted) * draws
+    with (
+        bulk_executor(n_trials, FITS_WORTH_A_POOL, jobs=jobs, dask=dask) as executor,
+        progress("Comparing", n_trials, quiet=as_json) as advance,
+    ):
         points = compare_models(
             measured,
             wanted,
@@ -140,6 +150,7 @@ def compare_predictors(
             draws=draws,
             seed=seed,
             progress=advance,
+            executor=executor,
         )
     if as_json:
         click.echo(json.dumps([asdict(point) for point in points]))

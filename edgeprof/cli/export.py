@@ -6,7 +6,13 @@ from pathlib import Path
 
 import click
 
-from edgeprof.cli.settings import batch_option, format_option, precision_option
+from edgeprof.cli.settings import (
+    batch_option,
+    dask_option,
+    format_option,
+    jobs_option,
+    precision_option,
+)
 
 
 @click.command()
@@ -28,18 +34,8 @@ from edgeprof.cli.settings import batch_option, format_option, precision_option
     type=click.Path(readable=False, file_okay=False, path_type=Path),
     help="Folder to write; models that are there already are kept.",
 )
-@click.option(
-    "--jobs",
-    default=1,
-    show_default=True,
-    type=click.IntRange(1),
-    help="Processes of this machine that write models.",
-)
-@click.option(
-    "--dask",
-    metavar="ADDRESS",
-    help="Let the workers of this Dask scheduler write them; they must see the same folder.",
-)
+@jobs_option
+@dask_option
 @click.option("--json", "as_json", is_flag=True, help="Print the manifest's entries.")
 def export(
     subnets: Path,
@@ -49,11 +45,13 @@ def export(
     weights_path: Path | None,
     space: str | None,
     output: Path,
-    jobs: int,
+    jobs: int | None,
     dask: str | None,
     as_json: bool,
 ) -> None:
     """Write the model files of subnets (JSON lines) and a manifest that joins both.
+
+    Workers of a Dask scheduler must see the same folder.
 
     \b
     Example:
@@ -61,10 +59,8 @@ def export(
       edgeprof export subnets.jsonl --format onnx -o models
       edgeprof export subnets.jsonl --format tflite --precision int8 -o models
     """
-    from contextlib import nullcontext
-
     from edgeprof.cli.progress import progress
-    from edgeprof.executors import open_executor
+    from edgeprof.executors import EXPORTS_WORTH_A_POOL, bulk_executor
     from edgeprof.export import MANIFEST_NAME, export_subnets
     from edgeprof.subnet import read_subnets
 
@@ -74,9 +70,8 @@ def export(
 
         weights = OfaWeights(weights_path)
     wanted = read_subnets(subnets, space=space)
-    spread = jobs > 1 or dask is not None
     with (
-        open_executor(jobs, dask=dask) if spread else nullcontext() as executor,
+        bulk_executor(len(wanted), EXPORTS_WORTH_A_POOL, jobs=jobs, dask=dask) as executor,
         progress("Exporting", len(wanted), quiet=as_json) as advance,
     ):
         entries = export_subnets(

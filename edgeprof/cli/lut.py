@@ -180,19 +180,25 @@ def _build_on_boards(
 ) -> None:
     import json
 
+    from edgeprof.executors import EXPORTS_WORTH_A_POOL, bulk_executor
     from edgeprof.fleet.lut import build_tables_on_boards
     from edgeprof.fleet.office import FleetOptions
     from edgeprof.fleet.schedule import RetryPolicy
     from edgeprof.fleet.view import shown, summary_lines
     from edgeprof.inventory import read_inventory
+    from edgeprof.predictors.lut_build import n_blocks
     from edgeprof.spaces import get_space
 
     found = get_space(space)
+    n_models = n_blocks(found, resolutions)
     inventory = read_inventory(inventory_path)
     boards = inventory.select(names)
     for problem in inventory.problems.values():
         click.echo(f"edgeprof: {problem}", err=True)
-    with shown(quiet=as_json) as listener:
+    with (
+        shown(quiet=as_json) as listener,
+        bulk_executor(n_models, EXPORTS_WORTH_A_POOL) as executor,
+    ):
         summary, folders = build_tables_on_boards(
             found,
             output,
@@ -201,6 +207,7 @@ def _build_on_boards(
             resolutions=resolutions,
             options=FleetOptions(policy=RetryPolicy(attempts=attempts)),
             listener=listener,
+            executor=executor,
         )
     if as_json:
         tables = {device: str(folder) for device, folder in folders.items()}

@@ -158,7 +158,7 @@ def profile(
     import numpy as np
 
     from edgeprof.cli.progress import progress
-    from edgeprof.executors import bulk_executor
+    from edgeprof.executors import EXPORTS_WORTH_A_POOL, bulk_executor
     from edgeprof.jobs import ProfileSettings
     from edgeprof.profiling import profile_here
     from edgeprof.spaces import get_space
@@ -189,7 +189,7 @@ def profile(
         return
     if board_names or dask:
         raise click.UsageError("--board and --dask go with --boards")
-    with Store(store) as opened, bulk_executor(len(subnets)) as executor:
+    with Store(store) as opened, bulk_executor(len(subnets), EXPORTS_WORTH_A_POOL) as executor:
         summary = profile_here(
             subnets,
             opened,
@@ -235,7 +235,7 @@ def _profile_on_boards(
     as_json: bool,
 ) -> None:
     from edgeprof.errors import InventoryError
-    from edgeprof.executors import bulk_executor
+    from edgeprof.executors import EXPORTS_WORTH_A_POOL, bulk_executor
     from edgeprof.fleet.office import FleetOptions
     from edgeprof.fleet.profile import profile_on_boards
     from edgeprof.fleet.schedule import RetryPolicy
@@ -254,7 +254,7 @@ def _profile_on_boards(
     with (
         Store(store) as opened,
         shown(quiet=as_json) as listener,
-        bulk_executor(len(work.subnets)) as executor,
+        bulk_executor(len(work.subnets), EXPORTS_WORTH_A_POOL) as executor,
     ):
         summary = profile_on_boards(
             work.subnets,

@@ -104,6 +104,14 @@ threads_option = click.option(
 board_option = click.option(
     "--board", "board_names", multiple=True, help="Only this board, tag or group; may be repeated."
 )
+jobs_option = click.option(
+    "--jobs",
+    type=click.IntRange(1),
+    help="Processes of this machine that share the work  [default: one, or one per core for much]",
+)
+dask_option = click.option(
+    "--dask", metavar="ADDRESS", help="Let the workers of this Dask scheduler do it instead."
+)
 
 _OPTIONS = (
     click.option(

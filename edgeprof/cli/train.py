@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 from edgeprof.cli.rows import Command, read_rows, rows_options
+from edgeprof.cli.settings import dask_option, jobs_option
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     from edgeprof.dataset import Dataset
     from edgeprof.predictors.train import Training
+
+    Spread = Callable[[int], AbstractContextManager[Executor | None]]
+    """Opens what so many models are fitted through."""
 
 MODEL_NAMES = ("gp", "linear", "lut", "paper-finetune", "paper-gpu", "paper-mlp")
 
@@ -63,6 +72,8 @@ def output_options(command: Command) -> Command:
     "--space",
     help="With --across: space to predict in  [default: that of the rows of --device, or of all]",
 )
+@jobs_option
+@dask_option
 @output_options
 def train(
     data: Path,
@@ -76,6 +87,8 @@ def train(
     lut: Path | None,
     across: Path | None,
     space: str | None,
+    jobs: int | None,
+    dask: str | None,
     output: Path,
     no_host: bool,
     as_json: bool,
@@ -83,6 +96,8 @@ def train(
     """Fit a latency predictor to the measurements in DATA (.csv, .csv.gz, .parquet).
 
     Writes a compact predictor for boards and, beside it, the host model that knows how sure it is.
+    --jobs and --dask share the models that are fitted to check it: paper-mlp on folds of the
+    rows, and each device of --across from the others.
 
     \b
     Example:
@@ -95,15 +110,19 @@ def train(
     where known, batch (else 1), launch_us (else 5) and hardware: devices of the same hardware are
     never predicted from one another, nor --device from its own rows.
     """
+    from edgeprof.executors import FITS_WORTH_A_POOL, bulk_executor
     from edgeprof.predictors.load import load_predictor
     from edgeprof.predictors.train import load_base
 
+    spread = partial(bulk_executor, worth=FITS_WORTH_A_POOL, jobs=jobs, dask=dask)
     _check_options(model, base=base, lut=lut, across=across)
     if across is not None:
         if device is None:
             raise click.UsageError("--across needs --device, the device to predict")
         selection = Selection(rows, count, seed, drop_invalid)
-        _train_across(data, across, device, space, selection, output, model, no_host, as_json)
+        _train_across(
+            data, across, device, space, selection, output, model, no_host, as_json, spread
+        )
         return
     if space is not None:
         raise click.UsageError("--space goes with --across; else the rows say it")
@@ -111,7 +130,16 @@ def train(
     bases = () if base is None else (load_base(base, measured.space),)
     if lut is not None:
         bases = (load_predictor(lut, space=measured.space),)
-    _train(measured, output, model=model, bases=bases, seed=seed, no_host=no_host, as_json=as_json)
+    _train(
+        measured,
+        output,
+        model=model,
+        bases=bases,
+        seed=seed,
+        no_host=no_host,
+        as_json=as_json,
+        spread=spread,
+    )
 
 
 @click.command()
@@ -164,6 +192,10 @@ def _check_options(model: str, *, base: Path | None, lut: Path | None, across: P
         raise click.UsageError("--base goes with the models gp and paper-finetune only")
 
 
+def _here(_n_models: int) -> AbstractContextManager[None]:
+    return nullcontext()
+
+
 def _train(
     data: Dataset,
     output: Path,
@@ -173,11 +205,18 @@ def _train(
     seed: int,
     no_host: bool,
     as_json: bool,
+    spread: Spread = _here,
 ) -> None:
     from edgeprof.cli.progress import progress
+    from edgeprof.predictors.models import FOLDS
     from edgeprof.predictors.train import N_TRAINING_STEPS, train
 
-    with progress("Training", N_TRAINING_STEPS, quiet=as_json) as advance:
+    # The other models take a blink, or leave out one row at a time in a single fit.
+    n_fits = FOLDS if model == "paper-mlp" else 0
+    with (
+        spread(n_fits) as executor,
+        progress("Training", N_TRAINING_STEPS, quiet=as_json) as advance,
+    ):
         done = train(
             data,
             output,
@@ -186,6 +225,7 @@ def _train(
             seed=seed,
             keep_host=not no_host,
             progress=advance,
+            executor=executor,
         )
     if as_json:
         click.echo(json.dumps(_as_dict(done)))
@@ -212,6 +252,7 @@ def _train_across(
     model: str,
     no_host: bool,
     as_json: bool,
+    spread: Spread,
 ) -> None:
     from edgeprof.cli.evaluate import print_metrics
     from edgeprof.cli.progress import progress
@@ -236,7 +277,10 @@ def _train_across(
         own = [rows.space for device, rows in measured if device.name == target]
         space = own[0] if own else None
     errors = {}
-    with progress("Training", N_TRAINING_STEPS, quiet=as_json) as advance:
+    with (
+        spread(len(measured)) as executor,
+        progress("Training", N_TRAINING_STEPS, quiet=as_json) as advance,
+    ):
         done = train_across(
             measured,
             devices[target],
@@ -248,7 +292,9 @@ def _train_across(
             progress=advance,
         )
         if len(measured) > 1:
-            errors = leave_one_device_out(measured, model=model, seed=selection.seed)
+            errors = leave_one_device_out(
+                measured, model=model, seed=selection.seed, executor=executor
+            )
     if as_json:
         held_out = {name: metrics.to_dict() for name, metrics in errors.items()}
         click.echo(json.dumps({**_as_dict(done), "held_out_devices": held_out}))

@@ -11,12 +11,14 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from edgeprof.board.batch import Item
 from edgeprof.board.deploy import Software, SoftwareSource, find_software
+from edgeprof.executors import map_through
 from edgeprof.files import make_folder
 from edgeprof.fleet.ledger import Plan
 from edgeprof.fleet.office import FleetOptions
@@ -25,7 +27,7 @@ from edgeprof.fleet.progress import FleetSummary, Listener
 from edgeprof.fleet.run import run_fleet
 from edgeprof.inventory import BoardSpec
 from edgeprof.jobs import ProfileSettings
-from edgeprof.layers import Block
+from edgeprof.layers import Block, Network
 from edgeprof.measurement import Measurement
 from edgeprof.predictors.lut_build import block_network, blocks_of, entry_of, export_block
 from edgeprof.predictors.lut_file import Entry, TableSet, write_tables
@@ -45,6 +47,7 @@ class LutRun:
 
     Attributes:
         blocks: by resolution and key.
+        executor: exports the models; this process where there is none.
         keys: per device, the key of each item that it has to have.
         about: per device, what its entries share.
     """
@@ -54,6 +57,7 @@ class LutRun:
     store: Store
     settings: ProfileSettings
     models: Path
+    executor: Executor | None = None
     keys: dict[str, dict[str, str]] = field(default_factory=dict)
     about: dict[str, dict[str, Any]] = field(default_factory=dict)
 
@@ -78,14 +82,22 @@ class LutRun:
         done = self.store.job_keys()
         todo = {item: key for item, key in self.keys[board.device].items() if item not in done}
         job = job_of(settings)
-        items = []
-        for item, key in todo.items():
-            path = self.models / f"{_hash(key)}.{settings.format}"
-            if not path.exists():
-                network = block_network(key, distinct[key])
-                await asyncio.to_thread(export_block, network, path, settings.format)
-            items.append(Item(item, path, None, job))
+        paths = {
+            item: self.models / f"{_hash(key)}.{settings.format}" for item, key in todo.items()
+        }
+        missing = {
+            paths[item]: block_network(key, distinct[key])
+            for item, key in todo.items()
+            if not paths[item].exists()
+        }
+        await asyncio.to_thread(self._export, missing, settings.format)
+        items = [Item(item, path, None, job) for item, path in paths.items()]
         return Plan(items, found_done=len(distinct) - len(todo))
+
+    def _export(self, missing: Mapping[Path, Network], model_format: str) -> None:
+        formats = [model_format] * len(missing)
+        for _ in map_through(self.executor, export_block, missing.values(), missing, formats):
+            pass  # it was written; or its error is raised here
 
     def append(self, item: Item, board: BoardSpec, record: Mapping[str, Any]) -> bool:
         """Store a measurement, once."""
@@ -130,6 +142,7 @@ def build_tables_on_boards(
     listener: Listener | None = None,
     find: SoftwareSource = find_software,
     open_network: OpenNetwork = SshNetwork,
+    executor: Executor | None = None,
 ) -> tuple[FleetSummary, dict[str, Path]]:
     """Time every block of a space on boards; the same call goes on where an earlier one stopped.
 
@@ -143,6 +156,7 @@ def build_tables_on_boards(
         listener: shows how the run goes.
         find: chooses the software for a board.
         open_network: makes the transports; SSH from this machine by default.
+        executor: exports the models (see ``edgeprof.executors``); this process by default.
 
     Returns:
         How the run ended, and the folder of tables of each device that is complete.
@@ -160,7 +174,7 @@ def build_tables_on_boards(
     )
     resolved = [_resolved(board, settings) for board in boards]
     with Store(folder / STORE) as store, only_run(store):
-        run = LutRun(space, blocks, store, settings, make_folder(folder / "models"))
+        run = LutRun(space, blocks, store, settings, make_folder(folder / "models"), executor)
 
         async def work() -> FleetSummary:
             async with open_network() as network:

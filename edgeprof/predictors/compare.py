@@ -6,13 +6,16 @@ Owns: what ``edgeprof compare-predictors`` computes and draws.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from edgeprof.dataset import Dataset
 from edgeprof.errors import DatasetError, MissingDependency, OutputError
+from edgeprof.executors import map_through
 from edgeprof.predictors.base import LatencyPredictor
 from edgeprof.predictors.lut import LookupTables
 from edgeprof.predictors.metrics import Metrics, evaluate, trivial_predictors
@@ -59,6 +62,7 @@ def compare_models(
     draws: int = 5,
     seed: int = 0,
     progress: Callable[[int], object] | None = None,
+    executor: Executor | None = None,
 ) -> list[Point]:
     """Fit every model to draws of every size and judge it on rows none of them sees.
 
@@ -73,6 +77,8 @@ def compare_models(
         draws: per count.
         seed: of the split and of the draws.
         progress: called with 1 for each count and draw.
+        executor: does each count and draw elsewhere (see ``edgeprof.executors``); here, one after
+            the other, where not given.
 
     Raises:
         DatasetError: if too few rows are left to draw from.
@@ -85,15 +91,29 @@ def compare_models(
             f"{data.source}: {len(pool)} rows are left to draw {max(counts)} from, beside "
             f"{n_judged} held out; want more rows or smaller --counts"
         )
+    trials = [(n, seed + draw) for n in counts for draw in range(draws)]
+    judge = partial(_errors, judged, models, bases, tables)
+    drawn = [pool.draw(n, trial_seed) for n, trial_seed in trials]
+    seeds = [trial_seed for _, trial_seed in trials]
     errors: dict[tuple[str, int], list[Metrics]] = {}
-    for n in counts:
-        for draw in range(draws):
-            drawn = pool.draw(n, seed + draw)
-            for name, model in _fitted(drawn, models, bases, tables, seed + draw).items():
-                errors.setdefault((name, n), []).append(evaluate(model, judged))
-            if progress is not None:
-                progress(1)
+    for (n, _), found in zip(trials, map_through(executor, judge, drawn, seeds), strict=True):
+        for name, metrics in found.items():
+            errors.setdefault((name, n), []).append(metrics)
+        if progress is not None:
+            progress(1)
     return [_point(name, n, found) for (name, n), found in errors.items()]
+
+
+def _errors(
+    judged: Dataset,
+    models: Sequence[str],
+    bases: Sequence[LatencyPredictor],
+    tables: LookupTables | None,
+    data: Dataset,
+    seed: int,
+) -> dict[str, Metrics]:
+    fitted = _fitted(data, models, bases, tables, seed)
+    return {name: evaluate(model, judged) for name, model in fitted.items()}
 
 
 def _fitted(

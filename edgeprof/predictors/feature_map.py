@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -148,6 +149,10 @@ class FeatureMap:
         self._whitening = np.linalg.inv(np.linalg.cholesky(gram))
         self._rows: dict[Placed, int] = {}
         self._table = np.zeros((0, self.groups.width))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel to another process without the rows worked out so far, which may be megabytes."""
+        return type(self), (self.space, self.scales, self.vocabulary)
 
     @classmethod
     def fit(cls, space: SearchSpace, codes: Codes, scales: Scales | None = None) -> FeatureMap:

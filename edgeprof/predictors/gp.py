@@ -11,7 +11,7 @@ the re-trained last layer of Syed and Srinivasan (arXiv 2101.00732).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from statistics import NormalDist
 from typing import Any, ClassVar
 
@@ -119,6 +119,10 @@ class HostModel:
         self._unit_ms = float(self.data.latency_ms.mean())
         self._columns = self.columns_of_codes(self.data.codes)
         self._condition()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel to another process as the fields: what follows from them is worked out there."""
+        return type(self), tuple(getattr(self, field.name) for field in fields(self))
 
     # --- learning -------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from statistics import NormalDist
 from typing import Any, ClassVar
 
@@ -99,6 +99,10 @@ class HardwareModel:
             space,
             lambda codes: self._work_of([space.layers(subnet) for subnet in space.decode(codes)]),
         )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel to another process as the fields: what follows from them is worked out there."""
+        return type(self), tuple(getattr(self, field.name) for field in fields(self))
 
     @property
     def device(self) -> str:

@@ -6,11 +6,14 @@ Owns: the table behind ``edgeprof train --model``. Does not own: the models.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
+from functools import partial
 
 import numpy as np
 
 from edgeprof.dataset import Dataset
 from edgeprof.errors import PredictorFormatError
+from edgeprof.executors import map_through
 from edgeprof.predictors.base import Latencies, LatencyPredictor
 from edgeprof.predictors.devices import Device
 from edgeprof.predictors.gp import HostModel
@@ -20,11 +23,13 @@ from edgeprof.predictors.linear import LinearModel
 from edgeprof.predictors.lut_model import LutModel
 from edgeprof.predictors.metrics import Rows
 from edgeprof.predictors.mlp import PaperMlp, fit_fine_tuned
+from edgeprof.spaces.base import Codes
 
 Fit = Callable[[Dataset, Sequence[LatencyPredictor], int], HostFileModel]
 FitAcross = Callable[[Sequence[tuple[Device, Dataset]], Device, "str | None", int], HostFileModel]
 
-_FOLDS = 5
+FOLDS = 5
+"""Of cross-validation, where leaving out one row at a time would take too long."""
 
 
 def _fit_gp(data: Dataset, bases: Sequence[LatencyPredictor], seed: int) -> HostFileModel:
@@ -112,7 +117,7 @@ def fit_model(
 def folds_of(model: LatencyPredictor, n: int, seed: int) -> list[Rows]:
     """Return the rows that ``cross_validated`` leaves out together."""
     order = np.random.default_rng(seed).permutation(n)
-    return np.array_split(order, n if isinstance(model, HostModel) else min(_FOLDS, n))
+    return np.array_split(order, n if isinstance(model, HostModel) else min(FOLDS, n))
 
 
 def cross_validated(
@@ -122,19 +127,30 @@ def cross_validated(
     bases: Sequence[LatencyPredictor] = (),
     *,
     seed: int = 0,
+    executor: Executor | None = None,
 ) -> Latencies | None:
     """Return each row as a model that has not seen it predicts it; None for fewer than 3 rows.
 
     The Gaussian process leaves one row out at a time, which costs nothing; others are fitted
-    anew on folds.
+    anew on folds, through the executor where there is one.
     """
     if len(data) < 3:
         return None
     if isinstance(model, HostModel):
         return model.leave_one_out()
     predicted = np.empty(len(data))
-    for fold in folds_of(model, len(data), seed):
-        rest = np.setdiff1d(np.arange(len(data)), fold)
-        fitted = fit_model(name, data.take(rest), bases, seed=seed)
-        predicted[fold] = fitted.predict_codes(data.codes[fold])
+    folds = folds_of(model, len(data), seed)
+    rests = [data.take(np.setdiff1d(np.arange(len(data)), fold)) for fold in folds]
+    fold_codes = [data.codes[fold] for fold in folds]
+    predict = partial(_predicted, name, bases, seed)
+    for fold, latency_ms in zip(
+        folds, map_through(executor, predict, rests, fold_codes), strict=True
+    ):
+        predicted[fold] = latency_ms
     return predicted
+
+
+def _predicted(
+    name: str, bases: Sequence[LatencyPredictor], seed: int, data: Dataset, codes: Codes
+) -> Latencies:
+    return fit_model(name, data, bases, seed=seed).predict_codes(codes)

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -16,6 +18,7 @@ import numpy as np
 
 from edgeprof.dataset import Dataset
 from edgeprof.errors import PredictorFormatError
+from edgeprof.executors import map_through
 from edgeprof.files import atomic_write, remove_file, sha256_of
 from edgeprof.predictors.base import LatencyPredictor
 from edgeprof.predictors.base_models import check_base
@@ -88,6 +91,7 @@ def train(
     seed: int = 0,
     keep_host: bool = True,
     progress: Callable[[int], object] | None = None,
+    executor: Executor | None = None,
 ) -> Training:
     """Fit a model to measurements, distil it and save both.
 
@@ -99,6 +103,8 @@ def train(
         seed: of everything that is drawn.
         keep_host: whether to write the host model.
         progress: called with a number of steps as they are done, ``N_TRAINING_STEPS`` in all.
+        executor: fits the models of cross-validation (see ``edgeprof.executors``); this process
+            by default.
 
     Raises:
         PredictorFormatError: on an unknown model, a base of another space, another suffix.
@@ -108,7 +114,7 @@ def train(
     advance = progress or (lambda _steps: None)
     host = fit_model(model, data, bases, seed=seed)
     advance(N_TRAINING_STEPS - N_STEPS)
-    unseen = cross_validated(model, host, data, bases, seed=seed)
+    unseen = cross_validated(model, host, data, bases, seed=seed, executor=executor)
     errors, trivial = None, {}
     if unseen is not None:
         errors = metrics_of(unseen, data.latency_ms)
@@ -170,16 +176,26 @@ def train_across(
 
 
 def leave_one_device_out(
-    measured: Sequence[tuple[Device, Dataset]], *, model: str = "gp", seed: int = 0
+    measured: Sequence[tuple[Device, Dataset]],
+    *,
+    model: str = "gp",
+    seed: int = 0,
+    executor: Executor | None = None,
 ) -> dict[str, Metrics]:
     """Return the errors on each device as other hardware predicts it; none where all is alike."""
-    errors: dict[str, Metrics] = {}
     if len({device.group for device, _ in measured}) < 2:
-        return errors
-    for device, data in measured:
-        target = fit_across(model, measured, device, space=data.space, seed=seed)
-        errors[device.name] = metrics_of(target.predict_codes(data.codes), data.latency_ms)
-    return errors
+        return {}
+    names = [device.name for device, _ in measured]
+    judge = partial(_errors_across, measured, model, seed)
+    return dict(zip(names, map_through(executor, judge, range(len(measured))), strict=True))
+
+
+def _errors_across(
+    measured: Sequence[tuple[Device, Dataset]], model: str, seed: int, index: int
+) -> Metrics:
+    device, data = measured[index]
+    target = fit_across(model, measured, device, space=data.space, seed=seed)
+    return metrics_of(target.predict_codes(data.codes), data.latency_ms)
 
 
 def load_base(path: Path, space: str | None = None) -> LatencyPredictor:
