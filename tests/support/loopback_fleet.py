@@ -127,10 +127,15 @@ def records_on(board: rack.LoopbackBoard) -> int:
 
 @contextmanager
 def controller(
-    loopback: rack.Rack, folder: Path, count: int, **options: object
+    loopback: rack.Rack,
+    folder: Path,
+    count: int,
+    *,
+    inventory: Path | None = None,
+    **options: object,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A controller in a process of its own, with the store ``run.db`` in the folder."""
-    command = [sys.executable, __file__, str(loopback.inventory())]
+    command = [sys.executable, __file__, str(inventory or loopback.inventory())]
     command += [str(folder / "run.db"), str(count), json.dumps(options)]
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
