@@ -7,6 +7,7 @@
 #include "clock.h"
 #include "core_pmu.h"
 #include "counter_math.h"
+#include "refused_reads.h"
 #include "registers.h"
 
 #ifdef __linux__
@@ -106,9 +107,9 @@ struct Counter {
 
 // The self-monitoring protocol of perf_event_open(2): `lock` is a sequence counter that changes
 // when the kernel moves the event. Both sides run on one core, so that compiler barriers do.
-// Returns false when the event is not on a counter now (index 0). Kernels with
-// kernel.perf_user_access=0 still claim cap_user_rdpmc, with index 0 for ever: a reader that took
-// that for a count would return 0 for ever.
+// Returns false when the event is not on a counter now (index 0), or the kernel has just forbidden
+// the read. Kernels with kernel.perf_user_access=0 still claim cap_user_rdpmc, with index 0 for
+// ever: a reader that took that for a count would return 0 for ever.
 bool read_user_page(volatile perf_event_mmap_page* page, CounterReading& reading) noexcept {
 #ifdef EDGEPROF_HAS_USER_COUNTERS
     std::uint32_t sequence;
@@ -177,6 +178,7 @@ void CounterGroup::Impl::open(const Event& event, const CorePmu* pmu) {
     }
     Counter counter{event.name, fd, sums_threads ? nullptr : map_page(fd), 0};
     CounterReading ignored;
+    survive_refused_reads();
     if (counter.page != nullptr && !read_user_page(counter.page, ignored)) {
         unmap_page(counter.page);
         counter.page = nullptr;

@@ -55,10 +55,14 @@ inline bool read_performance_counter(std::uint32_t index, std::uint64_t& count) 
 
 #if defined(__aarch64__)
 
+// What a refused read gives, once refused_reads.h is asked to. No count: a 64-bit counter takes
+// centuries to get there, and a narrower one has no upper bits.
+constexpr std::uint64_t kRefused = ~std::uint64_t{0};
+
 // PMCCNTR_EL0 (cycles, number 31) and PMEVCNTR<n>_EL0 (events 0..30), Arm ARM D19.5. The register
 // is part of the instruction, hence the table: of those that cores have (the Arm ARM leaves room
-// for more). False for any other: 0 would be taken for a count. ISB: the read may not be speculated
-// earlier.
+// for more). False for any other, and for a refused read: 0 would be taken for a count. ISB: the
+// read may not be speculated earlier.
 inline bool read_performance_counter(std::uint32_t index, std::uint64_t& count) noexcept {
     asm volatile("isb" ::: "memory");
     switch (index) {
@@ -85,7 +89,7 @@ inline bool read_performance_counter(std::uint32_t index, std::uint64_t& count) 
         default:
             return false;
     }
-    return true;
+    return count != kRefused;
 }
 #define EDGEPROF_HAS_USER_COUNTERS 1
 

@@ -8,6 +8,7 @@
 #include "counter_math.h"
 #include "counters.h"
 #include "disturbance.h"
+#include "refused_reads.h"
 #include "registers.h"
 
 using namespace edgeprof;
@@ -102,6 +103,16 @@ TEST_CASE("a counter register that is not there is a failure, not 0") {
     CHECK_FALSE(registers::read_performance_counter(30, count));
 #endif
     CHECK(count == 0);
+}
+
+TEST_CASE("a refused read is told from other instructions by its code") {
+    CHECK(is_counter_read(0xd53b9d03));        // mrs x3, pmccntr_el0
+    CHECK(is_counter_read(0xd53be8e0));        // mrs x0, pmevcntr7_el0
+    CHECK(is_counter_read(0xd53be97f));        // mrs xzr, pmevcntr11_el0
+    CHECK_FALSE(is_counter_read(0xd53b9e00));  // mrs x0, pmuserenr_el0
+    CHECK_FALSE(is_counter_read(0xd53bec00));  // mrs x0, pmevtyper0_el0
+    CHECK_FALSE(is_counter_read(0xd51b9d03));  // msr pmccntr_el0, x3
+    CHECK_FALSE(is_counter_read(0));
 }
 
 namespace {
