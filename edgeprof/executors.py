@@ -16,6 +16,8 @@ from typing import Any, TypeVar
 from edgeprof.errors import ClusterUnreachable, MissingDependency, WorkerLost
 
 CONNECT_DEADLINE_S = 20.0
+WORKERS_DEADLINE_S = 60.0
+"""Workers may have been started together with the scheduler."""
 EXPORTS_WORTH_A_POOL = 300
 """Models or blocks, at a few hundredths of a second each."""
 FITS_WORTH_A_POOL = 4
@@ -92,11 +94,13 @@ def _open_dask(address: str) -> Iterator[Executor]:
     with open_client(address) as client:
         from distributed import KilledWorker
 
-        if not client.nthreads():
+        try:
+            client.wait_for_workers(1, timeout=WORKERS_DEADLINE_S)
+        except TimeoutError as error:
             raise ClusterUnreachable(
                 f"the Dask scheduler {address} has no workers; start one: dask worker {address}",
                 address=address,
-            )
+            ) from error
         try:
             yield client.get_executor(pure=False)
         except KilledWorker as error:

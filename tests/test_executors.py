@@ -15,6 +15,7 @@ from dask_cluster import scheduler, scheduler_process, worker
 from run_cli import run
 from synthetic_device import PHONE, SERVER, synthetic_tables, write_dataset
 
+import edgeprof.executors
 from edgeprof.board.deploy import Payload, Software
 from edgeprof.errors import ClusterUnreachable, DatasetError, WorkerLost
 from edgeprof.executors import bulk_executor, map_through, open_executor
@@ -214,8 +215,9 @@ def test_a_scheduler_that_does_not_answer_is_one_clear_line():
 
 
 @pytest.mark.slow
-def test_a_scheduler_without_workers_is_one_clear_line(tmp_path):
+def test_a_scheduler_without_workers_is_one_clear_line(tmp_path, monkeypatch):
     pytest.importorskip("distributed")
+    monkeypatch.setattr(edgeprof.executors, "WORKERS_DEADLINE_S", 1.0)
     with (
         scheduler(tmp_path) as address,
         pytest.raises(ClusterUnreachable, match=f"has no workers; .*: dask worker {address}"),
