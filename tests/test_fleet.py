@@ -229,7 +229,7 @@ def test_a_slow_network_only_takes_longer(board, store, tmp_path):
     [target] = board.boards
     with Proxy(target.port) as proxy:
         board.connect_through(target, proxy.port)
-        proxy.rate_bytes_per_s = 300_000
+        proxy.rate_bytes_per_s, proxy.delay_s = 300_000, 0.02
         (tmp_path / "model.bin").write_bytes(random.Random(0).randbytes(100_000))
         items = [dataclasses.replace(item, model=tmp_path / "model.bin") for item in null_items(4)]
         summary = run_items(specs(board), store, items)
