@@ -18,14 +18,14 @@ users, keys and jumps that ``~/.ssh/config`` knows need not be said again; what 
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from edgeprof.cpu_list import parse_cpus
-from edgeprof.errors import BoardSetupError, InventoryError, MissingDependency
+from edgeprof.errors import BoardSetupError, InventoryError
+from edgeprof.yaml_lines import YamlMapping, compose
 
 DEFAULT_FOLDER = "~/.edgeprof"
 DEFAULT_LOCK = "/tmp/edgeprof-board.lock"
@@ -128,7 +128,7 @@ def read_inventory(path: Path) -> Inventory:
 
 def parse_inventory(text: str, source: Path) -> Inventory:
     """Parse the text of a ``boards.yaml``; see :func:`read_inventory`."""
-    top = _Mapping.of(_compose(text, source), source, "the file")
+    top = YamlMapping.of(compose(text, source), source, "the file")
     top.refuse_unknown(("ssh_config", "defaults", "boards", "groups"))
     ssh_config = _path_beside(source, top.scalar("ssh_config"))
     defaults = top.mapping("defaults")
@@ -145,7 +145,7 @@ def parse_inventory(text: str, source: Path) -> Inventory:
                     "already; neither is used"
                 )
             seen[name] = line
-            entry = _Mapping.of(node, source, what)
+            entry = YamlMapping.of(node, source, what)
             boards[name] = _read_board(name, entry, defaults, ssh_config)
         except InventoryError as error:
             problems[name] = BoardSetupError(str(error), board=name)
@@ -154,110 +154,8 @@ def parse_inventory(text: str, source: Path) -> Inventory:
     return Inventory(tuple(boards.values()), _read_groups(top, source, seen), problems, source)
 
 
-class _Mapping:
-    """A YAML mapping that still knows its lines, with typed access."""
-
-    def __init__(self, source: Path, what: str, line: int, values: dict[str, Any]) -> None:
-        self.source = source
-        self.what = what
-        self.line = line
-        self.values = values  # key -> YAML node
-
-    @classmethod
-    def of(cls, node: Any, source: Path, what: str) -> _Mapping:
-        import yaml
-
-        line = 1 if node is None else node.start_mark.line + 1
-        if node is None or (isinstance(node, yaml.ScalarNode) and node.value == ""):
-            return cls(source, what, line, {})
-        if not isinstance(node, yaml.MappingNode):
-            raise InventoryError(f"{source}, line {line}: {what}: wanted 'key: value' pairs")
-        values: dict[str, Any] = {}
-        for key, value in node.value:
-            line_of_key, name = key.start_mark.line + 1, str(key.value)
-            where = f"{source}, line {line_of_key}: {what}"
-            if not isinstance(key, yaml.ScalarNode):
-                raise InventoryError(f"{where}: a key that is no word")
-            if name in values:
-                raise InventoryError(f"{where}: {name!r} stands twice")
-            values[name] = value
-        return cls(source, what, line, values)
-
-    def error(self, key: str, message: str) -> InventoryError:
-        line = self.values[key].start_mark.line + 1 if key in self.values else self.line
-        return InventoryError(f"{self.source}, line {line}: {self.what}: {key!r}: {message}")
-
-    def refuse_unknown(self, known: Sequence[str]) -> None:
-        for key in self.values:
-            if key not in known:
-                close = difflib.get_close_matches(key, known, 1)
-                hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
-                raise self.error(key, f"unknown key; {hint}")
-
-    def scalar(self, key: str) -> str | None:
-        import yaml
-
-        node = self.values.get(key)
-        if node is None:
-            return None
-        if not isinstance(node, yaml.ScalarNode):
-            raise self.error(key, "wanted one value")
-        return str(node.value)
-
-    def integer(self, key: str, low: int, high: int) -> int | None:
-        text = self.scalar(key)
-        if text is None:
-            return None
-        if not text.isdecimal() or not low <= int(text) <= high:
-            raise self.error(key, f"{text!r}; wanted an integer from {low} to {high}")
-        return int(text)
-
-    def boolean(self, key: str) -> bool | None:
-        text = self.scalar(key)
-        if text is None:
-            return None
-        if text.lower() not in ("true", "false", "yes", "no"):
-            raise self.error(key, f"{text!r}; wanted true or false")
-        return text.lower() in ("true", "yes")
-
-    def strings(self, key: str) -> tuple[str, ...]:
-        import yaml
-
-        node = self.values.get(key)
-        if node is None:
-            return ()
-        items = node.value if isinstance(node, yaml.SequenceNode) else [node]
-        if not all(isinstance(item, yaml.ScalarNode) for item in items):
-            raise self.error(key, "wanted a list of names")
-        return tuple(str(item.value) for item in items)
-
-    def mapping(self, key: str) -> _Mapping:
-        return _Mapping.of(self.values.get(key), self.source, key)
-
-
-def _compose(text: str, source: Path) -> Any:
-    try:
-        import yaml
-    except ImportError as error:
-        raise MissingDependency(
-            "reading boards.yaml needs PyYAML: pip install 'edgeprof[host]'"
-        ) from error
-    try:
-        return yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = mark.line + 1 if mark else 1
-        raise InventoryError(f"{source}, line {line}: not YAML: {error.problem}") from error
-    except yaml.reader.ReaderError as error:
-        line = text.count("\n", 0, error.position) + 1
-        what = f"the character {text[error.position]!r} cannot stand there"
-        raise InventoryError(f"{source}, line {line}: not YAML: {what}") from error
-    except yaml.YAMLError as error:
-        raise InventoryError(f"{source}: not YAML: {' '.join(str(error).split())}") from error
-
-
 def _entries(
-    top: _Mapping, source: Path, problems: dict[str, BoardSetupError]
+    top: YamlMapping, source: Path, problems: dict[str, BoardSetupError]
 ) -> Iterable[tuple[str, int, Any]]:
     """Yield name, line and settings of each board, from a mapping or from a list with ``name``.
 
@@ -287,7 +185,7 @@ def _name_of(key: Any, item: Any, source: Path, line: int) -> str:
     import yaml
 
     if key is None:
-        name = _Mapping.of(item, source, "board").scalar("name")
+        name = YamlMapping.of(item, source, "board").scalar("name")
     else:
         name = str(key.value) if isinstance(key, yaml.ScalarNode) else None
     if name is None:
@@ -301,11 +199,11 @@ _BOARD_KEYS = tuple(
 
 
 def _read_board(
-    name: str, entry: _Mapping, defaults: _Mapping, ssh_config: Path | None
+    name: str, entry: YamlMapping, defaults: YamlMapping, ssh_config: Path | None
 ) -> BoardSpec:
     entry.refuse_unknown(_BOARD_KEYS)
     defaults.refuse_unknown(tuple(key for key in _BOARD_KEYS if key not in ("name", "host")))
-    merged = _Mapping(entry.source, entry.what, entry.line, {**defaults.values, **entry.values})
+    merged = YamlMapping(entry.source, entry.what, entry.line, {**defaults.values, **entry.values})
     if not name.strip() or not name.isprintable():
         raise merged.error("name", f"{name!r}; wanted printable characters")
     optional: dict[str, Any] = {
@@ -332,7 +230,7 @@ def _read_board(
     return board
 
 
-def _check_board(board: BoardSpec, entry: _Mapping) -> None:
+def _check_board(board: BoardSpec, entry: YamlMapping) -> None:
     checks: tuple[tuple[str, str, Callable[[str], bool], str], ...] = (
         ("host", board.host, _is_host, "wanted a host name or an address"),
         ("user", board.user or "x", _is_host, "wanted a user name"),
@@ -359,7 +257,7 @@ def _is_remote_path(text: str) -> bool:
     return text.startswith(("/", "~/")) and text.isprintable() and text.rstrip("/") not in ("", "~")
 
 
-def _read_cores(entry: _Mapping) -> tuple[int, ...] | None:
+def _read_cores(entry: YamlMapping) -> tuple[int, ...] | None:
     """Read ``[0, 1]``, ``0-3`` or ``0,2-3``."""
     texts = entry.strings("cores")
     try:
@@ -368,7 +266,7 @@ def _read_cores(entry: _Mapping) -> tuple[int, ...] | None:
         raise entry.error("cores", str(error)) from error
 
 
-def _read_environment(entry: _Mapping) -> dict[str, str] | None:
+def _read_environment(entry: YamlMapping) -> dict[str, str] | None:
     if "environment" not in entry.values:
         return None
     settings = entry.mapping("environment")
@@ -378,7 +276,9 @@ def _read_environment(entry: _Mapping) -> dict[str, str] | None:
     return {key: settings.scalar(key) or "" for key in settings.values}
 
 
-def _read_groups(top: _Mapping, source: Path, known: Iterable[str]) -> dict[str, tuple[str, ...]]:
+def _read_groups(
+    top: YamlMapping, source: Path, known: Iterable[str]
+) -> dict[str, tuple[str, ...]]:
     groups = top.mapping("groups")
     members = {name: groups.strings(name) for name in groups.values}
     for name, boards in members.items():

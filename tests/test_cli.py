@@ -156,7 +156,7 @@ main()
     [
         ("scipy,sklearn", ("train", "data.csv", "-o", "p.edgp")),
         ("sklearn", ("train", "data.csv", "-o", "p.edgp")),
-        ("scipy,sklearn", ("compare-predictors", "data.csv", "--counts", "5")),
+        ("scipy,sklearn", ("compare-predictors", "data.csv", "--counts", "5", "--jobs", "1")),
         ("onnx", ("profile", "-n", "1", "--store", "s.db")),
         ("flatbuffers", ("export", "subnets.jsonl", "--format", "tflite", "-o", "models")),
     ],
