@@ -53,6 +53,15 @@ def test_release_without_its_pythons_is_an_error(arguments: list[str], tmp_path:
     assert not (tmp_path / "dist").exists()
 
 
+def test_tool_that_is_needed_last_is_missed_before_anything_is_built(
+    release: ModuleType, tmp_path: Path
+) -> None:
+    assert "patchelf" in release.missing_tools(str(tmp_path))
+    patchelf = tmp_path / "patchelf"
+    patchelf.touch(mode=0o755)
+    assert "patchelf" not in release.missing_tools(str(tmp_path))
+
+
 def make_wheel(path: Path, *names: str) -> Path:
     with zipfile.ZipFile(path, "w") as archive:
         for name in names:

