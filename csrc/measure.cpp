@@ -7,6 +7,8 @@
 #include <random>
 
 #include "affinity.h"
+#include "canary.h"
+#include "core_choice.h"
 #include "disturbance.h"
 
 namespace edgeprof {
@@ -116,6 +118,7 @@ class Run {
     void resize(std::size_t n);
     bool look(std::size_t n, bool is_over);
     void judge_calm();
+    bool leave_slow_core();
     Samples samples_so_far() const;
 
     const Subject& subject_;
@@ -124,6 +127,7 @@ class Run {
     const bool is_interleaved_;
     EvidenceReader evidence_;
     Conditions conditions_;
+    CoreChoice core_;
     Outcome outcome_{};
 
     double expected_ns_ = 0.0;          // of the next inference
@@ -175,6 +179,11 @@ bool Run::prepare(const FirstInferenceListener& on_first_inference) {
     expected_ns_ = static_cast<double>(outcome_.first_inference_ns);
     if (!warm_up(start_ns)) return false;
     plan();
+    // Models in turns stay together; a runtime's threads are placed by the scheduler.
+    const Evidence here = evidence_.read();
+    if (settings_.cpus.empty() && !is_interleaved_ && !settings_.has_worker_threads) {
+        core_ = CoreChoice(cores_like(here.cpu, allowed_cpus(), subject_.root));
+    }
     // Touch the memory of the first block now: page faults between samples would count as ours.
     resize(std::min(block_samples_, settings_.max_samples));
     resize(0);
@@ -300,8 +309,35 @@ bool Run::time_stretches(std::size_t first, std::size_t n, std::int64_t deadline
     return true;
 }
 
+// When the core has become slow, and another is not: to that one, where one inference fills the
+// caches.
+bool Run::leave_slow_core() {
+    judge_calm();
+    const double calm_ns =
+        outcome_.is_slow_throughout ? settings_.calm_canary_ns : outcome_.calm_canary_ns;
+    const auto is_fast = [calm_ns](std::int64_t canary_ns) {
+        return is_calm(static_cast<double>(canary_ns), calm_ns);
+    };
+    if (!core_.is_due(!is_fast(outcome_.blocks.back().canary_ns))) return true;
+    for (const int cpu : core_.others(evidence_.read().cpu)) {
+        const ScopedAffinity affinity({cpu});
+        time_canary();  // its own data must come first
+        if (!is_fast(time_canary())) continue;
+        core_.move_to(cpu);
+        conditions_.forget_canary();
+        ++outcome_.n_core_moves;
+        std::int64_t latency_ns = 0;
+        if (!time_one(latency_ns)) return false;
+        ++outcome_.warmup.n;
+        outcome_.warmup.timed_ns += latency_ns;
+        outcome_.warmup.wall_ns += latency_ns;
+        break;
+    }
+    return true;
+}
+
 bool Run::measure_block(std::int64_t deadline_ns) {
-    const ScopedAffinity affinity(settings_.cpus);
+    const ScopedAffinity affinity(core_.cpus().empty() ? settings_.cpus : core_.cpus());
     const std::size_t first = ticks_.size();
     const std::size_t n =
         std::min(block_samples_, std::max<std::size_t>(settings_.max_samples, first + 1) - first);
@@ -318,7 +354,7 @@ bool Run::measure_block(std::int64_t deadline_ns) {
     outcome_.sampling_wall_ns += end_ns - start_ns;
     outcome_.sampling_span_ns = end_ns - sampling_start_ns_;
     outcome_.blocks.push_back(conditions_.read(done));
-    return is_done;
+    return is_done && (is_out_of_time_ || leave_slow_core());
 }
 
 bool Run::should_stop(bool is_over) {
@@ -354,7 +390,9 @@ bool Run::look(std::size_t n, bool is_over) {
     const double least_secs = outcome_.is_slow_throughout
                                   ? std::max(settings_.min_secs, kCalmPatience_secs)
                                   : settings_.min_secs;
-    const bool is_enough = secs_since(sampling_start_ns_) >= least_secs &&
+    // With a few calm samples there will be more.
+    const bool is_slow = used.basis == Basis::kSlowMachine && !outcome_.is_slow_throughout;
+    const bool is_enough = secs_since(sampling_start_ns_) >= least_secs && !is_slow &&
                            used.basis != Basis::kAll && estimate.n >= n_needed &&
                            (!is_interleaved_ || outcome_.blocks.size() > kMinRounds);
     if (is_enough && has_interval && rule_.add(estimate)) {

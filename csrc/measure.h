@@ -56,6 +56,7 @@ struct Outcome {
     Samples samples;
     std::vector<BlockConditions> blocks;  // [0] before the first block, then after each
     double calm_canary_ns;                // the reading that counts as calm
+    std::size_t n_core_moves;             // from a slow core to another
     bool is_slow_throughout;              // no block was as calm as the machine is known to be
     std::int64_t sampling_wall_ns;        // in the measuring loops: clock, model, evidence
     // From the start of the first block to the end of the last, with all that lies between them:

@@ -164,6 +164,7 @@ void write_blocks(json::Writer& writer, const Outcome& outcome) {
     }
     writer.end_object();
     writer.member("calm_canary_ns", std::round(outcome.calm_canary_ns));
+    if (outcome.n_core_moves > 0) writer.member("core_moves", outcome.n_core_moves);
     if (const std::optional<double> drift = canary_drift(blocks)) {
         writer.member("canary_drift_rel", std::round(*drift * 1e4) / 1e4);
     }

@@ -23,7 +23,7 @@ from typing import Any
 from edgeprof.errors import OutputError
 from edgeprof.files import atomic_write, cache_folder, packaged
 
-_TOLERANCE = 0.05
+_TOLERANCE = 0.08
 """Of the canary: readings within it are equally calm (as in ``csrc/conditions.cpp``)."""
 
 _FORGETTING = 1.02

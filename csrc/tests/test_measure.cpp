@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstring>
 #include <functional>
@@ -7,6 +8,7 @@
 
 #include "backend.h"
 #include "conditions.h"
+#include "core_choice.h"
 #include "counters.h"
 #include "disturbance.h"
 #include "error.h"
@@ -327,6 +329,7 @@ TEST_CASE("a machine known to be faster is waited for, and the slowness told") {
     Clock clock = Clock::best();
     MeasureSettings settings = quick();
     settings.max_secs = 0.4;
+    settings.max_samples = 100'000;
     settings.calm_canary_ns = 1.0;
     const Outcome slow = measure_one(model, settings, clock);
     CHECK(slow.is_slow_throughout);
@@ -360,4 +363,29 @@ TEST_CASE("blocks under other conditions than the rest are marked") {
     CHECK(disturbed == std::vector<std::uint16_t>{0, 0, kSlowMachine, kSlowMachine, kFrequency,
                                                   kFrequency, kStolen | kThrottled,
                                                   kStolen | kThrottled, 0, 0});
+}
+
+TEST_CASE("a core that is slow twice in a row may be left for another") {
+    CoreChoice choice({0, 2, 3});
+    CHECK(choice.cpus().empty());
+    CHECK_FALSE(choice.is_due(true));
+    CHECK_FALSE(choice.is_due(false));
+    CHECK_FALSE(choice.is_due(true));
+    CHECK(choice.is_due(true));
+    CHECK_FALSE(choice.is_due(true));
+    CHECK(choice.others(2) == std::vector<int>{3, 0});
+    CHECK(choice.others(3) == std::vector<int>{0, 2});
+    choice.move_to(3);
+    CHECK(choice.cpus() == std::vector<int>{3});
+    CoreChoice single({1});
+    for (int i = 0; i < 5; ++i) CHECK_FALSE(single.is_due(true));
+}
+
+TEST_CASE("cores are alike by capacity, part and highest clock") {
+    const std::string boards = EDGEPROF_TEST_BOARDS;
+    const std::vector<int> all{0, 1, 2, 3, 4, 5, 6, 7};
+    CHECK(cores_like(1, all, boards + "/rock-5b") == std::vector<int>{0, 1, 2, 3});
+    const std::vector<int> big = cores_like(4, all, boards + "/rock-5b");
+    CHECK(std::find(big.begin(), big.end(), 0) == big.end());
+    CHECK(std::find(big.begin(), big.end(), 5) != big.end());
 }
