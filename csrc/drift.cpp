@@ -10,6 +10,9 @@ namespace edgeprof {
 
 namespace {
 
+// What changes within so short a time is noise.
+constexpr std::int64_t kShortest_ns = 450'000'000;
+
 // Calls visit(block, its latencies that count) for each block that has some.
 template <class Visit>
 void for_each_counting_block(const Outcome& outcome, Visit&& visit) {
@@ -21,7 +24,11 @@ void for_each_counting_block(const Outcome& outcome, Visit&& visit) {
         const std::size_t end = std::min(outcome.blocks[i].end_sample, samples.latency_ns.size());
         for (std::size_t k = outcome.blocks[i - 1].end_sample; k < end; ++k) {
             if (!counts_in(samples.disturbed[k], basis)) continue;
-            latencies_ns.push_back(static_cast<double>(samples.latency_ns[k]));
+            const std::int64_t waited_ns =
+                samples.waited_ns.empty() || samples.disturbed[k] == 0 || basis == Basis::kAll
+                    ? 0
+                    : samples.waited_ns[k];
+            latencies_ns.push_back(static_cast<double>(samples.latency_ns[k] - waited_ns));
         }
         if (!latencies_ns.empty()) visit(outcome.blocks[i], std::move(latencies_ns));
     }
@@ -69,6 +76,7 @@ namespace {
 // the canary confirms. A neighbour on the other hyper-thread may slow the canary to half its speed
 // and a model by a tenth.
 std::optional<double> confirmed_drift(const Outcome& outcome) {
+    if (outcome.sampling_span_ns < kShortest_ns) return std::nullopt;
     const std::optional<double> canary = counting_canary_drift(outcome);
     const std::optional<double> latency = counting_latency_drift(outcome);
     if (!canary || !latency) return std::nullopt;

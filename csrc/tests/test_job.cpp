@@ -21,6 +21,7 @@ namespace {
 // A measurement of one sample per block, each as slow as the canary beside it.
 Outcome outcome_of(const std::vector<std::int64_t>& canaries_ns) {
     Outcome outcome{};
+    outcome.sampling_span_ns = 1'000'000'000;
     outcome.blocks.resize(1);
     outcome.blocks[0].canary_ns = canaries_ns.front();
     for (const std::int64_t canary_ns : canaries_ns) {
@@ -146,6 +147,18 @@ TEST_CASE("a machine that drifts too far is refused, by what counts and no more"
                          doctest::Contains("drifted by 20.0 % while measuring (canary)"), Error);
     const Job lenient = parse_job(R"({"runtime": "null", "max_drift": 0.3})");
     CHECK(judge_drift(lenient, {outcome_of(drifting(1000, 1200))})[0]->rel == doctest::Approx(0.2));
+    // Nor does what changes within a moment.
+    Outcome brief = outcome_of(drifting(1000, 1200));
+    brief.sampling_span_ns = 200'000'000;
+    CHECK_FALSE(judge_drift(job, {brief})[0].has_value());
+    // Time that was waited for the core is no change of the machine.
+    Outcome preempted = outcome_of(drifting(1000, 1200));
+    preempted.samples.waited_ns.assign(12, 0);
+    preempted.samples.disturbed.assign(12, 1u << 0);
+    for (std::size_t i = 6; i < 12; ++i) preempted.samples.waited_ns[i] = 20;
+    const auto waited = judge_drift(job, {preempted})[0];
+    REQUIRE(waited.has_value());
+    CHECK(waited->rel == 0.0);
     // What does not change the latency does not matter.
     Outcome unmoved = outcome_of(drifting(1000, 1200));
     std::fill(unmoved.samples.latency_ns.begin(), unmoved.samples.latency_ns.end(), 100);
