@@ -1,6 +1,6 @@
 """How far the reported latency spreads from one process to the next, by policy.
 
-python benchmarks/spread.py [--quick]
+python benchmarks/spread.py [--processes N] [--quick]
 
 Each value comes from a fresh process; the policies take turns in an order drawn anew each round
 (seed 0). Two tables:
@@ -117,6 +117,7 @@ def spread_table(model: Path, policies: list[str], rounds: int, budget_s: float)
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--processes", type=int, default=20, help="fresh ones per policy")
     parser.add_argument("--quick", action="store_true", help="5 processes and 2 s instead of 20, 5")
     parser.add_argument("--worker", nargs=3, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -124,7 +125,7 @@ def main() -> None:
         policy, model, budget_s = arguments.worker
         print(one_value_ns(policy, Path(model), float(budget_s)))
         return
-    rounds, budget_s = (5, 2.0) if arguments.quick else (20, 5.0)
+    rounds, budget_s = (5, 2.0) if arguments.quick else (arguments.processes, 5.0)
     policies = [*IN_PYTHON, "edgeprof"]
     with tempfile.TemporaryDirectory() as folder:
         os.environ["EDGEPROF_CACHE"] = folder
