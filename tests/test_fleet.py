@@ -278,6 +278,7 @@ int gettimeofday(struct timeval *restrict now, void *restrict zone) {
     return library
 
 
+@pytest.mark.slow
 def test_clocks_that_jump_decide_nothing(boards, tmp_path, jumping_clock, monkeypatch):
     """The controller's and the board program's: only clocks that do not jump are asked."""
     find = wrapping(tmp_path, f"export LD_PRELOAD={jumping_clock}", ["b01", "b02"])
@@ -470,6 +471,7 @@ def test_a_bad_folder_is_one_clear_line_and_the_other_board_goes_on(
     assert "\n" not in str(summary.boards[0].error)
 
 
+@pytest.mark.slow
 def test_a_disk_that_fills_up_while_measuring_loses_nothing(board, store, tmp_path, mounted):
     folder = mounted(tmp_path / "small", "size=24m")
     [spec] = specs(board, folder=str(folder / "edgeprof"))

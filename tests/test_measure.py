@@ -307,7 +307,10 @@ def test_models_measured_in_turns_share_their_rounds(model: Path, tmp_path: Path
     assert (first.model, second.model) == (str(model), str(other))
     rounds = [len(m.record["blocks"]["end_sample"]) for m in (first, second)]
     assert rounds[0] == rounds[1]
-    assert first.record["summary"]["disturbed"]["after_switch"] == rounds[0] - 1
+    # The last round may have come too late for a sample of each.
+    n_timed = np.count_nonzero(np.diff(first.record["blocks"]["end_sample"]))
+    assert n_timed >= rounds[0] - 2
+    assert first.record["summary"]["disturbed"]["after_switch"] == n_timed
 
 
 def test_one_bad_model_of_a_group_is_named(model: Path, tmp_path: Path) -> None:
