@@ -24,11 +24,7 @@ void for_each_counting_block(const Outcome& outcome, Visit&& visit) {
         const std::size_t end = std::min(outcome.blocks[i].end_sample, samples.latency_ns.size());
         for (std::size_t k = outcome.blocks[i - 1].end_sample; k < end; ++k) {
             if (!counts_in(samples.disturbed[k], basis)) continue;
-            const std::int64_t waited_ns =
-                samples.waited_ns.empty() || samples.disturbed[k] == 0 || basis == Basis::kAll
-                    ? 0
-                    : samples.waited_ns[k];
-            latencies_ns.push_back(static_cast<double>(samples.latency_ns[k] - waited_ns));
+            latencies_ns.push_back(counted_latency_ns(samples, k, basis));
         }
         if (!latencies_ns.empty()) visit(outcome.blocks[i], std::move(latencies_ns));
     }

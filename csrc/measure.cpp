@@ -312,7 +312,6 @@ bool Run::time_stretches(std::size_t first, std::size_t n, std::int64_t deadline
 // When the core has become slow, and another is not: to that one, where one inference fills the
 // caches.
 bool Run::leave_slow_core() {
-    judge_calm();
     const double calm_ns =
         outcome_.is_slow_throughout ? settings_.calm_canary_ns : outcome_.calm_canary_ns;
     const auto is_fast = [calm_ns](std::int64_t canary_ns) {
@@ -354,6 +353,7 @@ bool Run::measure_block(std::int64_t deadline_ns) {
     outcome_.sampling_wall_ns += end_ns - start_ns;
     outcome_.sampling_span_ns = end_ns - sampling_start_ns_;
     outcome_.blocks.push_back(conditions_.read(done));
+    judge_calm();
     return is_done && (is_out_of_time_ || leave_slow_core());
 }
 
@@ -379,7 +379,6 @@ bool Run::should_stop(bool is_over) {
 }
 
 bool Run::look(std::size_t n, bool is_over) {
-    judge_calm();
     const UsedLatencies used = used_latencies(samples_so_far());
     const MedianEstimate estimate = estimate_median(used.latency_ns);
     const bool has_interval = estimate.ci_level >= kConfidence;
@@ -412,7 +411,6 @@ bool Run::look(std::size_t n, bool is_over) {
 // Against the calm that the machine is known for, if any of it was seen; else against the calmest
 // of this measurement.
 void Run::judge_calm() {
-    if (outcome_.blocks.empty()) return;  // failed before the first
     const double seen_ns = calm_canary_ns(outcome_.blocks);
     const double known_ns = settings_.calm_canary_ns;
     outcome_.is_slow_throughout = known_ns > 0.0 && !is_calm(seen_ns, known_ns);
@@ -435,7 +433,6 @@ Samples Run::samples_so_far() const {
 }
 
 Outcome Run::finish(const Clock& clock, std::uint64_t origin_ticks) {
-    judge_calm();
     Samples samples = samples_so_far();
     const TickScale scale{clock.scale().ns_per_tick, 0.0};
     samples.start_ns.reserve(begins_.size());

@@ -26,11 +26,8 @@ namespace {
 std::vector<double> latencies_of(const Samples& samples, Basis basis) {
     std::vector<double> latencies_ns;
     for (std::size_t i = 0; i < samples.latency_ns.size(); ++i) {
-        const unsigned mask = samples.disturbed[i];
-        if (!counts_in(mask, basis)) continue;
-        const bool is_corrected = basis != Basis::kAll && mask != 0;
-        latencies_ns.push_back(static_cast<double>(samples.latency_ns[i]) -
-                               (is_corrected ? static_cast<double>(samples.waited_ns[i]) : 0.0));
+        if (!counts_in(samples.disturbed[i], basis)) continue;
+        latencies_ns.push_back(counted_latency_ns(samples, i, basis));
     }
     return latencies_ns;
 }
@@ -61,6 +58,12 @@ bool counts_in(unsigned disturbed, Basis basis) noexcept {
             return true;
     }
     return false;
+}
+
+double counted_latency_ns(const Samples& samples, std::size_t i, Basis basis) {
+    const auto latency_ns = static_cast<double>(samples.latency_ns[i]);
+    if (basis == Basis::kAll || samples.disturbed[i] == 0) return latency_ns;
+    return latency_ns - static_cast<double>(samples.waited_ns[i]);
 }
 
 UsedLatencies used_latencies(const Samples& samples) {

@@ -47,6 +47,9 @@ struct Summary {
 // Whether a sample with these disturbances counts. Of preempted ones the time waited goes off.
 bool counts_in(unsigned disturbed, Basis basis) noexcept;
 
+// Latency of a sample that counts in a summary over `basis`: less the time waited, but for kAll.
+double counted_latency_ns(const Samples& samples, std::size_t i, Basis basis);
+
 // The latencies that a summary is over, in order of time.
 struct UsedLatencies {
     Basis basis;
