@@ -20,6 +20,10 @@ inline std::int64_t monotonic_raw_ns() noexcept {
     return std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
 }
 
+inline double secs_since(std::int64_t start_ns) noexcept {
+    return static_cast<double>(monotonic_raw_ns() - start_ns) / 1e9;
+}
+
 // One type per clock, so that the read is inlined into the timed region.
 struct MonotonicRaw {
     static std::uint64_t begin() noexcept { return static_cast<std::uint64_t>(monotonic_raw_ns()); }

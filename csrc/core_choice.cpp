@@ -15,7 +15,7 @@ std::string kind_of(int cpu, const SystemFiles& files) {
     std::string kind;
     for (const char* name :
          {"cpu_capacity", "regs/identification/midr_el1", "cpufreq/cpuinfo_max_freq"}) {
-        const std::string path = "sys/devices/system/cpu/cpu" + std::to_string(cpu) + "/" + name;
+        const std::string path = kCpuFolder + "cpu" + std::to_string(cpu) + "/" + name;
         kind += files.read_text(path).value_or("") + "|";
     }
     return kind;

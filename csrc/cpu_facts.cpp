@@ -11,8 +11,6 @@
 namespace edgeprof {
 namespace {
 
-const std::string kCpuFolder = "sys/devices/system/cpu/";
-
 struct CoreType {
     std::string name;
     std::optional<CoreId> id;

@@ -1,7 +1,7 @@
 // Evidence of what disturbed an inference: what the kernel counted while it ran.
 //
 // Reading the evidence is a system call, so it stands outside of the timed region, and for short
-// inferences it is read once for several of them (measure.cpp decides how many).
+// inferences it is read once for several of them (run.cpp decides how many).
 #pragma once
 
 #include <array>

@@ -97,7 +97,7 @@ Watch watch_child(const Job& job, int pipe_end) {
     std::string pending;
     std::int64_t phase_start_ns = monotonic_raw_ns();
     for (;;) {
-        const double elapsed_secs = static_cast<double>(monotonic_raw_ns() - phase_start_ns) / 1e9;
+        const double elapsed_secs = secs_since(phase_start_ns);
         const double left_secs = limit_secs(job, watch.phase, watch.round_secs) - elapsed_secs;
         if (left_secs <= 0.0) {
             watch.is_timed_out = true;

@@ -19,7 +19,6 @@ namespace edgeprof {
 namespace {
 
 constexpr int kStateVersion = 1;
-const std::string kCpuFolder = "sys/devices/system/cpu/";
 
 // The device tree's string lists: closed by NUL on a board, by newline in a captured tree.
 std::vector<std::string> split_string_list(std::string text) {

@@ -9,8 +9,6 @@
 namespace edgeprof {
 namespace {
 
-const std::string kCpuFolder = "sys/devices/system/cpu/";
-
 bool contains(const std::vector<int>& cpus, int cpu) {
     return std::find(cpus.begin(), cpus.end(), cpu) != cpus.end();
 }

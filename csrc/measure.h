@@ -1,5 +1,5 @@
-// The one place where time is taken: first inference, warm up until steady, measure until the
-// interval of the median is narrow enough. Both doors (extension module, board program) call it.
+// Measures models: first inference, warm up until steady, then blocks of samples until the interval
+// of the median is narrow enough. Both doors (extension module, board program) call it.
 #pragma once
 
 #include <cstddef>

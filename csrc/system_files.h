@@ -12,6 +12,9 @@
 
 namespace edgeprof {
 
+// What the kernel tells of the cores, below the root.
+inline const std::string kCpuFolder = "sys/devices/system/cpu/";
+
 class SystemFiles {
   public:
     // root: "/" for the running machine, or the folder of a captured tree.

@@ -1,6 +1,32 @@
-"""What holds for every test."""
+"""What holds for every test, and what the fleet's tests run on."""
 
 import os
 
+import pytest
+import rack
+
+from edgeprof.store import Store
+
 # Else measurements here would wait for the calm of a machine that runs tests.
 os.environ.setdefault("EDGEPROF_CALM_MEMORY", "off")
+
+
+@pytest.fixture
+def boards(tmp_path):
+    """Two boards on loopback."""
+    with rack.Rack(tmp_path, 2) as loopback:
+        yield loopback
+
+
+@pytest.fixture
+def board(tmp_path):
+    """A rack of one board on loopback."""
+    with rack.Rack(tmp_path, 1) as loopback:
+        yield loopback
+
+
+@pytest.fixture
+def store(tmp_path):
+    """An empty store."""
+    with Store(tmp_path / "run.db") as opened:
+        yield opened

@@ -47,24 +47,6 @@ from edgeprof.transport.ssh import SshNetwork
 pytestmark = pytest.mark.skipif(rack.missing() is not None, reason=str(rack.missing()))
 
 
-@pytest.fixture
-def boards(tmp_path):
-    with rack.Rack(tmp_path, 2) as loopback:
-        yield loopback
-
-
-@pytest.fixture
-def board(tmp_path):
-    with rack.Rack(tmp_path, 1) as loopback:
-        yield loopback
-
-
-@pytest.fixture
-def store(tmp_path):
-    with Store(tmp_path / "run.db") as opened:
-        yield opened
-
-
 def test_every_item_is_measured_once_and_the_boards_are_left_clean(boards, store):
     items = null_items(30)
     summary = run_items(specs(boards), store, items, batch_size=7)

@@ -26,21 +26,8 @@ from loopback_fleet import (
 import edgeprof.fleet.run
 import edgeprof.transport.ssh
 from edgeprof.board.deploy import find_software
-from edgeprof.store import Store
 
 pytestmark = pytest.mark.skipif(rack.missing() is not None, reason=str(rack.missing()))
-
-
-@pytest.fixture
-def boards(tmp_path):
-    with rack.Rack(tmp_path, 2) as loopback:
-        yield loopback
-
-
-@pytest.fixture
-def store(tmp_path):
-    with Store(tmp_path / "run.db") as opened:
-        yield opened
 
 
 ALICE = '{"owner":"alice@laptop","session":"other"}\n'

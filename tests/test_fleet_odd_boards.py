@@ -27,18 +27,6 @@ from edgeprof.store import Store
 pytestmark = pytest.mark.skipif(rack.missing() is not None, reason=str(rack.missing()))
 
 
-@pytest.fixture
-def board(tmp_path):
-    with rack.Rack(tmp_path, 1) as loopback:
-        yield loopback
-
-
-@pytest.fixture
-def store(tmp_path):
-    with Store(tmp_path / "run.db") as opened:
-        yield opened
-
-
 def restart_with_tool(board, name, answer):
     """Let a command of the board answer this."""
     folder = board.folder / "bin"

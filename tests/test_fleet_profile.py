@@ -37,12 +37,6 @@ def edgeprof(*arguments, cwd, status=0):
 
 
 @pytest.fixture
-def boards(tmp_path):
-    with rack.Rack(tmp_path, 2) as loopback:
-        yield loopback
-
-
-@pytest.fixture
 def subnets(tmp_path):
     drawn = get_space("ofa-mbv3-w1.0").sample(4, np.random.default_rng(0), [128])
     write_subnets(tmp_path / "subnets.jsonl", drawn)

@@ -11,6 +11,8 @@ import click
 
 from edgeprof.runtimes import RUNTIMES
 
+# "type-arg": newer releases of click make ParamType generic; older ones know no argument for it.
+
 
 class Shape(click.ParamType):  # type: ignore[type-arg, unused-ignore]
     """``NAME=1,3,224,224``: an input and its shape."""
