@@ -127,7 +127,7 @@ def kill_run(folder: Path) -> tuple[str, str]:
         iter(lambda: dice.choice(kill_runs.KINDS), None),
         dice=dice,
         pause=lambda _: time.sleep(dice.uniform(2.0, 5.0)),
-        job=SLOW_JOB,
+        job={**SLOW_JOB, "min_secs": 3.0, "max_secs": 3.2},
         n_models=40,
         batch_size=10,
         policy={"board_failures": 50},

@@ -12,29 +12,33 @@ namespace edgeprof {
 namespace {
 
 // What tests ask of the null runtime: option "act" is one of the names below.
-enum class Act { kNothing, kFail, kHang, kAbort, kIllegalInstruction };
+enum class Act { kNothing, kSleep, kFail, kHang, kAbort, kIllegalInstruction };
+
+constexpr useconds_t kSleep_us = 5'000;
 
 Act read_act(const json::Value& options) {
     const json::Value* given = options.find("act");
     if (given == nullptr) return Act::kNothing;
     const std::string name = given->as_string() != nullptr ? *given->as_string() : "";
+    if (name == "sleep") return Act::kSleep;
     if (name == "fail") return Act::kFail;
     if (name == "hang") return Act::kHang;
     if (name == "abort") return Act::kAbort;
     if (name == "illegal_instruction") return Act::kIllegalInstruction;
     throw Error(ErrorKind::kInvalidJob,
-                "runtime option 'act': expected fail, hang, abort or illegal_instruction");
+                "runtime option 'act': expected sleep, fail, hang, abort or illegal_instruction");
 }
 
-// Misbehaves, as runtimes on boards do.
-class MisbehavingModel final : public LoadedModel {
+// Takes its time, or misbehaves, as runtimes on boards do.
+class ActingModel final : public LoadedModel {
   public:
-    explicit MisbehavingModel(Act act) : act_(act) {}
+    explicit ActingModel(Act act) : act_(act) {}
     bool invoke() noexcept override {
         if (act_ == Act::kIllegalInstruction) raise(SIGILL);
         if (act_ == Act::kAbort) abort();
         while (act_ == Act::kHang) pause();
-        return false;
+        if (act_ == Act::kSleep) usleep(kSleep_us);
+        return act_ != Act::kFail;
     }
     std::string failure() const override { return "asked to fail"; }
     const std::vector<TensorFacts>& inputs() const override { return none_; }
@@ -63,7 +67,7 @@ class NullRuntime final : public Runtime {
     const RuntimeFacts& facts() const override { return facts_; }
     std::unique_ptr<LoadedModel> load(const LoadSettings& settings) override {
         const Act act = read_act(settings.options);
-        if (act != Act::kNothing) return std::make_unique<MisbehavingModel>(act);
+        if (act != Act::kNothing) return std::make_unique<ActingModel>(act);
         return std::make_unique<NullModel>();
     }
 

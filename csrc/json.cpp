@@ -1,9 +1,11 @@
 #include "json.h"
 
+#include <charconv>
 #include <cmath>
 #include <limits>
 #include <locale>
 #include <sstream>
+#include <system_error>
 
 namespace edgeprof::json {
 
@@ -249,18 +251,22 @@ class Parser {
             if (!take('+')) take('-');
             digits();
         }
-        return to_number(std::string(text_.substr(start, at_ - start)), is_integer);
+        const std::string_view text = text_.substr(start, at_ - start);
+        return is_integer ? to_integer(text) : to_real(std::string(text));
     }
 
-    Value to_number(const std::string& text, bool is_integer) const {
-        // A stream with the classic locale: strtod would follow the locale of a host application.
+    Value to_integer(std::string_view text) const {
+        std::int64_t integer = 0;
+        const auto result = std::from_chars(text.data(), text.data() + text.size(), integer);
+        if (result.ec != std::errc()) fail("integer beyond 64 bits");
+        return Value(integer);
+    }
+
+    Value to_real(const std::string& text) const {
+        // A stream with the classic locale: strtod would follow the locale of a host application,
+        // and std::from_chars for reals is younger than the compilers of some boards.
         std::istringstream stream(text);
         stream.imbue(std::locale::classic());
-        if (is_integer) {
-            std::int64_t integer = 0;
-            if (!(stream >> integer)) fail("integer beyond 64 bits");
-            return Value(integer);
-        }
         double real = 0.0;
         if (!(stream >> real) || !std::isfinite(real)) fail("number out of range");
         return Value(real);

@@ -18,6 +18,7 @@ import loopback_fleet
 import pytest
 import rack
 from loopback_fleet import (
+    LARGE_JOB,
     SLOW_JOB,
     Watching,
     controller,
@@ -457,7 +458,7 @@ def test_a_bad_folder_is_one_clear_line_and_the_other_board_goes_on(
 def test_a_disk_that_fills_up_while_measuring_loses_nothing(board, store, tmp_path, mounted):
     folder = mounted(tmp_path / "small", "size=24m")
     [spec] = specs(board, folder=str(folder / "edgeprof"))
-    items = null_items(8, **SLOW_JOB)
+    items = null_items(8, **LARGE_JOB)
     filler = folder / "filler"
     [target] = board.boards
     struck = []
@@ -563,7 +564,7 @@ def test_400_models_on_8_boards_survive_a_kill_every_few_seconds(tmp_path, seed)
         iter(lambda: dice.choice(kill_run.KINDS), None),
         dice=dice,
         pause=lambda _: time.sleep(dice.uniform(2.0, 5.0)),
-        job=SLOW_JOB,
+        job={**SLOW_JOB, "min_secs": 3.0, "max_secs": 3.2},
         n_models=40,
         batch_size=10,
         policy={"board_failures": 50},

@@ -1,5 +1,6 @@
 """What one board, one user or one library may do to the others: nothing."""
 
+import asyncio
 import dataclasses
 import json
 import signal
@@ -26,6 +27,8 @@ from loopback_fleet import (
 import edgeprof.fleet.run
 import edgeprof.transport.ssh
 from edgeprof.board.deploy import find_software
+from edgeprof.errors import BoardUnreachable
+from edgeprof.transport.ssh import SshNetwork
 
 pytestmark = pytest.mark.skipif(rack.missing() is not None, reason=str(rack.missing()))
 
@@ -168,10 +171,7 @@ def test_objects_are_not_hashed_while_somebody_measures(boards, store):
     program.write_bytes(b"damaged")
 
     def objects():
-        import asyncio
-
         from edgeprof.board.facts import read_facts
-        from edgeprof.transport.ssh import SshNetwork
 
         async def look():
             async with SshNetwork() as network:
@@ -193,11 +193,18 @@ def test_objects_are_not_hashed_while_somebody_measures(boards, store):
 def test_a_board_that_is_long_in_coming_keeps_nobody_waiting(boards, store, monkeypatch):
     """Its software is being built, or it does not answer: the others begin, and even finish."""
     monkeypatch.setattr(edgeprof.fleet.run, "_GRACE_S", 0.05)
-    done = threading.Event()
+    found, done = threading.Event(), threading.Event()
+
+    class LateNetwork(SshNetwork):
+        async def connect(self, spec):
+            if spec.name == "b02":  # boards of one kind look for their software one by one
+                await asyncio.to_thread(found.wait, 60)
+            return await super().connect(spec)
 
     def find(board, facts):
         if board.name == "b02":
-            assert done.wait(120), "nobody began"
+            assert done.wait(60), "nobody began"
+        found.set()
         return find_software(board, facts)
 
     def look(board):
@@ -207,16 +214,19 @@ def test_a_board_that_is_long_in_coming_keeps_nobody_waiting(boards, store, monk
     watching = Watching()
     watching.changed = look
     first, second = specs(boards)
-    summary = run_items([first, second], store, null_items(5), find=find, listener=watching)
+    summary = run_items(
+        [first, second],
+        store,
+        null_items(5),
+        find=find,
+        listener=watching,
+        network=LateNetwork,
+    )
     assert [board.measured for board in summary.boards] == [5, 0]
+    assert [board.error for board in summary.boards] == [None, None]
 
 
 def test_boards_behind_a_dead_jump_host_wait_for_it_once(boards, tmp_path, monkeypatch):
-    import asyncio
-
-    from edgeprof.errors import BoardUnreachable
-    from edgeprof.transport.ssh import SshNetwork
-
     [port] = rack._free_ports(1)
     config = tmp_path / "jump_config"
     config.write_text(
@@ -277,8 +287,6 @@ def test_a_login_script_may_print(boards, store):
 
 def test_ctrl_c_waits_for_every_board_to_be_restored(boards, store, monkeypatch):
     """Also for the one that takes longest: the first to be done does not end the run."""
-    import asyncio
-
     from edgeprof.fleet.member import Member
 
     restore = Member._restore
@@ -309,8 +317,6 @@ def test_ctrl_c_waits_for_every_board_to_be_restored(boards, store, monkeypatch)
 
 def test_packing_does_not_stop_the_loop():
     """Keep-alives of other boards are sent while one board's batch is packed."""
-    import asyncio
-
     from edgeprof.board.batch import Batch, Item
     from edgeprof.transport import LocalTransport
 
@@ -329,11 +335,8 @@ def test_packing_does_not_stop_the_loop():
 
 
 def test_a_file_of_this_machine_that_cannot_be_read_is_not_a_lost_connection(boards, tmp_path):
-    import asyncio
-
     from edgeprof.errors import BoardSetupError
     from edgeprof.transport.base import compressed
-    from edgeprof.transport.ssh import SshNetwork
 
     async def send():
         async with SshNetwork() as network:
@@ -352,7 +355,6 @@ def test_a_file_of_this_machine_that_cannot_be_read_is_not_a_lost_connection(boa
 
 def test_a_lost_dask_scheduler_is_no_ctrl_c():
     """Dask cancels what is under way; that must not look as if the user had."""
-    import asyncio
     from concurrent.futures import Future
 
     from edgeprof.errors import ClusterUnreachable

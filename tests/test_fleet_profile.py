@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import rack
 from dask_cluster import scheduler, worker
-from loopback_fleet import null_items, run_items
+from loopback_fleet import SLOW_JOB, null_items, run_items
 
 from edgeprof.board.deploy import Payload, Software
 from edgeprof.fleet.profile import ProfileRun
@@ -92,7 +92,7 @@ def test_boards_are_prepared_and_cleaned_from_the_command_line(boards, tmp_path)
 @pytest.mark.slow
 def test_a_dask_worker_killed_half_way_loses_nothing(tmp_path):
     pytest.importorskip("distributed")
-    items = null_items(60, min_secs=0.1, max_secs=0.15, max_samples=1_000_000)
+    items = null_items(60, **SLOW_JOB)
     with (
         rack.Rack(tmp_path, 4) as loopback,
         scheduler(tmp_path) as address,

@@ -44,7 +44,14 @@ NULL_JOB = {
     "min_samples": 3,
     "max_samples": 3,
 }
-SLOW_JOB = {"min_secs": 0.15, "max_secs": 0.2, "max_samples": 1_000_000}
+SLOW_JOB = {
+    "min_secs": 0.15,
+    "max_secs": 0.2,
+    "max_samples": 1000,
+    "runtime_options": {"act": "sleep"},
+}
+LARGE_JOB = {"min_secs": 0.15, "max_secs": 0.2, "max_samples": 1_000_000}
+"""Of the null backend: its record takes megabytes."""
 # Three samples of nothing on a machine that runs tests: whether they were disturbed is chance.
 FAST = RetryPolicy(
     backoff_s=0.1,
