@@ -289,6 +289,16 @@ const Value* Value::find(std::string_view key) const {
 
 Value parse(std::string_view text) { return Parser(text).document(); }
 
+std::string string_member(std::string_view text, std::string_view key) {
+    try {
+        const Value tree = parse(text);
+        const Value* member = tree.find(key);
+        if (member != nullptr && member->as_string() != nullptr) return *member->as_string();
+    } catch (const ParseError&) {  // torn or foreign: it says nothing
+    }
+    return "";
+}
+
 void Writer::separate() {
     if (needs_comma_) text_.push_back(',');
     needs_comma_ = true;

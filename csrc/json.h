@@ -53,6 +53,9 @@ class Value {
 // Reads one JSON text; throws ParseError.
 Value parse(std::string_view text);
 
+// The member of that name, where it is a string; empty where not, or where the text is torn.
+std::string string_member(std::string_view text, std::string_view key);
+
 // Writes one JSON text. Commas and quotes are its business; balance and keys are the caller's:
 //     Writer w; w.begin_object(); w.key("n").value(3); w.end_object(); w.text()
 class Writer {

@@ -12,14 +12,13 @@
 #include <cstring>
 #include <ctime>
 #include <filesystem>
-#include <fstream>
 #include <optional>
 #include <set>
-#include <sstream>
 
-#include "error.h"
+#include "batch.h"
 #include "json.h"
 #include "lock_file.h"
+#include "text_files.h"
 
 namespace edgeprof {
 namespace {
@@ -35,10 +34,6 @@ struct Options {
     bool stop = false;
     std::vector<std::string> command;  // what stands behind "--"
 };
-
-[[noreturn]] void fail(const std::string& what) {
-    throw Error(ErrorKind::kOutputError, what + ": " + std::strerror(errno));
-}
 
 // Returns nothing if an option is unknown or lacks its value.
 std::optional<Options> parse_options(const std::vector<std::string>& arguments) {
@@ -67,32 +62,6 @@ std::optional<Options> parse_options(const std::vector<std::string>& arguments) 
     return options;
 }
 
-std::string read_file(const std::string& path) {
-    std::ifstream stream(path, std::ios::binary);
-    std::ostringstream content;
-    content << stream.rdbuf();
-    return content.str();
-}
-
-void write_all(int descriptor, const std::string& text) {
-    size_t written = 0;
-    while (written < text.size()) {
-        const ssize_t n = write(descriptor, text.data() + written, text.size() - written);
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) fail("cannot write");
-        written += static_cast<size_t>(n);
-    }
-}
-
-std::vector<std::string> lines_of(const std::string& text) {
-    std::vector<std::string> lines;
-    std::istringstream stream(text);
-    for (std::string line; std::getline(stream, line);) {
-        if (!line.empty()) lines.push_back(line);
-    }
-    return lines;
-}
-
 std::string holder_json(const Options& options) {
     json::Writer writer;
     writer.begin_object()
@@ -103,82 +72,6 @@ std::string holder_json(const Options& options) {
         .member("since_unix_s", static_cast<std::int64_t>(time(nullptr)))
         .end_object();
     return writer.text() + "\n";
-}
-
-std::string member_of(const std::string& json_text, const char* key) {
-    try {
-        const json::Value tree = json::parse(json_text);
-        const json::Value* member = tree.find(key);
-        if (member != nullptr && member->as_string() != nullptr) return *member->as_string();
-    } catch (const json::ParseError&) {  // torn or foreign: it says nothing
-    }
-    return "";
-}
-
-// A job line that cannot be read gives a record without an id; the queue knows whose it is.
-std::string under_id(const std::string& record, const std::string& job_id) {
-    if (member_of(record, "job_id") == job_id) return record;
-    const json::Value tree = json::parse(record);
-    json::Writer writer;
-    writer.begin_object().member("job_id", job_id);
-    if (const json::Object* members = tree.as_object()) {
-        for (const auto& [key, value] : *members) {
-            if (key != "job_id") writer.member(key, value);
-        }
-    }
-    return writer.end_object().text();
-}
-
-// Records are appended whole: what a kill or a power cut left behind the last line end is cut off,
-// and what does not fit on the disk is taken back.
-class RecordFile {
-  public:
-    explicit RecordFile(const std::string& path) {
-        const std::string content = read_file(path);
-        const size_t end = content.rfind('\n');
-        size_bytes_ = end == std::string::npos ? 0 : static_cast<off_t>(end + 1);
-        for (const std::string& line : lines_of(content.substr(0, end + 1))) {
-            done_.insert(member_of(line, "job_id"));
-        }
-        descriptor_ = open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-        if (descriptor_ < 0 || ftruncate(descriptor_, size_bytes_) != 0 ||
-            lseek(descriptor_, size_bytes_, SEEK_SET) < 0) {
-            fail(path);
-        }
-    }
-    RecordFile(const RecordFile&) = delete;
-    RecordFile& operator=(const RecordFile&) = delete;
-    ~RecordFile() { close(descriptor_); }
-
-    bool has(const std::string& job_id) const { return done_.count(job_id) != 0; }
-
-    void append(const std::string& job_id, const std::string& record) {
-        try {
-            write_all(descriptor_, record + "\n");
-            if (fsync(descriptor_) != 0) fail("cannot sync the records");
-        } catch (const Error&) {
-            static_cast<void>(ftruncate(descriptor_, size_bytes_) == 0);
-            throw;
-        }
-        size_bytes_ += static_cast<off_t>(record.size() + 1);
-        done_.insert(job_id);
-    }
-
-  private:
-    int descriptor_ = -1;
-    off_t size_bytes_ = 0;
-    std::set<std::string> done_;
-};
-
-void set_environment(const std::string& path) {
-    const std::string text = read_file(path);
-    if (text.empty()) return;
-    const json::Value tree = json::parse(text);
-    const json::Object* variables = tree.as_object();
-    if (variables == nullptr) return;
-    for (const auto& [name, value] : *variables) {
-        if (value.as_string() != nullptr) setenv(name.c_str(), value.as_string()->c_str(), 1);
-    }
 }
 
 std::vector<std::string> batches_of(const Options& options) {
@@ -211,7 +104,7 @@ int run_worker(const Options& options, const JobRunner& run_job,
                const std::function<void(const std::string&)>& report) {
     const LockFile own(options.folder + "/worker.lock");
     if (!own.try_exclusive()) {
-        const bool ours = member_of(own.holder(), "session") == options.session;
+        const bool ours = json::string_member(own.holder(), "session") == options.session;
         report(own.holder());
         return ours ? kWorkerDone : kWorkerBusy;
     }
@@ -257,9 +150,9 @@ void become_background(const std::string& log_path) {
 // own. A child that dies before its report leaves its words in the log.
 int detach_worker(const Options& options, const JobRunner& run_job) {
     int ends[2];
-    if (pipe(ends) != 0) fail("pipe");
+    if (pipe(ends) != 0) fail_io("pipe");
     const pid_t child = fork();
-    if (child < 0) fail("fork");
+    if (child < 0) fail_io("fork");
     if (child == 0) {
         close(ends[0]);
         become_background(options.folder + "/worker.log");
@@ -285,10 +178,10 @@ int detach_worker(const Options& options, const JobRunner& run_job) {
         int status = 0;
         waitpid(child, &status, 0);
         if (WIFSIGNALED(status)) return 128 + WTERMSIG(status);  // as a shell tells it
-        std::fputs(read_file(options.folder + "/worker.log").c_str(), stderr);
+        std::fputs(read_text(options.folder + "/worker.log").c_str(), stderr);
         return kWorkerIoError;
     }
-    return member_of(line, "session") == options.session ? kWorkerDone : kWorkerBusy;
+    return json::string_member(line, "session") == options.session ? kWorkerDone : kWorkerBusy;
 }
 
 // Ends the worker that the lock file names, if it is one. Its child dies with it.
@@ -309,7 +202,7 @@ int run_program(const std::vector<std::string>& command) {
     for (const std::string& word : command) words.push_back(const_cast<char*>(word.c_str()));
     words.push_back(nullptr);
     const pid_t child = fork();
-    if (child < 0) fail("fork");
+    if (child < 0) fail_io("fork");
     if (child == 0) {
         signal(SIGPIPE, SIG_DFL);  // ignored by us, and a program inherits that
         execvp(words[0], words.data());
@@ -328,15 +221,6 @@ int usage(const char* text) {
 }
 
 }  // namespace
-
-void work_off(const std::string& batch_folder, const JobRunner& run_job) {
-    set_environment(batch_folder + "/environment.json");
-    RecordFile records(batch_folder + "/records.jsonl");
-    for (const std::string& job : lines_of(read_file(batch_folder + "/jobs.jsonl"))) {
-        const std::string job_id = member_of(job, "job_id");
-        if (!records.has(job_id)) records.append(job_id, under_id(run_job(job), job_id));
-    }
-}
 
 int worker_main(const std::vector<std::string>& arguments, const JobRunner& run_job) {
     const std::optional<Options> options = parse_options(arguments);
@@ -357,8 +241,8 @@ int wait_main(const std::vector<std::string>& arguments) {
     return logged([&]() -> int {
         const LockFile own(options->folder + "/worker.lock");
         if (own.is_free()) return kWorkerDone;
-        const bool is_ours =
-            options->session.empty() || member_of(own.holder(), "session") == options->session;
+        const bool is_ours = options->session.empty() ||
+                             json::string_member(own.holder(), "session") == options->session;
         if (!is_ours) return kWorkerDone;
         while (options->stop && !own.is_free()) {
             stop_holder(own);

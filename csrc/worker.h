@@ -1,7 +1,7 @@
 // The board's queue: `edgeprof-harness worker` works batches off, `edgeprof-harness wait` sleeps
 // until that is done, `edgeprof-harness hold` keeps the board for a command.
 //
-// Owns: the folder of batches, the locks, and that a record is on disk before the next job starts.
+// Owns: the folder of batches and the locks; of a batch, batch.h takes care.
 // Measuring is the JobRunner's. The controller may go away at any moment and come back: whatever
 // it needs to know stands in files.
 //
@@ -17,15 +17,12 @@
 // jobs' child processes inherit them: a board is free when nothing measures on it any more.
 #pragma once
 
-#include <functional>
 #include <string>
 #include <vector>
 
-namespace edgeprof {
+#include "batch.h"
 
-// Runs the job of one JSON line in a child process and returns its record (or the record of its
-// failure) as one JSON line without the line end.
-using JobRunner = std::function<std::string(const std::string& job_line)>;
+namespace edgeprof {
 
 enum WorkerStatus : int {
     kWorkerDone = 0,
@@ -49,9 +46,5 @@ int wait_main(const std::vector<std::string>& arguments);
 // measurement or changes its conditions waits for the locks. What the command leaves running does
 // not hold them.
 int hold_main(const std::vector<std::string>& arguments);
-
-// Works off one batch: every job without a record gets one. Public for the tests.
-// Throws Error(kOutputError) when a record cannot be written.
-void work_off(const std::string& batch_folder, const JobRunner& run_job);
 
 }  // namespace edgeprof
