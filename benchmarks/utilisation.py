@@ -3,7 +3,8 @@
 python benchmarks/utilisation.py [--quick]
 
 200 random subnets (seed 0), exported before, measured one after the other through the program:
-processes, loading, hashing, bookkeeping and records are the rest. Bar: 70 %; aim: 85 %.
+processes, loading, hashing, bookkeeping and records are the rest, and all the time of measurements
+that were refused as unsteady. Bar: 70 %; aim: 85 %.
 """
 
 from __future__ import annotations

@@ -11,10 +11,8 @@ import click
 
 from edgeprof.runtimes import RUNTIMES
 
-# "type-arg": newer releases of click make ParamType generic; older ones know no argument for it.
 
-
-class Shape(click.ParamType):  # type: ignore[type-arg, unused-ignore]
+class Shape(click.ParamType):  # type: ignore[type-arg, unused-ignore]  # generic in new clicks
     """``NAME=1,3,224,224``: an input and its shape."""
 
     name = "NAME=N,N,..."
@@ -35,7 +33,7 @@ class Shape(click.ParamType):  # type: ignore[type-arg, unused-ignore]
         return name, shape
 
 
-class CpuList(click.ParamType):  # type: ignore[type-arg, unused-ignore]
+class CpuList(click.ParamType):  # type: ignore[type-arg, unused-ignore]  # likewise
     """``0-3,6``: cores."""
 
     name = "CPUS"
@@ -54,7 +52,7 @@ class CpuList(click.ParamType):  # type: ignore[type-arg, unused-ignore]
             self.fail(f"{value!r} is not a list of cores such as 0-3,6", param, ctx)
 
 
-class KeyValue(click.ParamType):  # type: ignore[type-arg, unused-ignore]
+class KeyValue(click.ParamType):  # type: ignore[type-arg, unused-ignore]  # likewise
     """``KEY=VALUE``; the value is JSON where it can be, else text."""
 
     name = "KEY=VALUE"
