@@ -10,11 +10,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import random
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,7 +23,7 @@ sys.path.insert(0, str(SUPPORT))
 
 import kill_run as kill_runs  # noqa: E402
 import rack  # noqa: E402 - found by the line above
-from loopback_fleet import SLOW_JOB, controller, null_items, run_items  # noqa: E402
+from loopback_fleet import controller, null_items, run_items  # noqa: E402
 from proxy import Proxy  # noqa: E402
 
 from edgeprof.fleet.office import FleetOptions  # noqa: E402
@@ -119,19 +117,7 @@ def bytes_per_subnet(folder: Path) -> tuple[str, str]:
 
 def kill_run(folder: Path) -> tuple[str, str]:
     """8 boards, 400 models: controller, program, sshd or network struck every few seconds."""
-    dice, count = random.Random(1), 400
-    report = kill_runs.survive(
-        folder,
-        8,
-        count,
-        iter(lambda: dice.choice(kill_runs.KINDS), None),
-        dice=dice,
-        pause=lambda _: time.sleep(dice.uniform(2.0, 5.0)),
-        job={**SLOW_JOB, "min_secs": 3.0, "max_secs": 3.2},
-        n_models=40,
-        batch_size=10,
-        policy={"board_failures": 50},
-    )
+    report, count = kill_runs.survive_400_models(folder, seed=1), 400
     with Store(folder / "run.db") as store:
         keys = [measurement.job_key for measurement in store.measurements()]
     lost = count - len(set(keys))

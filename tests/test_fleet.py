@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from contextlib import suppress
 
 import kill_run
@@ -556,19 +555,7 @@ def test_models_on_4_boards_survive_kills_of_every_kind(tmp_path):
 @pytest.mark.parametrize("seed", [1])
 def test_400_models_on_8_boards_survive_a_kill_every_few_seconds(tmp_path, seed):
     pytest.importorskip("onnx")
-    dice = random.Random(seed)
-    report = kill_run.survive(
-        tmp_path,
-        8,
-        400,
-        iter(lambda: dice.choice(kill_run.KINDS), None),
-        dice=dice,
-        pause=lambda _: time.sleep(dice.uniform(2.0, 5.0)),
-        job={**SLOW_JOB, "min_secs": 3.0, "max_secs": 3.2},
-        n_models=40,
-        batch_size=10,
-        policy={"board_failures": 50},
-    )
+    report = kill_run.survive_400_models(tmp_path, seed)
     check_survived(report, tmp_path, 400)
     print(f"seed {seed}: {report.wall_s:.0f} s, kills: {dict(report.kills)}")
 

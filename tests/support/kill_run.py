@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import rack
-from loopback_fleet import controller, records_on
+from loopback_fleet import SLOW_JOB, controller, records_on
 from proxy import Proxy
 
 KINDS = ("controller", "program", "sshd", "network")
@@ -82,6 +82,23 @@ def survive(
             [board.name for board in loopback.boards if board.processes("worker")],
             time.monotonic() - start_s,
         )
+
+
+def survive_400_models(folder: Path, seed: int) -> KillReport:
+    """The long form: 8 boards, items of three seconds, something struck every few of them."""
+    dice = random.Random(seed)
+    return survive(
+        folder,
+        8,
+        400,
+        iter(lambda: dice.choice(KINDS), None),
+        dice=dice,
+        pause=lambda _: time.sleep(dice.uniform(2.0, 5.0)),
+        job={**SLOW_JOB, "min_secs": 3.0, "max_secs": 3.2},
+        n_models=40,
+        batch_size=10,
+        policy={"board_failures": 50},
+    )
 
 
 def after_progress(n_records: int) -> Callable[[rack.Rack], None]:
