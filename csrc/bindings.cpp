@@ -11,6 +11,7 @@
 
 #include "bind_predictor.h"
 #include "bind_tflite_runtime.h"
+#include "conditions.h"
 #include "isolation.h"
 #include "job.h"
 #include "machine_state.h"
@@ -80,5 +81,6 @@ PYBIND11_MODULE(_core, module) {
     module.def("version", &edgeprof::version, "Version of the C++ core.");
     module.def("warning_texts", &warning_texts,
                "Id, what is found, consequence and remedy of each warning of a measurement.");
+    module.attr("CANARY_TOLERANCE_REL") = edgeprof::kCanaryTolerance;
     module.attr("NOTABLE_DRIFT_REL") = edgeprof::kNotableDrift;
 }

@@ -17,9 +17,6 @@ namespace edgeprof {
 namespace {
 
 constexpr double kFrequencyTolerance = 0.03;
-// On a calm machine the canary varies by some per cent, a neighbour takes half of its speed.
-// AndroidX' benchmark library allows 10 %.
-constexpr double kCanaryTolerance = 0.08;
 constexpr double kCalmQuantile = 0.02;
 constexpr std::size_t kCalmRank = 2;  // the third lowest, where there are few
 constexpr std::int64_t kFresh_ns = 1'000'000;

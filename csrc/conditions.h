@@ -13,6 +13,10 @@
 
 namespace edgeprof {
 
+// On a calm machine the canary varies by some per cent, a neighbour takes half of its speed.
+// AndroidX' benchmark library allows 10 %.
+constexpr double kCanaryTolerance = 0.08;
+
 // One reading, after a block.
 struct BlockConditions {
     std::size_t end_sample;  // the block ends before this sample

@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+CANARY_TOLERANCE_REL: float
 NOTABLE_DRIFT_REL: float
 
 class CompactPredictor:

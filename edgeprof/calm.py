@@ -23,9 +23,6 @@ from typing import Any
 from edgeprof.errors import OutputError
 from edgeprof.files import atomic_write, cache_folder, packaged
 
-_TOLERANCE = 0.08
-"""Of the canary: readings within it are equally calm (as in ``csrc/conditions.cpp``)."""
-
 _FORGETTING = 1.02
 """What was remembered grows by this factor with each run that saw nothing like it: a machine that
 has become slower for good, or a reading that was a fluke, is forgiven within some tens of runs."""
@@ -50,6 +47,8 @@ def learn(record: Mapping[str, Any]) -> None:
     """
     if os.environ.get("EDGEPROF_CALM_MEMORY") == "off":
         return
+    from edgeprof import _core
+
     members = record.get("group", [record])
     seen_ns = min((float(member.get("calm_canary_ns") or inf) for member in members), default=inf)
     if seen_ns == inf:
@@ -58,7 +57,7 @@ def learn(record: Mapping[str, Any]) -> None:
     known_ns = known_calm_ns(cpus)
     if known_ns is None or seen_ns < known_ns:
         known_ns = seen_ns
-    elif seen_ns > known_ns * (1 + _TOLERANCE):
+    elif seen_ns > known_ns * (1 + _core.CANARY_TOLERANCE_REL):
         known_ns *= _FORGETTING
     else:
         return

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from edgeprof import calm
+from edgeprof import _core, calm
 from edgeprof.harness import Settings, measure
 
 
@@ -30,7 +30,7 @@ def test_the_calmest_reading_is_remembered():
 def test_a_machine_that_became_slower_for_good_is_forgiven():
     calm.learn(record(1000))
     n_runs = 0
-    while calm.known_calm_ns() * 1.08 < 2000:
+    while calm.known_calm_ns() * (1 + _core.CANARY_TOLERANCE_REL) < 2000:
         calm.learn(record(2000))
         n_runs += 1
         assert n_runs < 100

@@ -11,6 +11,7 @@
 #include <sstream>
 #include <stdexcept>
 
+#include "../batch.h"
 #include "../error.h"
 #include "../worker.h"
 
