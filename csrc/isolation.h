@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "job.h"
+#include "run_job.h"
 
 namespace edgeprof {
 

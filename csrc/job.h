@@ -1,7 +1,6 @@
-// A job: what to measure and how, as one JSON line; and what comes of it, a record.
+// A job: what to measure and how, as one JSON line.
 #pragma once
 
-#include <functional>
 #include <string>
 #include <vector>
 
@@ -42,17 +41,5 @@ struct Job {
 // Reads a job line. The defaults of all settings stand in job.cpp and nowhere else.
 // Throws Error(kInvalidJob), naming the field.
 Job parse_job(const std::string& line);
-
-// Where a job stands, for whoever watches over it: a crash is then told with its circumstances.
-enum class Phase { kOpening, kLoading, kMeasuring, kProfiling, kReporting };
-const char* name_of(Phase phase) noexcept;
-struct JobListener {
-    std::function<void(Phase, const RuntimeFacts&)> on_phase;  // of the subjob at hand
-    FirstInferenceListener on_first_inference;
-};
-
-// Does the job in this process and returns its record, one JSON line without the line end.
-// Failures become failure records: nothing is thrown. A listener's functions may be empty.
-std::string run_job(const Job& job, const JobListener& listener);
 
 }  // namespace edgeprof

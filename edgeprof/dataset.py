@@ -10,13 +10,11 @@ Columns: ``device,space,resolution,ks,e,d,latency_ms``, lists as JSON (Parquet: 
 
 from __future__ import annotations
 
-import csv
-import gzip
 import hashlib
 import json
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
@@ -24,10 +22,11 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeprof.errors import DatasetError, InvalidSubnet, MissingDependency
+from edgeprof.errors import DatasetError, InvalidSubnet
 from edgeprof.spaces import get_space
 from edgeprof.spaces.base import Codes
 from edgeprof.subnet import Subnet
+from edgeprof.table_files import read_table
 
 COLUMNS = ("device", "space", "resolution", "ks", "e", "d", "latency_ms")
 """Columns that must be there."""
@@ -180,7 +179,7 @@ def devices_of(path: str | Path) -> list[str]:
 
 def _read_records(path: Path) -> Iterator[_Record]:
     positions: Counter[str] = Counter()
-    for place, values in _read_table(path):
+    for place, values in read_table(path, COLUMNS):
         name = str(values["device"])
         row = values.get("row")
         if row is None:
@@ -195,61 +194,6 @@ def _parse_row(value: object) -> int | None:
         return int(str(value))
     except ValueError:
         return None  # an error only where the row is wanted
-
-
-def _read_table(path: Path) -> Iterator[tuple[str, Mapping[str, object]]]:
-    name = path.name.lower()
-    try:
-        if name.endswith((".csv", ".csv.gz")):
-            yield from _read_csv(path)
-        elif name.endswith(".parquet"):
-            yield from _read_parquet(path)
-        else:
-            hint = "; run `edgeprof dataset export` on a store first" * name.endswith(".db")
-            raise DatasetError(f"{path}: want a .csv, .csv.gz or .parquet file{hint}")
-    except (OSError, EOFError) as error:  # gzip raises both
-        raise DatasetError(f"{path}: cannot be read: {error}") from error
-    except UnicodeDecodeError as error:
-        raise DatasetError(f"{path}: is no UTF-8 text: {error}") from error
-
-
-def _read_csv(path: Path) -> Iterator[tuple[str, Mapping[str, object]]]:
-    opener = gzip.open if path.name.lower().endswith(".gz") else open
-    with opener(path, "rt", encoding="utf-8", newline="") as stream:
-        reader = csv.DictReader(stream, restkey="(beyond the header)")
-        _check_columns(reader.fieldnames or [], path)
-        try:
-            for values in reader:
-                yield f"line {reader.line_num}", values
-        except csv.Error as error:
-            raise DatasetError(f"{path}, line {reader.line_num}: {error}") from error
-
-
-def _read_parquet(path: Path) -> Iterator[tuple[str, Mapping[str, object]]]:
-    try:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-    except ImportError as error:
-        raise MissingDependency(
-            f"{path}: reading Parquet needs pyarrow; pip install 'edgeprof[parquet]'"
-        ) from error
-    try:
-        table = pq.read_table(path)
-    except pa.ArrowException as error:
-        raise DatasetError(f"{path}: is no Parquet file: {error}") from error
-    _check_columns(table.column_names, path)
-    for index, values in enumerate(table.to_pylist()):
-        yield f"record {index}", values
-
-
-def _check_columns(names: Iterable[str], path: Path) -> None:
-    present = list(names)
-    missing = [column for column in COLUMNS if column not in present]
-    if missing:
-        raise DatasetError(
-            f"{path}: column {missing[0]} is missing; found {', '.join(present) or 'no header'}, "
-            f"want {','.join(COLUMNS)}"
-        )
 
 
 # --- selecting ----------------------------------------------------------------------------------

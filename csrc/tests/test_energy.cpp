@@ -8,8 +8,8 @@
 
 #include "affinity.h"
 #include "energy_sampler.h"
-#include "job.h"
 #include "json.h"
+#include "run_job.h"
 
 using namespace edgeprof;
 namespace fs = std::filesystem;

@@ -9,10 +9,10 @@
 #include "drift.h"
 #include "error.h"
 #include "isolation.h"
-#include "job.h"
 #include "json.h"
 #include "model_weights.h"
 #include "record.h"
+#include "run_job.h"
 
 using namespace edgeprof;
 

@@ -1,8 +1,8 @@
 #include <doctest/doctest.h>
 
-#include "job.h"
 #include "json.h"
 #include "ort_profile.h"
+#include "run_job.h"
 
 using namespace edgeprof;
 
