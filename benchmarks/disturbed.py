@@ -20,8 +20,8 @@ from pathlib import Path
 import numpy as np
 from models import python_session, save_medium
 
-from edgeprof.errors import EdgeprofError
-from edgeprof.harness import measure
+from edgeprof.base.errors import EdgeprofError
+from edgeprof.measuring.harness import measure
 
 _HALF_PERIOD_S = 0.025
 

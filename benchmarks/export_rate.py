@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from edgeprof.export import export_subnets
-from edgeprof.spaces import get_space
+from edgeprof.networks.spaces import get_space
 
 CASES = (("onnx", "fp32"), ("onnx", "int8"), ("tflite", "fp32"), ("tflite", "int8"))
 _SLOW_SHARE = 10  # int8 calibrates each subnet, TFLite writes its weights: a tenth will do

@@ -26,13 +26,13 @@ import rack  # noqa: E402 - found by the line above
 from loopback_fleet import controller, null_items, run_items  # noqa: E402
 from proxy import Proxy  # noqa: E402
 
-from edgeprof.fleet.office import FleetOptions  # noqa: E402
-from edgeprof.fleet.profile import profile_on_boards  # noqa: E402
-from edgeprof.fleet.schedule import RetryPolicy  # noqa: E402
-from edgeprof.inventory import read_inventory  # noqa: E402
-from edgeprof.jobs import ProfileSettings  # noqa: E402
-from edgeprof.spaces import get_space  # noqa: E402
-from edgeprof.store import Store  # noqa: E402
+from edgeprof.boards.inventory import read_inventory  # noqa: E402
+from edgeprof.networks.spaces import get_space  # noqa: E402
+from edgeprof.records.store import Store  # noqa: E402
+from edgeprof.runs.fleet.office import FleetOptions  # noqa: E402
+from edgeprof.runs.fleet.profile import profile_on_boards  # noqa: E402
+from edgeprof.runs.fleet.schedule import RetryPolicy  # noqa: E402
+from edgeprof.runs.jobs import ProfileSettings  # noqa: E402
 
 BATCH = 50
 

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from edgeprof.dataset import Dataset, read_dataset
-from edgeprof.predictors.devices import Device, other_hardware, read_devices
-from edgeprof.predictors.hardware import HardwareModel
+from edgeprof.predictors.hardware.devices import Device, other_hardware, read_devices
+from edgeprof.predictors.hardware.hardware import HardwareModel
 from edgeprof.predictors.metrics import evaluate, interval_coverage, trivial_predictors
+from edgeprof.records.dataset import Dataset, read_dataset
 
 DATA = Path(os.environ.get("EDGEPROF_DATA", "../shared/data"))
 MEASURED = (

@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import statistics
 
-from edgeprof.harness import measure
+from edgeprof.measuring.harness import measure
 
 
 def cost_ns(clock: str) -> tuple[float, float]:

@@ -14,13 +14,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from edgeprof.dataset import Dataset, read_dataset
 from edgeprof.predictors.base import LatencyPredictor
-from edgeprof.predictors.devices import read_devices
-from edgeprof.predictors.lut import load_tables
+from edgeprof.predictors.hardware.devices import read_devices
+from edgeprof.predictors.lut.lut import load_tables
 from edgeprof.predictors.metrics import evaluate, trivial_predictors
-from edgeprof.predictors.mlp import PaperMlp
 from edgeprof.predictors.models import fit_model
+from edgeprof.predictors.paper.mlp import PaperMlp
+from edgeprof.records.dataset import Dataset, read_dataset
 
 DATA = Path(os.environ.get("EDGEPROF_DATA", "../shared/data"))
 FILE = DATA / "ofanas_2021.csv.gz"

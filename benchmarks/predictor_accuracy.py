@@ -17,11 +17,11 @@ from pathlib import Path
 
 import numpy as np
 
-from edgeprof.dataset import Dataset, read_dataset
 from edgeprof.predictors.base import LatencyPredictor
-from edgeprof.predictors.gp import HostModel
+from edgeprof.predictors.gp.gp import HostModel
 from edgeprof.predictors.metrics import evaluate, interval_coverage
 from edgeprof.predictors.train import train
+from edgeprof.records.dataset import Dataset, read_dataset
 
 FILE = Path(os.environ.get("EDGEPROF_DATA", "../shared/data")) / "ofanas_2021.csv.gz"
 NOTE10, TURING, PASCAL = "note10_lut_sum", "rtx2080ti_b64", "tesla_p40_b64"

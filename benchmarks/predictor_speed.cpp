@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "p.h"
-#include "predictor.h"
+#include "predictor/predictor.h"
 
 namespace {
 

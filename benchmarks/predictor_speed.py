@@ -24,16 +24,16 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPRegressor
 from threadpoolctl import threadpool_limits
 
-from edgeprof.predictors.compact import CompactPredictor
-from edgeprof.predictors.distil import N_ADDITIVE, N_HIDDEN, N_INNER
-from edgeprof.predictors.edgp_file import CompactModel, CompactTensors, tensor_shapes
+from edgeprof.networks.spaces import get_space
+from edgeprof.predictors.compact.compact import CompactPredictor
+from edgeprof.predictors.compact.distil import N_ADDITIVE, N_HIDDEN, N_INNER
+from edgeprof.predictors.compact.edgp_file import CompactModel, CompactTensors, tensor_shapes
 from edgeprof.predictors.load import EdgpPredictor
-from edgeprof.predictors.lut import LookupTables
-from edgeprof.predictors.lut_build import blocks_of
-from edgeprof.predictors.lut_file import Entry, TableSet
-from edgeprof.predictors.lut_keys import Grammar, keyed_blocks
-from edgeprof.predictors.ship import ship
-from edgeprof.spaces import get_space
+from edgeprof.predictors.lut.lut import LookupTables
+from edgeprof.predictors.lut.lut_file import Entry, TableSet
+from edgeprof.predictors.lut.lut_keys import Grammar, keyed_blocks
+from edgeprof.predictors.ship.ship import ship
+from edgeprof.runs.lut_build import blocks_of
 
 SEED = 1
 ROUNDS = 7
@@ -76,7 +76,14 @@ def native_times(folder: Path) -> dict[str, float]:
     program = folder / "predictor_speed"
     csrc = REPOSITORY / "csrc"
     subprocess.run(["cc", "-std=c99", "-O2", "-c", "p.c", "-o", "p.o"], cwd=folder, check=True)
-    command = ["c++", "-std=c++17", "-O3", f"-I{csrc}", f"-I{folder}", f"{csrc}/predictor.cpp"]
+    command = [
+        "c++",
+        "-std=c++17",
+        "-O3",
+        f"-I{csrc}",
+        f"-I{folder}",
+        f"{csrc}/predictor/predictor.cpp",
+    ]
     command += [str(REPOSITORY / "benchmarks" / "predictor_speed.cpp"), f"{folder}/p.o"]
     subprocess.run([*command, "-o", str(program)], check=True)
     done = subprocess.run([program, folder / "p.edgp"], check=True, capture_output=True, text=True)

@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 from models import python_session, save_medium, save_tiny
 
-from edgeprof.harness import Settings, measure
+from edgeprof.measuring.harness import Settings, measure
 
 
 def python_block_ns(session, feed, n: int) -> list[int]:

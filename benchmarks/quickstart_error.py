@@ -16,16 +16,16 @@ from pathlib import Path
 import numpy as np
 
 from edgeprof.cli.progress import progress
-from edgeprof.dataset import Dataset, read_dataset
-from edgeprof.dataset_export import export_dataset
-from edgeprof.jobs import ProfileSettings
+from edgeprof.networks.spaces import get_space
 from edgeprof.predictors.base import LatencyPredictor
-from edgeprof.predictors.distil import distil
-from edgeprof.predictors.gp import HostModel
+from edgeprof.predictors.compact.distil import distil
+from edgeprof.predictors.gp.gp import HostModel
 from edgeprof.predictors.metrics import Metrics, metrics_of, trivial_predictors
-from edgeprof.profiling import profile_here
-from edgeprof.spaces import get_space
-from edgeprof.store import Store
+from edgeprof.records.dataset import Dataset, read_dataset
+from edgeprof.records.dataset_export import export_dataset
+from edgeprof.records.store import Store
+from edgeprof.runs.jobs import ProfileSettings
+from edgeprof.runs.profiling import profile_here
 
 SEED = 0
 

@@ -25,12 +25,12 @@ import yaml
 from edgeprof import load_predictor
 from edgeprof.accuracy import load_accuracy
 from edgeprof.accuracy.fitted import compact_accuracy
-from edgeprof.dataset import read_dataset
-from edgeprof.predictors.compact import CompactPredictor
-from edgeprof.predictors.distil import distil
-from edgeprof.predictors.gp import HostModel
+from edgeprof.networks.spaces import get_space
+from edgeprof.predictors.compact.compact import CompactPredictor
+from edgeprof.predictors.compact.distil import distil
+from edgeprof.predictors.gp.gp import HostModel
+from edgeprof.records.dataset import read_dataset
 from edgeprof.search import Search, SearchOptions
-from edgeprof.spaces import get_space
 
 DATA = Path(os.environ.get("EDGEPROF_DATA", "../shared/data"))
 SPACE = get_space("ofa-mbv3-w1.2")

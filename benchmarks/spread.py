@@ -79,7 +79,7 @@ def one_value_ns(policy: str, model: Path, budget_s: float) -> float:
     deadline = time.perf_counter() + budget_s
     values: list[float] = []
     if policy == "edgeprof":
-        from edgeprof.harness import measure
+        from edgeprof.measuring.harness import measure
 
         secs = budget_s - LOADING_S
         bounds = {"min_secs": secs, "max_secs": secs} if budget_s else {}

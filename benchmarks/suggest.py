@@ -14,10 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
-from edgeprof.dataset import read_dataset
-from edgeprof.predictors.gp import HostModel, prior_covariance
+from edgeprof.predictors.gp.gp import HostModel, prior_covariance
+from edgeprof.predictors.gp.suggest import choose
 from edgeprof.predictors.metrics import evaluate
-from edgeprof.predictors.suggest import choose
+from edgeprof.records.dataset import read_dataset
 
 FILE = Path(os.environ.get("EDGEPROF_DATA", "../shared/data")) / "ofanas_2021.csv.gz"
 POOL = 1000

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from models import save_medium
 
-from edgeprof.harness import measure
+from edgeprof.measuring.harness import measure
 
 
 def main() -> None:

@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from edgeprof.export import export_subnets
-from edgeprof.harness import Settings, make_job, run_jobs
-from edgeprof.spaces import get_space
+from edgeprof.measuring.harness import Settings, make_job, run_jobs
+from edgeprof.networks.spaces import get_space
 
 
 def main() -> None:

@@ -9,26 +9,26 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from edgeprof.errors import EdgeprofError, StableError, TransientError
-    from edgeprof.harness import Settings, measure
-    from edgeprof.layers import Layer, Network
-    from edgeprof.measurement import Measurement
+    from edgeprof.base.errors import EdgeprofError, StableError, TransientError
+    from edgeprof.measuring.harness import Settings, measure
+    from edgeprof.measuring.measurement import Measurement
+    from edgeprof.networks.layers import Layer, Network
+    from edgeprof.networks.spaces import get_space
+    from edgeprof.networks.subnet import Subnet
     from edgeprof.predictors import load_predictor
-    from edgeprof.spaces import get_space
-    from edgeprof.subnet import Subnet
 
 _HOMES = {
-    "EdgeprofError": "edgeprof.errors",
-    "Layer": "edgeprof.layers",
-    "Measurement": "edgeprof.measurement",
-    "Network": "edgeprof.layers",
-    "Settings": "edgeprof.harness",
-    "StableError": "edgeprof.errors",
-    "Subnet": "edgeprof.subnet",
-    "TransientError": "edgeprof.errors",
-    "get_space": "edgeprof.spaces",
+    "EdgeprofError": "edgeprof.base.errors",
+    "Layer": "edgeprof.networks.layers",
+    "Measurement": "edgeprof.measuring.measurement",
+    "Network": "edgeprof.networks.layers",
+    "Settings": "edgeprof.measuring.harness",
+    "StableError": "edgeprof.base.errors",
+    "Subnet": "edgeprof.networks.subnet",
+    "TransientError": "edgeprof.base.errors",
+    "get_space": "edgeprof.networks.spaces",
     "load_predictor": "edgeprof.predictors",
-    "measure": "edgeprof.harness",
+    "measure": "edgeprof.measuring.harness",
 }
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""Types of the extension module (csrc/bindings.cpp)."""
+"""Types of the extension module (csrc/python/bindings.cpp)."""
 
 import numpy as np
 from numpy.typing import NDArray

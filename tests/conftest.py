@@ -6,7 +6,7 @@ import signal
 import pytest
 import rack
 
-from edgeprof.store import Store
+from edgeprof.records.store import Store
 
 # Else measurements here would wait for the calm of a machine that runs tests.
 os.environ.setdefault("EDGEPROF_CALM_MEMORY", "off")

@@ -27,10 +27,10 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgeprof.elf import format_version, read_elf
-from edgeprof.errors import EdgeprofError, ToolchainError
-from edgeprof.files import cache_folder
-from edgeprof.toolchain import find_zig
+from edgeprof.base.errors import EdgeprofError, ToolchainError
+from edgeprof.base.files import cache_folder
+from edgeprof.boards.elf import format_version, read_elf
+from edgeprof.boards.toolchain import find_zig
 
 ROOT = Path(__file__).resolve().parent.parent
 TOOLCHAINS = ROOT / "firmware_scripts" / "toolchains"

@@ -1,4 +1,4 @@
-#include "text_files.h"
+#include "base/text_files.h"
 
 #include <unistd.h>
 
@@ -7,7 +7,7 @@
 #include <fstream>
 #include <sstream>
 
-#include "error.h"
+#include "base/error.h"
 
 namespace edgeprof {
 

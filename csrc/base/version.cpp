@@ -1,4 +1,4 @@
-#include "version.h"
+#include "base/version.h"
 
 #ifndef EDGEPROF_VERSION
 #error "EDGEPROF_VERSION is set by CMakeLists.txt"

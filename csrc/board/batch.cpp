@@ -1,4 +1,4 @@
-#include "batch.h"
+#include "board/batch.h"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -8,9 +8,9 @@
 #include <sstream>
 #include <vector>
 
-#include "error.h"
-#include "json.h"
-#include "text_files.h"
+#include "base/error.h"
+#include "base/json.h"
+#include "base/text_files.h"
 
 namespace edgeprof {
 

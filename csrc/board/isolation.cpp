@@ -1,4 +1,4 @@
-#include "isolation.h"
+#include "board/isolation.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -17,9 +17,9 @@
 #include <sys/prctl.h>
 #endif
 
-#include "clock.h"
-#include "error.h"
-#include "record.h"
+#include "base/error.h"
+#include "record/record.h"
+#include "timing/clock.h"
 
 namespace edgeprof {
 

@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "run_job.h"
+#include "board/run_job.h"
 
 namespace edgeprof {
 

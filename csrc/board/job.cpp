@@ -1,11 +1,11 @@
-#include "job.h"
+#include "board/job.h"
 
 #include <cmath>
 #include <limits>
 #include <optional>
 
-#include "error.h"
-#include "json.h"
+#include "base/error.h"
+#include "base/json.h"
 
 namespace edgeprof {
 

@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "backend.h"
-#include "measure.h"
+#include "runtimes/backend.h"
+#include "timing/measure.h"
 
 namespace edgeprof {
 

@@ -1,4 +1,4 @@
-#include "lock_file.h"
+#include "board/lock_file.h"
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -10,7 +10,7 @@
 #include <filesystem>
 #include <fstream>
 
-#include "error.h"
+#include "base/error.h"
 
 namespace edgeprof {
 namespace {

@@ -61,15 +61,15 @@
 #include <string>
 #include <vector>
 
-#include "counters_report.h"
-#include "error.h"
-#include "isolation.h"
-#include "job.h"
-#include "machine_state.h"
-#include "predict_command.h"
-#include "record.h"
-#include "version.h"
-#include "worker.h"
+#include "base/error.h"
+#include "base/version.h"
+#include "board/isolation.h"
+#include "board/job.h"
+#include "board/predict_command.h"
+#include "board/worker.h"
+#include "machine/machine_state.h"
+#include "record/record.h"
+#include "timing/counters_report.h"
 
 namespace edgeprof {
 namespace {

@@ -1,4 +1,4 @@
-#include "predict_command.h"
+#include "board/predict_command.h"
 
 #include <cerrno>
 #include <cstdint>
@@ -8,8 +8,8 @@
 #include <ostream>
 #include <vector>
 
-#include "json.h"
-#include "predictor.h"
+#include "base/json.h"
+#include "predictor/predictor.h"
 
 namespace edgeprof {
 namespace {

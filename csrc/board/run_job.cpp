@@ -1,4 +1,4 @@
-#include "run_job.h"
+#include "board/run_job.h"
 
 #include <sys/stat.h>
 #include <unistd.h>
@@ -11,12 +11,12 @@
 #include <utility>
 #include <vector>
 
-#include "affinity.h"
-#include "drift.h"
-#include "energy_sampler.h"
-#include "error.h"
-#include "machine_state.h"
-#include "record.h"
+#include "base/error.h"
+#include "machine/affinity.h"
+#include "machine/energy_sampler.h"
+#include "machine/machine_state.h"
+#include "record/record.h"
+#include "timing/drift.h"
 
 namespace edgeprof {
 

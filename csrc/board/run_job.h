@@ -4,7 +4,7 @@
 #include <functional>
 #include <string>
 
-#include "job.h"
+#include "board/job.h"
 
 namespace edgeprof {
 

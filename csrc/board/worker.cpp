@@ -1,4 +1,4 @@
-#include "worker.h"
+#include "board/worker.h"
 
 #include <fcntl.h>
 #include <sys/wait.h>
@@ -15,10 +15,10 @@
 #include <optional>
 #include <set>
 
-#include "batch.h"
-#include "json.h"
-#include "lock_file.h"
-#include "text_files.h"
+#include "base/json.h"
+#include "base/text_files.h"
+#include "board/batch.h"
+#include "board/lock_file.h"
 
 namespace edgeprof {
 namespace {

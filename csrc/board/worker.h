@@ -20,7 +20,7 @@
 #include <string>
 #include <vector>
 
-#include "batch.h"
+#include "board/batch.h"
 
 namespace edgeprof {
 

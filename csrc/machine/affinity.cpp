@@ -1,4 +1,4 @@
-#include "affinity.h"
+#include "machine/affinity.h"
 
 #ifdef __linux__
 #include <sched.h>
@@ -8,7 +8,7 @@
 #include <cstring>
 #include <string>
 
-#include "error.h"
+#include "base/error.h"
 
 namespace edgeprof {
 

@@ -1,4 +1,4 @@
-#include "core_names.h"
+#include "machine/core_names.h"
 
 namespace edgeprof {
 namespace {

@@ -1,4 +1,4 @@
-#include "cpu_facts.h"
+#include "machine/cpu_facts.h"
 
 #include <algorithm>
 #include <cstdint>
@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "core_names.h"
+#include "machine/core_names.h"
 
 namespace edgeprof {
 namespace {

@@ -4,8 +4,8 @@
 #include <map>
 #include <string>
 
-#include "facts.h"
-#include "system_files.h"
+#include "machine/facts.h"
+#include "machine/system_files.h"
 
 namespace edgeprof {
 

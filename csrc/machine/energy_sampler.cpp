@@ -1,4 +1,4 @@
-#include "energy_sampler.h"
+#include "machine/energy_sampler.h"
 
 #include <algorithm>
 #include <chrono>
@@ -9,8 +9,8 @@
 #include <unistd.h>
 #endif
 
-#include "affinity.h"
-#include "error.h"
+#include "base/error.h"
+#include "machine/affinity.h"
 
 namespace edgeprof {
 

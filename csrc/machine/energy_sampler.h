@@ -14,7 +14,7 @@
 #include <thread>
 #include <vector>
 
-#include "machine_watch.h"
+#include "machine/machine_watch.h"
 
 namespace edgeprof {
 

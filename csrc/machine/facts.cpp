@@ -1,9 +1,9 @@
-#include "facts.h"
+#include "machine/facts.h"
 
 #include <cstdio>
 #include <utility>
 
-#include "system_files.h"
+#include "machine/system_files.h"
 
 namespace edgeprof {
 namespace {

@@ -1,4 +1,4 @@
-#include "machine_state.h"
+#include "machine/machine_state.h"
 
 #include <sys/utsname.h>
 
@@ -10,10 +10,10 @@
 #include <utility>
 #include <vector>
 
-#include "cpu_facts.h"
-#include "facts.h"
-#include "machine_watch.h"
-#include "system_files.h"
+#include "machine/cpu_facts.h"
+#include "machine/facts.h"
+#include "machine/machine_watch.h"
+#include "machine/system_files.h"
 
 namespace edgeprof {
 namespace {

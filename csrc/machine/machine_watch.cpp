@@ -1,10 +1,10 @@
-#include "machine_watch.h"
+#include "machine/machine_watch.h"
 
 #include <algorithm>
 #include <cctype>
 #include <cstdlib>
 
-#include "system_files.h"
+#include "machine/system_files.h"
 
 namespace edgeprof {
 namespace {

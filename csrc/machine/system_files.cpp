@@ -1,4 +1,4 @@
-#include "system_files.h"
+#include "machine/system_files.h"
 
 #include <dirent.h>
 #include <fcntl.h>

@@ -1,4 +1,4 @@
-#include "predictor.h"
+#include "predictor/predictor.h"
 
 #include <cmath>
 #include <cstdarg>

@@ -1,11 +1,11 @@
 // The predictor of an .edgp file for Python.
-#include "bind_predictor.h"
+#include "python/bind_predictor.h"
 
 #include <pybind11/numpy.h>
 
 #include <string>
 
-#include "predictor.h"
+#include "predictor/predictor.h"
 
 namespace py = pybind11;
 

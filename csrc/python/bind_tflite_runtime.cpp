@@ -4,7 +4,7 @@
 //
 // The measuring thread may or may not hold the interpreter's lock: each function that touches
 // Python takes it.
-#include "bind_tflite_runtime.h"
+#include "python/bind_tflite_runtime.h"
 
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
@@ -14,11 +14,11 @@
 #include <tuple>
 #include <utility>
 
-#include "backend.h"
-#include "error.h"
-#include "input_shapes.h"
-#include "input_values.h"
-#include "library.h"
+#include "base/error.h"
+#include "runtimes/backend.h"
+#include "runtimes/input_shapes.h"
+#include "runtimes/input_values.h"
+#include "runtimes/library.h"
 
 namespace py = pybind11;
 
@@ -151,7 +151,7 @@ class PythonRuntime final : public Runtime {
   public:
     // With the lock. The package is imported first: then the library is open, and ours is the same.
     explicit PythonRuntime(const std::string& path)
-        : module_(py::module_::import("edgeprof.tflite_interpreter")) {
+        : module_(py::module_::import("edgeprof.measuring.tflite_interpreter")) {
         const auto release = module_.attr("open_package")(path).cast<std::string>();
         const Library library(path);
         invoke_ = library.need<Invoke>(kInvokeSymbol);
@@ -161,8 +161,8 @@ class PythonRuntime final : public Runtime {
     const RuntimeFacts& facts() const override { return facts_; }
     std::unique_ptr<LoadedModel> load(const LoadSettings& settings) override {
         return with_python([&] {
-            return std::make_unique<PythonModel>(py::module_::import("edgeprof.tflite_interpreter"),
-                                                 invoke_, settings);
+            return std::make_unique<PythonModel>(
+                py::module_::import("edgeprof.measuring.tflite_interpreter"), invoke_, settings);
         });
     }
 

@@ -9,16 +9,16 @@
 #include <utility>
 #include <vector>
 
-#include "bind_predictor.h"
-#include "bind_tflite_runtime.h"
-#include "conditions.h"
-#include "isolation.h"
-#include "machine_state.h"
-#include "record.h"
-#include "run_job.h"
-#include "statistics.h"
-#include "version.h"
-#include "warnings.h"
+#include "base/version.h"
+#include "board/isolation.h"
+#include "board/run_job.h"
+#include "machine/machine_state.h"
+#include "python/bind_predictor.h"
+#include "python/bind_tflite_runtime.h"
+#include "record/record.h"
+#include "record/warnings.h"
+#include "timing/conditions.h"
+#include "timing/statistics.h"
 
 namespace py = pybind11;
 

@@ -1,4 +1,4 @@
-#include "model_weights.h"
+#include "record/model_weights.h"
 
 #include <sys/stat.h>
 
@@ -10,7 +10,7 @@
 #include <string_view>
 #include <tuple>
 
-#include "sha256.h"
+#include "base/sha256.h"
 
 namespace edgeprof {
 

@@ -1,15 +1,15 @@
-#include "record.h"
+#include "record/record.h"
 
 #include <sys/stat.h>
 
 #include <fstream>
 #include <optional>
 
-#include "json.h"
-#include "model_weights.h"
-#include "record_results.h"
-#include "sha256.h"
-#include "version.h"
+#include "base/json.h"
+#include "base/sha256.h"
+#include "base/version.h"
+#include "record/model_weights.h"
+#include "record/record_results.h"
 
 namespace edgeprof {
 

@@ -11,11 +11,11 @@
 #include <utility>
 #include <vector>
 
-#include "clock.h"
-#include "drift.h"
-#include "error.h"
-#include "job.h"
-#include "measure.h"
+#include "base/error.h"
+#include "board/job.h"
+#include "timing/clock.h"
+#include "timing/drift.h"
+#include "timing/measure.h"
 
 namespace edgeprof {
 

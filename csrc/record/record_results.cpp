@@ -1,4 +1,4 @@
-#include "record_results.h"
+#include "record/record_results.h"
 
 #include <algorithm>
 #include <cmath>
@@ -6,11 +6,11 @@
 #include <string>
 #include <vector>
 
-#include "conditions.h"
-#include "disturbance.h"
-#include "drift.h"
-#include "summary.h"
-#include "warnings.h"
+#include "record/warnings.h"
+#include "timing/conditions.h"
+#include "timing/disturbance.h"
+#include "timing/drift.h"
+#include "timing/summary.h"
 
 namespace edgeprof {
 

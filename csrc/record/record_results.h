@@ -2,9 +2,9 @@
 // operators, summary, warnings.
 #pragma once
 
-#include "clock.h"
-#include "json.h"
-#include "record.h"
+#include "base/json.h"
+#include "record/record.h"
+#include "timing/clock.h"
 
 namespace edgeprof {
 

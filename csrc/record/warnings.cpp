@@ -1,10 +1,10 @@
-#include "warnings.h"
+#include "record/warnings.h"
 
 #include <algorithm>
 #include <cmath>
 #include <string_view>
 
-#include "json.h"
+#include "base/json.h"
 
 namespace edgeprof {
 

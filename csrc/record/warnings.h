@@ -7,10 +7,10 @@
 #include <string>
 #include <vector>
 
-#include "counters.h"
-#include "drift.h"
-#include "measure.h"
-#include "summary.h"
+#include "timing/counters.h"
+#include "timing/drift.h"
+#include "timing/measure.h"
+#include "timing/summary.h"
 
 namespace edgeprof {
 

@@ -1,11 +1,11 @@
-#include "backend.h"
+#include "runtimes/backend.h"
 
 #include <signal.h>
 #include <unistd.h>
 
 #include <cstdlib>
 
-#include "error.h"
+#include "base/error.h"
 
 namespace edgeprof {
 

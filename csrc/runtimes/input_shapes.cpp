@@ -1,9 +1,9 @@
-#include "input_shapes.h"
+#include "runtimes/input_shapes.h"
 
 #include <algorithm>
 
-#include "error.h"
-#include "input_values.h"
+#include "base/error.h"
+#include "runtimes/input_values.h"
 
 namespace edgeprof {
 

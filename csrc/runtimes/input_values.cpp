@@ -1,4 +1,4 @@
-#include "input_values.h"
+#include "runtimes/input_values.h"
 
 #include <cstring>
 

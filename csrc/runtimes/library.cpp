@@ -1,11 +1,11 @@
-#include "library.h"
+#include "runtimes/library.h"
 
 #include <dlfcn.h>
 
 #include <climits>
 #include <cstdlib>
 
-#include "error.h"
+#include "base/error.h"
 
 namespace edgeprof {
 

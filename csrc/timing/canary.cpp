@@ -1,9 +1,9 @@
-#include "canary.h"
+#include "timing/canary.h"
 
 #include <algorithm>
 #include <array>
 
-#include "clock.h"
+#include "timing/clock.h"
 
 namespace edgeprof {
 

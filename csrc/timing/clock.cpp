@@ -1,4 +1,4 @@
-#include "clock.h"
+#include "timing/clock.h"
 
 #include <algorithm>
 #include <array>
@@ -7,7 +7,7 @@
 #include <fstream>
 #include <numeric>
 
-#include "error.h"
+#include "base/error.h"
 
 namespace edgeprof {
 

@@ -4,8 +4,8 @@
 #include <ctime>
 #include <string>
 
-#include "counter_math.h"
-#include "registers.h"
+#include "timing/counter_math.h"
+#include "timing/registers.h"
 
 namespace edgeprof {
 

@@ -1,4 +1,4 @@
-#include "conditions.h"
+#include "timing/conditions.h"
 
 #include <algorithm>
 #include <cmath>
@@ -6,11 +6,11 @@
 #include <cstring>
 #include <memory>
 
-#include "canary.h"
-#include "clock.h"
-#include "disturbance.h"
-#include "statistics.h"
-#include "system_files.h"
+#include "machine/system_files.h"
+#include "timing/canary.h"
+#include "timing/clock.h"
+#include "timing/disturbance.h"
+#include "timing/statistics.h"
 
 namespace edgeprof {
 

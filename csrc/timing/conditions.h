@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "energy_sampler.h"
-#include "machine_watch.h"
+#include "machine/energy_sampler.h"
+#include "machine/machine_watch.h"
 
 namespace edgeprof {
 

@@ -1,9 +1,9 @@
-#include "core_choice.h"
+#include "timing/core_choice.h"
 
 #include <algorithm>
 #include <iterator>
 
-#include "system_files.h"
+#include "machine/system_files.h"
 
 namespace edgeprof {
 

@@ -1,8 +1,8 @@
-#include "core_pmu.h"
+#include "timing/core_pmu.h"
 
 #include <algorithm>
 
-#include "system_files.h"
+#include "machine/system_files.h"
 
 namespace edgeprof {
 

@@ -1,14 +1,14 @@
-#include "counters.h"
+#include "timing/counters.h"
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
 
-#include "clock.h"
-#include "core_pmu.h"
-#include "counter_math.h"
-#include "refused_reads.h"
-#include "registers.h"
+#include "timing/clock.h"
+#include "timing/core_pmu.h"
+#include "timing/counter_math.h"
+#include "timing/refused_reads.h"
+#include "timing/registers.h"
 
 #ifdef __linux__
 #include <linux/perf_event.h>

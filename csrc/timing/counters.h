@@ -17,7 +17,7 @@
 #include <string>
 #include <vector>
 
-#include "counter_math.h"
+#include "timing/counter_math.h"
 
 namespace edgeprof {
 

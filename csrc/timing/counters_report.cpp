@@ -1,12 +1,12 @@
-#include "counters_report.h"
+#include "timing/counters_report.h"
 
 #include <algorithm>
 #include <array>
 
-#include "clock.h"
-#include "counters.h"
-#include "json.h"
-#include "registers.h"
+#include "base/json.h"
+#include "timing/clock.h"
+#include "timing/counters.h"
+#include "timing/registers.h"
 
 namespace edgeprof {
 

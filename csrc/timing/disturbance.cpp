@@ -1,4 +1,4 @@
-#include "disturbance.h"
+#include "timing/disturbance.h"
 
 #include <dirent.h>
 #include <fcntl.h>

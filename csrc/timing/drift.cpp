@@ -1,10 +1,10 @@
-#include "drift.h"
+#include "timing/drift.h"
 
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
 
-#include "error.h"
+#include "base/error.h"
 
 namespace edgeprof {
 

@@ -4,7 +4,7 @@
 #include <optional>
 #include <vector>
 
-#include "job.h"
+#include "board/job.h"
 
 namespace edgeprof {
 

@@ -1,11 +1,11 @@
-#include "measure.h"
+#include "timing/measure.h"
 
 #include <algorithm>
 #include <memory>
 #include <numeric>
 #include <random>
 
-#include "run.h"
+#include "timing/run.h"
 
 namespace edgeprof {
 

@@ -8,11 +8,11 @@
 #include <string>
 #include <vector>
 
-#include "backend.h"
-#include "clock.h"
-#include "conditions.h"
-#include "counters.h"
-#include "summary.h"
+#include "runtimes/backend.h"
+#include "timing/clock.h"
+#include "timing/conditions.h"
+#include "timing/counters.h"
+#include "timing/summary.h"
 
 namespace edgeprof {
 

@@ -1,4 +1,4 @@
-#include "refused_reads.h"
+#include "timing/refused_reads.h"
 
 #if defined(__linux__) && defined(__aarch64__)
 
@@ -7,7 +7,7 @@
 
 #include <cstring>
 
-#include "registers.h"
+#include "timing/registers.h"
 
 namespace edgeprof {
 

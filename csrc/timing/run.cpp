@@ -1,12 +1,12 @@
-#include "run.h"
+#include "timing/run.h"
 
 #include <algorithm>
 #include <cmath>
 
-#include "affinity.h"
-#include "canary.h"
-#include "energy_sampler.h"
-#include "timed_region.h"
+#include "machine/affinity.h"
+#include "machine/energy_sampler.h"
+#include "timing/canary.h"
+#include "timing/timed_region.h"
 
 namespace edgeprof {
 

@@ -6,14 +6,14 @@
 #include <cstdint>
 #include <vector>
 
-#include "clock.h"
-#include "conditions.h"
-#include "core_choice.h"
-#include "counters.h"
-#include "disturbance.h"
-#include "measure.h"
-#include "statistics.h"
-#include "summary.h"
+#include "timing/clock.h"
+#include "timing/conditions.h"
+#include "timing/core_choice.h"
+#include "timing/counters.h"
+#include "timing/disturbance.h"
+#include "timing/measure.h"
+#include "timing/statistics.h"
+#include "timing/summary.h"
 
 namespace edgeprof {
 

@@ -1,4 +1,4 @@
-#include "statistics.h"
+#include "timing/statistics.h"
 
 #include <algorithm>
 #include <cmath>

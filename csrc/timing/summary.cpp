@@ -1,9 +1,9 @@
-#include "summary.h"
+#include "timing/summary.h"
 
 #include <algorithm>
 #include <numeric>
 
-#include "disturbance.h"
+#include "timing/disturbance.h"
 
 namespace edgeprof {
 

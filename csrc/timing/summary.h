@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "statistics.h"
+#include "timing/statistics.h"
 
 namespace edgeprof {
 

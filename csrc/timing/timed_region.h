@@ -4,9 +4,9 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "backend.h"
-#include "clock.h"
-#include "counters.h"
+#include "runtimes/backend.h"
+#include "timing/clock.h"
+#include "timing/counters.h"
 
 namespace edgeprof {
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgeprof.accuracy.base import Accuracies, AccuracyModel
-from edgeprof.errors import PredictorFormatError
-from edgeprof.spaces.base import SearchSpace
+from edgeprof.base.errors import PredictorFormatError
+from edgeprof.networks.spaces.base import SearchSpace
 
 __all__ = ["CAPACITY_PROXY", "Accuracies", "AccuracyModel", "load_accuracy"]
 

@@ -10,7 +10,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeprof.spaces.base import Codes
+from edgeprof.networks.spaces.base import Codes
 
 Accuracies = NDArray[np.float64]
 """Top-1 accuracies in [0, 1], shape (n_subnets,)."""

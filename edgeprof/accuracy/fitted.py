@@ -17,22 +17,22 @@ from pathlib import Path
 import numpy as np
 
 from edgeprof.accuracy.base import ACCURACY_DEVICE, Accuracies, AccuracyModel
-from edgeprof.dataset import Dataset
-from edgeprof.errors import (
+from edgeprof.base.errors import (
     DatasetError,
     InvalidSubnet,
     OutputError,
     PredictorFormatError,
     SearchError,
 )
+from edgeprof.networks.spaces.base import Codes, SearchSpace
+from edgeprof.networks.subnet import Subnet
 from edgeprof.predictors import load_predictor
 from edgeprof.predictors.base import Latencies, LatencyPredictor
-from edgeprof.predictors.compact import CompactPredictor
-from edgeprof.predictors.distil import distil
-from edgeprof.predictors.gp import HostModel
+from edgeprof.predictors.compact.compact import CompactPredictor
+from edgeprof.predictors.compact.distil import distil
+from edgeprof.predictors.gp.gp import HostModel
 from edgeprof.predictors.host_file import save_host
-from edgeprof.spaces.base import Codes, SearchSpace
-from edgeprof.subnet import Subnet
+from edgeprof.records.dataset import Dataset
 
 _COLUMNS = ("space", "resolution", "ks", "e", "d", "top1")
 _CHECKED_ROWS = 4000
@@ -130,7 +130,7 @@ def read_accuracies(path: Path) -> Dataset:
     spaces = sorted({subnet.space for subnet in subnets})
     if len(spaces) > 1:
         raise DatasetError(f"{path}: rows of spaces {', '.join(spaces)}; learn from one")
-    from edgeprof.spaces import get_space
+    from edgeprof.networks.spaces import get_space
 
     return Dataset(
         spaces[0],

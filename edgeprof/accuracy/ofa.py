@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeprof.accuracy.base import Accuracies
-from edgeprof.errors import SearchError
-from edgeprof.spaces.base import Codes, SearchSpace
-from edgeprof.spaces.staged import StagedSpace
+from edgeprof.base.errors import SearchError
+from edgeprof.networks.spaces.base import Codes, SearchSpace
+from edgeprof.networks.spaces.staged import StagedSpace
 
 OFA_INPUTS = 128
 _KERNELS = (3, 5, 7)

@@ -8,8 +8,8 @@ import numpy as np
 
 from edgeprof.accuracy.base import Accuracies
 from edgeprof.accuracy.ofa import OFA_INPUTS, OfaEncoding
-from edgeprof.errors import MissingDependency, PredictorFormatError
-from edgeprof.spaces.base import Codes, SearchSpace
+from edgeprof.base.errors import MissingDependency, PredictorFormatError
+from edgeprof.networks.spaces.base import Codes, SearchSpace
 
 
 class OnnxAccuracy:

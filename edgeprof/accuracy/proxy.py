@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from edgeprof.accuracy.base import Accuracies
-from edgeprof.spaces.base import Codes, SearchSpace
-from edgeprof.spaces.costs import macs_cost
+from edgeprof.networks.spaces.base import Codes, SearchSpace
+from edgeprof.networks.spaces.costs import macs_cost
 
 
 class CapacityProxy:

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeprof.accuracy.ofa import OFA_INPUTS, Layer, OfaMlp
-from edgeprof.accuracy.torch_file import read_torch_tensors
-from edgeprof.errors import PredictorFormatError
-from edgeprof.spaces.base import SearchSpace
+from edgeprof.base.errors import PredictorFormatError
+from edgeprof.base.torch_file import read_torch_tensors
+from edgeprof.networks.spaces.base import SearchSpace
 
 
 def load_ofa_mlp(path: Path, space: SearchSpace) -> OfaMlp:

@@ -13,7 +13,7 @@ from concurrent.futures import BrokenExecutor, CancelledError, Executor, Process
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, TypeVar
 
-from edgeprof.errors import ClusterUnreachable, MissingDependency, WorkerLost
+from edgeprof.base.errors import ClusterUnreachable, MissingDependency, WorkerLost
 
 CONNECT_DEADLINE_S = 20.0
 WORKERS_DEADLINE_S = 60.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from edgeprof.errors import MissingDependency
+from edgeprof.base.errors import MissingDependency
 
 
 @contextmanager

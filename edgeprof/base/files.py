@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import edgeprof
-from edgeprof.errors import OutputError
+from edgeprof.base.errors import OutputError
 
 
 def packaged(name: str) -> Path:

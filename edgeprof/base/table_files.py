@@ -10,7 +10,7 @@ import gzip
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from edgeprof.errors import DatasetError, MissingDependency
+from edgeprof.base.errors import DatasetError, MissingDependency
 
 
 def read_table(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, Mapping[str, object]]]:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from edgeprof.errors import InventoryError, MissingDependency
+from edgeprof.base.errors import InventoryError, MissingDependency
 
 
 class YamlMapping:

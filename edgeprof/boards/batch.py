@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgeprof.board.deploy import Payload
-from edgeprof.errors import BoardSetupError, OutputError
-from edgeprof.transport.base import unreadable
+from edgeprof.base.errors import BoardSetupError, OutputError
+from edgeprof.boards.deploy import Payload
+from edgeprof.boards.transport.base import unreadable
 
 _CHUNK_BYTES = 1 << 18
 _IN_MEMORY_BYTES = 4 << 20

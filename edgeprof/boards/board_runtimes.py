@@ -16,10 +16,10 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgeprof.elf import Version, format_version, read_elf
-from edgeprof.errors import RuntimeUnavailable, ToolchainError
-from edgeprof.files import atomic_write, cache_folder, make_folder
-from edgeprof.toolchain import TARGETS
+from edgeprof.base.errors import RuntimeUnavailable, ToolchainError
+from edgeprof.base.files import atomic_write, cache_folder, make_folder
+from edgeprof.boards.elf import Version, format_version, read_elf
+from edgeprof.boards.toolchain import TARGETS
 
 # Every wheel holds the same library whatever Python it is for; this one has had wheels longest.
 _WHEEL_PYTHON = "3.11"

@@ -12,13 +12,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from edgeprof.board.deploy import Payload, Software, SoftwareSource
-from edgeprof.board.facts import BoardFacts, read_facts
-from edgeprof.errors import BoardSetupError, EdgeprofError
-from edgeprof.inventory import BoardSpec
-from edgeprof.machine import Finding, findings
-from edgeprof.transport import Transport, script
-from edgeprof.transport.base import compressed
+from edgeprof.base.errors import BoardSetupError, EdgeprofError
+from edgeprof.boards.deploy import Payload, Software, SoftwareSource
+from edgeprof.boards.facts import BoardFacts, read_facts
+from edgeprof.boards.inventory import BoardSpec
+from edgeprof.boards.transport import Transport, script
+from edgeprof.boards.transport.base import compressed
+from edgeprof.measuring.machine import Finding, findings
 
 STATE_DEADLINE_S = 60.0
 

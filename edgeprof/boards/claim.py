@@ -1,7 +1,7 @@
 """Who may measure on a board, or change its state: one owner at a time.
 
 Owns: the owner's names, and what the lock files' text says of whoever holds them. Taking the locks
-is the board program's (``csrc/worker.h``).
+is the board program's (``csrc/board/worker.h``).
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from edgeprof.errors import BoardBusy
-from edgeprof.inventory import BoardSpec
+from edgeprof.base.errors import BoardBusy
+from edgeprof.boards.inventory import BoardSpec
 
-BUSY_STATUS = 75  # kWorkerBusy in csrc/worker.h
+BUSY_STATUS = 75  # kWorkerBusy in csrc/board/worker.h
 
 
 @dataclass(frozen=True)

@@ -15,19 +15,19 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgeprof.board.facts import BoardFacts
-from edgeprof.board_runtimes import fetch_runtime
-from edgeprof.cpu_list import format_cpus
-from edgeprof.elf import format_version, parse_version
-from edgeprof.errors import BoardSetupError, RuntimeUnavailable, StableError
-from edgeprof.files import sha256_of
-from edgeprof.harness import PROGRAM
-from edgeprof.inventory import BoardSpec
-from edgeprof.runtimes import find_runtime
-from edgeprof.toolchain import DEFAULT_GLIBC, build_harness, check_board_glibc, target_of
-from edgeprof.transport import Transport
-from edgeprof.transport.base import unreadable
-from edgeprof.units import format_bytes
+from edgeprof.base.cpu_list import format_cpus
+from edgeprof.base.errors import BoardSetupError, RuntimeUnavailable, StableError
+from edgeprof.base.files import sha256_of
+from edgeprof.base.units import format_bytes
+from edgeprof.boards.board_runtimes import fetch_runtime
+from edgeprof.boards.elf import format_version, parse_version
+from edgeprof.boards.facts import BoardFacts
+from edgeprof.boards.inventory import BoardSpec
+from edgeprof.boards.toolchain import DEFAULT_GLIBC, build_harness, check_board_glibc, target_of
+from edgeprof.boards.transport import Transport
+from edgeprof.boards.transport.base import unreadable
+from edgeprof.measuring.harness import PROGRAM
+from edgeprof.measuring.runtimes import find_runtime
 
 PUT_DEADLINE_S = 600.0
 DEFAULT_RUNTIME = "onnxruntime"
@@ -167,7 +167,7 @@ def check_space(board: BoardSpec, facts: BoardFacts, needed_bytes: int) -> None:
 def glibc_needed(library: Path) -> tuple[int, int] | None:
     """Return the newest glibc version that a program or library of this machine asks for.
 
-    By its symbols' names alone: unlike ``edgeprof.elf``, this needs no package.
+    By its symbols' names alone: unlike ``edgeprof.boards.elf``, this needs no package.
     """
     versions = re.findall(rb"\0GLIBC_(\d+)\.(\d+)", library.read_bytes())
     return max(((int(major), int(minor)) for major, minor in versions), default=None)

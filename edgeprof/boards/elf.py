@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgeprof.errors import MissingDependency, ToolchainError
+from edgeprof.base.errors import MissingDependency, ToolchainError
 
 Version = tuple[int, ...]
 

@@ -1,7 +1,7 @@
 """What a board is and has: one command finds out.
 
 Owns: the questions, and the judgement whether the board can be used at all. The machine's state
-(governor, temperature, load) is ``edgeprof.machine``'s; the program that reads it is deployed
+(governor, temperature, load) is ``measuring/machine.py``'s; the program that reads it is deployed
 first.
 """
 
@@ -10,10 +10,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from edgeprof.cpu_list import parse_cpus
-from edgeprof.errors import BoardSetupError
-from edgeprof.inventory import BoardSpec
-from edgeprof.transport import Transport, script
+from edgeprof.base.cpu_list import parse_cpus
+from edgeprof.base.errors import BoardSetupError
+from edgeprof.boards.inventory import BoardSpec
+from edgeprof.boards.transport import Transport, script
 
 PROBE_DEADLINE_S = 30.0
 _NEEDED_TOOLS = ("gzip", "mkdir", "mv", "rm", "sha256sum", "tar")

@@ -23,9 +23,9 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from edgeprof.cpu_list import parse_cpus
-from edgeprof.errors import BoardSetupError, InventoryError
-from edgeprof.yaml_lines import YamlMapping, compose
+from edgeprof.base.cpu_list import parse_cpus
+from edgeprof.base.errors import BoardSetupError, InventoryError
+from edgeprof.base.yaml_lines import YamlMapping, compose
 
 DEFAULT_FOLDER = "~/.edgeprof"
 DEFAULT_LOCK = "/tmp/edgeprof-board.lock"

@@ -17,12 +17,12 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from edgeprof.board.claim import BUSY_STATUS, Owner, busy
-from edgeprof.board.facts import BoardFacts
-from edgeprof.errors import BoardSetupError, BoardUnreachable
-from edgeprof.files import packaged
-from edgeprof.inventory import BoardSpec
-from edgeprof.transport import Completed, Transport, script
+from edgeprof.base.errors import BoardSetupError, BoardUnreachable
+from edgeprof.base.files import packaged
+from edgeprof.boards.claim import BUSY_STATUS, Owner, busy
+from edgeprof.boards.facts import BoardFacts
+from edgeprof.boards.inventory import BoardSpec
+from edgeprof.boards.transport import Completed, Transport, script
 
 SETUP_DEADLINE_S = 120.0
 _NO_ROOT_STATUS = 77

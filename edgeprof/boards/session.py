@@ -16,13 +16,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from edgeprof.board.batch import Batch, job_ids_of, parse_records
-from edgeprof.board.claim import BUSY_STATUS, Owner, busy
-from edgeprof.board.deploy import Software, check_space, deploy
-from edgeprof.board.facts import BoardFacts
-from edgeprof.errors import BoardSetupError, BoardUnreachable, EdgeprofError
-from edgeprof.inventory import BoardSpec
-from edgeprof.transport import Completed, Transport, script
+from edgeprof.base.errors import BoardSetupError, BoardUnreachable, EdgeprofError
+from edgeprof.boards.batch import Batch, job_ids_of, parse_records
+from edgeprof.boards.claim import BUSY_STATUS, Owner, busy
+from edgeprof.boards.deploy import Software, check_space, deploy
+from edgeprof.boards.facts import BoardFacts
+from edgeprof.boards.inventory import BoardSpec
+from edgeprof.boards.transport import Completed, Transport, script
 
 COMMAND_DEADLINE_S = 60.0
 SUBMIT_DEADLINE_S = 600.0

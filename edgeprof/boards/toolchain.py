@@ -20,9 +20,9 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgeprof.elf import ElfFacts, Version, format_version, parse_version, read_elf
-from edgeprof.errors import MissingDependency, ToolchainError
-from edgeprof.files import atomic_write, cache_folder, make_folder, packaged, sha256_of
+from edgeprof.base.errors import MissingDependency, ToolchainError
+from edgeprof.base.files import atomic_write, cache_folder, make_folder, packaged, sha256_of
+from edgeprof.boards.elf import ElfFacts, Version, format_version, parse_version, read_elf
 
 PROGRAM = "edgeprof-harness"
 DEFAULT_GLIBC = "2.27"

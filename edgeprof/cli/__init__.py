@@ -13,7 +13,7 @@ import sys
 
 import click
 
-from edgeprof.errors import EdgeprofError
+from edgeprof.base.errors import EdgeprofError
 
 # command -> (module under edgeprof.cli, one line for the overview)
 COMMANDS: dict[str, tuple[str, str]] = {

@@ -73,10 +73,10 @@ def compact(model: Path, space: str, seed: int, output: Path) -> None:
     """
     from edgeprof.accuracy import load_accuracy
     from edgeprof.accuracy.fitted import compact_accuracy
+    from edgeprof.base.units import format_bytes
     from edgeprof.cli.progress import progress
-    from edgeprof.predictors.distil import N_STEPS
-    from edgeprof.spaces import get_space
-    from edgeprof.units import format_bytes
+    from edgeprof.networks.spaces import get_space
+    from edgeprof.predictors.compact.distil import N_STEPS
 
     searched = get_space(space)
     with progress("Distilling", N_STEPS) as advance:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from edgeprof.board.check import CheckReport
-    from edgeprof.board.prepared import PreparedState
-    from edgeprof.errors import EdgeprofError
-    from edgeprof.inventory import BoardSpec, Inventory
+    from edgeprof.base.errors import EdgeprofError
+    from edgeprof.boards.check import CheckReport
+    from edgeprof.boards.inventory import BoardSpec, Inventory
+    from edgeprof.boards.prepared import PreparedState
 
 _inventory = click.option(
     "--boards",
@@ -78,7 +78,7 @@ def check_command(names: tuple[str, ...], inventory_path: Path, as_json: bool) -
       edgeprof boards check
       edgeprof boards check rpi4-03 --json
     """
-    from edgeprof.fleet.connections import check_boards
+    from edgeprof.runs.fleet.connections import check_boards
 
     inventory, chosen = _read(inventory_path, names)
     reports = check_boards(chosen)
@@ -116,7 +116,7 @@ def setup_command(
     Example:
       edgeprof boards setup rpi4 --restore-after 3600
     """
-    from edgeprof.fleet.connections import setup_boards
+    from edgeprof.runs.fleet.connections import setup_boards
 
     inventory, chosen = _read(inventory_path, names)
     _report_states(
@@ -135,7 +135,7 @@ def restore_command(names: tuple[str, ...], inventory_path: Path, as_json: bool)
     Example:
       edgeprof boards restore
     """
-    from edgeprof.fleet.connections import restore_boards
+    from edgeprof.runs.fleet.connections import restore_boards
 
     inventory, chosen = _read(inventory_path, names)
     _report_states(inventory, names, chosen, restore_boards(chosen), as_json)
@@ -154,7 +154,7 @@ def clean_command(names: tuple[str, ...], inventory_path: Path, as_json: bool) -
     Example:
       edgeprof boards clean rpi4-03
     """
-    from edgeprof.fleet.connections import clean_boards
+    from edgeprof.runs.fleet.connections import clean_boards
 
     inventory, chosen = _read(inventory_path, names)
     _report_states(inventory, names, chosen, clean_boards(chosen), as_json)
@@ -167,7 +167,7 @@ def _report_states(
     states: Sequence[PreparedState | EdgeprofError],
     as_json: bool,
 ) -> None:
-    from edgeprof.errors import EdgeprofError
+    from edgeprof.base.errors import EdgeprofError
 
     lines: list[str] = []
     objects: list[dict[str, Any]] = []
@@ -194,7 +194,7 @@ def _report_states(
 
 
 def _read(path: Path, names: tuple[str, ...]) -> tuple[Inventory, tuple[BoardSpec, ...]]:
-    from edgeprof.inventory import read_inventory
+    from edgeprof.boards.inventory import read_inventory
 
     inventory = read_inventory(path)
     return inventory, inventory.select(names)
@@ -213,8 +213,8 @@ def _print_table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> No
 
 
 def _print_report(report: CheckReport) -> None:
-    from edgeprof.board.claim import holder_of
-    from edgeprof.units import format_bytes
+    from edgeprof.base.units import format_bytes
+    from edgeprof.boards.claim import holder_of
 
     facts = report.facts
     if facts is None:

@@ -9,7 +9,7 @@ import click
 from edgeprof.cli.settings import CpuList, KeyValue, settings_options
 
 if TYPE_CHECKING:
-    from edgeprof.harness import Settings
+    from edgeprof.measuring.harness import Settings
 
 
 @click.command()
@@ -42,9 +42,9 @@ def compare(
     """
     import json
 
+    from edgeprof.base.units import format_duration_ns
     from edgeprof.cli.progress import progress
-    from edgeprof.compare import compare as run_comparison
-    from edgeprof.units import format_duration_ns
+    from edgeprof.measuring.compare import compare as run_comparison
 
     with progress("Comparing", None, quiet=as_json):
         result = run_comparison(

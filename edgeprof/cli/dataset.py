@@ -55,9 +55,9 @@ def export_command(
       edgeprof dataset export board.db --subnets subnets.jsonl -o board.csv
       edgeprof dataset export rack.db --device pi4-01 --where threads=4 -o pi4.parquet
     """
-    from edgeprof.dataset_export import export_dataset
-    from edgeprof.store import Store
-    from edgeprof.subnet import read_subnets
+    from edgeprof.networks.subnet import read_subnets
+    from edgeprof.records.dataset_export import export_dataset
+    from edgeprof.records.store import Store
 
     chosen = dict(_parse_condition(text) for text in where)
     subnets = None if subnet_file is None else read_subnets(subnet_file)
@@ -88,8 +88,8 @@ def import_command(file: Path, store: Path, drop_invalid: bool, as_json: bool) -
     Example:
       edgeprof dataset import others.csv --store rack.db
     """
-    from edgeprof.dataset_export import import_dataset
-    from edgeprof.store import Store
+    from edgeprof.records.dataset_export import import_dataset
+    from edgeprof.records.store import Store
 
     with Store(store) as opened:
         count = import_dataset(opened, file, drop_invalid=drop_invalid)

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from edgeprof.errors import BoardSetupError
+from edgeprof.base.errors import BoardSetupError
 
 
 @click.command()
@@ -40,10 +40,10 @@ def doctor(
     Example:
       edgeprof doctor
       edgeprof doctor --board rpi4-01 --cpus 0-3
-      edgeprof doctor --root tests/boards/rpi4b-throttled
+      edgeprof doctor --root tests/data/boards/rpi4b-throttled
     """
-    from edgeprof.cpu_list import parse_cpus
-    from edgeprof.machine import (
+    from edgeprof.base.cpu_list import parse_cpus
+    from edgeprof.measuring.machine import (
         describe,
         findings,
         machine_state,
@@ -80,8 +80,8 @@ def doctor(
 
 
 def _ask_board(name: str, inventory_path: Path) -> dict[str, Any]:
-    from edgeprof.fleet.connections import check_boards
-    from edgeprof.inventory import read_inventory
+    from edgeprof.boards.inventory import read_inventory
+    from edgeprof.runs.fleet.connections import check_boards
 
     boards = read_inventory(inventory_path).select([name])
     if len(boards) != 1:

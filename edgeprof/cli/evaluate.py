@@ -126,11 +126,11 @@ def compare_predictors(
     """
     from dataclasses import asdict
 
+    from edgeprof.base.executors import FITS_WORTH_A_POOL, bulk_executor
     from edgeprof.cli.progress import progress
     from edgeprof.cli.subnets import parse_integers
-    from edgeprof.executors import FITS_WORTH_A_POOL, bulk_executor
     from edgeprof.predictors.compare import compare_models, plot_learning_curves
-    from edgeprof.predictors.lut import load_tables
+    from edgeprof.predictors.lut.lut import load_tables
     from edgeprof.predictors.train import load_base
 
     wanted = parse_integers(counts, "--counts") or []

@@ -59,10 +59,10 @@ def export(
       edgeprof export subnets.jsonl --format onnx -o models
       edgeprof export subnets.jsonl --format tflite --precision int8 -o models
     """
+    from edgeprof.base.executors import EXPORTS_WORTH_A_POOL, bulk_executor
     from edgeprof.cli.progress import progress
-    from edgeprof.executors import EXPORTS_WORTH_A_POOL, bulk_executor
     from edgeprof.export import MANIFEST_NAME, export_subnets
-    from edgeprof.subnet import read_subnets
+    from edgeprof.networks.subnet import read_subnets
 
     weights = None
     if weights_path is not None:

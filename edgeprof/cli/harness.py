@@ -45,9 +45,9 @@ def build(
       edgeprof harness build --target aarch64 -o boards
       edgeprof harness build --target armv7 --toolchain debian
     """
-    from edgeprof.elf import format_version
-    from edgeprof.toolchain import build_harness, place_program
-    from edgeprof.units import format_bytes
+    from edgeprof.base.units import format_bytes
+    from edgeprof.boards.elf import format_version
+    from edgeprof.boards.toolchain import build_harness, place_program
 
     built = build_harness(target, glibc=glibc, toolchain=toolchain)
     path = place_program(built, output)

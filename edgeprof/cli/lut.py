@@ -16,7 +16,7 @@ from edgeprof.cli.settings import (
 )
 
 if TYPE_CHECKING:
-    from edgeprof.jobs import ProfileSettings
+    from edgeprof.runs.jobs import ProfileSettings
 
 
 @click.group()
@@ -96,7 +96,7 @@ def build(
       edgeprof lut build --resolutions 224 --boards boards.yaml --board rpi4 -o luts/
     """
     from edgeprof.cli.subnets import parse_integers
-    from edgeprof.jobs import ProfileSettings
+    from edgeprof.runs.jobs import ProfileSettings
 
     settings = ProfileSettings(
         format=model_format,
@@ -128,12 +128,12 @@ def _build_here(
     import json
     import platform
 
+    from edgeprof.base.files import sha256_of
     from edgeprof.cli.progress import progress
-    from edgeprof.files import sha256_of
-    from edgeprof.harness import Settings
-    from edgeprof.predictors.lut_build import HarnessTimer, build_tables, n_blocks
-    from edgeprof.runtimes import find_runtime
-    from edgeprof.spaces import get_space
+    from edgeprof.measuring.harness import Settings
+    from edgeprof.measuring.runtimes import find_runtime
+    from edgeprof.networks.spaces import get_space
+    from edgeprof.runs.lut_build import HarnessTimer, build_tables, n_blocks
 
     found = get_space(space)
     library = None if settings.runtime == "null" else find_runtime(settings.runtime).path
@@ -180,14 +180,14 @@ def _build_on_boards(
 ) -> None:
     import json
 
-    from edgeprof.executors import EXPORTS_WORTH_A_POOL, bulk_executor
-    from edgeprof.fleet.lut import build_tables_on_boards
-    from edgeprof.fleet.office import FleetOptions
-    from edgeprof.fleet.schedule import RetryPolicy
-    from edgeprof.fleet.view import shown, summary_lines
-    from edgeprof.inventory import read_inventory
-    from edgeprof.predictors.lut_build import n_blocks
-    from edgeprof.spaces import get_space
+    from edgeprof.base.executors import EXPORTS_WORTH_A_POOL, bulk_executor
+    from edgeprof.boards.inventory import read_inventory
+    from edgeprof.networks.spaces import get_space
+    from edgeprof.runs.fleet.lut import build_tables_on_boards
+    from edgeprof.runs.fleet.office import FleetOptions
+    from edgeprof.runs.fleet.schedule import RetryPolicy
+    from edgeprof.runs.fleet.view import shown, summary_lines
+    from edgeprof.runs.lut_build import n_blocks
 
     found = get_space(space)
     n_models = n_blocks(found, resolutions)
@@ -235,8 +235,8 @@ def predict(tables: Path, subnets: Path, space: str | None) -> None:
     """
     import json
 
-    from edgeprof.predictors.lut import load_tables
-    from edgeprof.subnet import read_subnets
+    from edgeprof.networks.subnet import read_subnets
+    from edgeprof.predictors.lut.lut import load_tables
 
     loaded = load_tables(tables, space)
     listed = read_subnets(subnets, space=loaded.space)
@@ -268,8 +268,8 @@ def convert(tables: Path, grammar: str, output: Path) -> None:
     Example:
       edgeprof lut convert mobile_trim.yaml --to ofa -o proxyless-lut/
     """
-    from edgeprof.predictors.lut_file import read_tables, write_tables
-    from edgeprof.predictors.lut_keys import Grammar
+    from edgeprof.predictors.lut.lut_file import read_tables, write_tables
+    from edgeprof.predictors.lut.lut_keys import Grammar
 
     for path in write_tables(read_tables(tables), output, Grammar(grammar)):
         click.echo(str(path))

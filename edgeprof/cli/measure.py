@@ -11,10 +11,10 @@ import click
 from edgeprof.cli.settings import settings_options
 
 if TYPE_CHECKING:
-    from edgeprof.errors import EdgeprofError
-    from edgeprof.harness import Settings
-    from edgeprof.launches import Launches
-    from edgeprof.measurement import Measurement
+    from edgeprof.base.errors import EdgeprofError
+    from edgeprof.measuring.harness import Settings
+    from edgeprof.measuring.launches import Launches
+    from edgeprof.measuring.measurement import Measurement
 
 Outcome: TypeAlias = "Measurement | EdgeprofError"
 
@@ -64,10 +64,10 @@ def measure(
     import json
     from dataclasses import replace
 
+    from edgeprof.base.files import atomic_write
     from edgeprof.cli.progress import progress
-    from edgeprof.files import atomic_write
-    from edgeprof.measurement import Measurement
-    from edgeprof.trace import chrome_trace
+    from edgeprof.measuring.measurement import Measurement
+    from edgeprof.measuring.trace import chrome_trace
 
     settings = replace(
         settings,
@@ -101,9 +101,9 @@ def _outcomes(
     Raises:
         EdgeprofError: of the only model, or of any where measuring in turns was asked for.
     """
-    from edgeprof.errors import EdgeprofError, UnsteadyMeasurement
-    from edgeprof.harness import measure as measure_model
-    from edgeprof.harness import measure_interleaved
+    from edgeprof.base.errors import EdgeprofError, UnsteadyMeasurement
+    from edgeprof.measuring.harness import measure as measure_model
+    from edgeprof.measuring.harness import measure_interleaved
 
     if len(models) > 1 and (interleave or (interleave is None and len(models) <= _MAX_INTERLEAVED)):
         try:
@@ -125,9 +125,9 @@ def _outcomes(
 
 def _told(launches: Sequence[Outcome], as_json: bool) -> list[dict[str, Any]]:
     """Print a model's result, or its error on stderr; return its summary, if it has one."""
-    from edgeprof.errors import EdgeprofError
-    from edgeprof.launches import Launches
-    from edgeprof.measurement import Measurement
+    from edgeprof.base.errors import EdgeprofError
+    from edgeprof.measuring.launches import Launches
+    from edgeprof.measuring.measurement import Measurement
 
     for outcome in launches:
         if isinstance(outcome, EdgeprofError):
@@ -142,8 +142,8 @@ def _told(launches: Sequence[Outcome], as_json: bool) -> list[dict[str, Any]]:
 
 def describe(result: Measurement, launches: Launches | None = None) -> str:
     """Return a measurement in words, for people."""
-    from edgeprof.machine import Severity
-    from edgeprof.units import format_duration_ns
+    from edgeprof.base.units import format_duration_ns
+    from edgeprof.measuring.machine import Severity
 
     latency_ns = launches.latency_median_ns if launches else result.latency_median_ns
     lines = [f"{result.model}: {format_duration_ns(latency_ns)}"]
@@ -168,7 +168,7 @@ def describe(result: Measurement, launches: Launches | None = None) -> str:
 
 
 def _facts(result: Measurement) -> list[str]:
-    from edgeprof.units import format_bytes, format_duration_ns
+    from edgeprof.base.units import format_bytes, format_duration_ns
 
     record = result.record
     version = f" {result.runtime_version}" if result.runtime_version else ""
@@ -208,7 +208,7 @@ def _energy(rail: dict[str, Any]) -> str:
 
 
 def _operators(per_op: dict[str, Any]) -> list[str]:
-    from edgeprof.units import format_duration_ns
+    from edgeprof.base.units import format_duration_ns
 
     operators = sorted(per_op["operators"], key=lambda op: -op["mean_ns"])
     total_ns = sum(op["mean_ns"] for op in operators) or 1

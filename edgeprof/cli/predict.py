@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edgeprof.units import format_count
+from edgeprof.base.units import format_count
 
 if TYPE_CHECKING:
     from edgeprof.predictors.base import LatencyPredictor
@@ -63,7 +63,7 @@ def predict(
         for line in lines:
             click.echo(line)
         return
-    from edgeprof.files import atomic_write
+    from edgeprof.base.files import atomic_write
 
     with atomic_write(output) as stream:
         stream.writelines(line + "\n" for line in lines)
@@ -72,9 +72,9 @@ def predict(
 def _subnet_lines(loaded: LatencyPredictor, predictor: Path, subnets: Path) -> list[str]:
     import numpy as np
 
+    from edgeprof.networks.spaces import get_space
+    from edgeprof.networks.subnet import read_subnets
     from edgeprof.predictors.base import IntervalPredictor
-    from edgeprof.spaces import get_space
-    from edgeprof.subnet import read_subnets
 
     listed = read_subnets(subnets, space=loaded.space)
     codes = get_space(loaded.space).encode(listed)
@@ -97,18 +97,18 @@ def _subnet_lines(loaded: LatencyPredictor, predictor: Path, subnets: Path) -> l
 
 
 def _code_lines(loaded: LatencyPredictor, subnets: Path) -> list[str]:
-    from edgeprof.spaces import get_space
-    from edgeprof.subnet import read_subnets
+    from edgeprof.networks.spaces import get_space
+    from edgeprof.networks.subnet import read_subnets
 
     codes = get_space(loaded.space).encode(read_subnets(subnets, space=loaded.space))
     return [json.dumps(row.tolist(), separators=(",", ":")) for row in codes]
 
 
 def _model_line(loaded: LatencyPredictor, predictor: Path, model: Path) -> str:
-    from edgeprof.errors import PredictorFormatError
-    from edgeprof.onnx_layers import read_onnx_network
-    from edgeprof.predictors.gp import HostModel
-    from edgeprof.predictors.hardware import HardwareModel
+    from edgeprof.base.errors import PredictorFormatError
+    from edgeprof.networks.onnx_layers import read_onnx_network
+    from edgeprof.predictors.gp.gp import HostModel
+    from edgeprof.predictors.hardware.hardware import HardwareModel
 
     if not isinstance(loaded, (HostModel, HardwareModel)):
         raise PredictorFormatError(

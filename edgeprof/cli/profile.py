@@ -25,8 +25,8 @@ from edgeprof.cli.settings import (
 from edgeprof.cli.subnets import parse_integers
 
 if TYPE_CHECKING:
-    from edgeprof.jobs import ProfileSettings
-    from edgeprof.subnet import Subnet
+    from edgeprof.networks.subnet import Subnet
+    from edgeprof.runs.jobs import ProfileSettings
 
 
 @click.command()
@@ -157,13 +157,13 @@ def profile(
     """
     import numpy as np
 
+    from edgeprof.base.executors import EXPORTS_WORTH_A_POOL, bulk_executor
     from edgeprof.cli.progress import progress
-    from edgeprof.executors import EXPORTS_WORTH_A_POOL, bulk_executor
-    from edgeprof.jobs import ProfileSettings
-    from edgeprof.profiling import profile_here
-    from edgeprof.spaces import get_space
-    from edgeprof.store import Store
-    from edgeprof.subnet import read_subnets
+    from edgeprof.networks.spaces import get_space
+    from edgeprof.networks.subnet import read_subnets
+    from edgeprof.records.store import Store
+    from edgeprof.runs.jobs import ProfileSettings
+    from edgeprof.runs.profiling import profile_here
 
     if subnet_file is not None:
         subnets = read_subnets(subnet_file, space=space)
@@ -234,16 +234,16 @@ def _profile_on_boards(
     dask: str | None,
     as_json: bool,
 ) -> None:
-    from edgeprof.errors import InventoryError
-    from edgeprof.executors import EXPORTS_WORTH_A_POOL, bulk_executor
-    from edgeprof.fleet.office import FleetOptions
-    from edgeprof.fleet.profile import profile_on_boards
-    from edgeprof.fleet.schedule import RetryPolicy
-    from edgeprof.fleet.view import shown, summary_lines
-    from edgeprof.inventory import read_inventory
-    from edgeprof.store import Store
-    from edgeprof.transport.dask import DaskNetwork
-    from edgeprof.transport.ssh import SshNetwork
+    from edgeprof.base.errors import InventoryError
+    from edgeprof.base.executors import EXPORTS_WORTH_A_POOL, bulk_executor
+    from edgeprof.boards.inventory import read_inventory
+    from edgeprof.boards.transport.dask import DaskNetwork
+    from edgeprof.boards.transport.ssh import SshNetwork
+    from edgeprof.records.store import Store
+    from edgeprof.runs.fleet.office import FleetOptions
+    from edgeprof.runs.fleet.profile import profile_on_boards
+    from edgeprof.runs.fleet.schedule import RetryPolicy
+    from edgeprof.runs.fleet.view import shown, summary_lines
 
     inventory = read_inventory(inventory_path)
     boards = inventory.select(names)

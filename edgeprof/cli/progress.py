@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from edgeprof.progress import no_progress
+from edgeprof.base.progress import no_progress
 
 
 @contextmanager

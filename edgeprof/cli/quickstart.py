@@ -58,8 +58,8 @@ def quickstart(output: Path, count: int, seed: int, max_secs: float) -> None:
       edgeprof quickstart
       edgeprof quickstart -n 100 -o mine
     """
+    from edgeprof.base.files import make_folder
     from edgeprof.cli import cli
-    from edgeprof.files import make_folder
 
     make_folder(output)
     typed = _program_as_typed()

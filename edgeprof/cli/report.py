@@ -59,9 +59,9 @@ def report(
       edgeprof report rack.db --predictor pi4.edgp --search front.json -o report.html
       edgeprof report rack.db --predictor pi4.edgp --predictor tables/=pi4 -o report.html
     """
+    from edgeprof.base.units import format_bytes
     from edgeprof.report import write_report
     from edgeprof.search.sources import load_latency
-    from edgeprof.units import format_bytes
 
     files = [_parse_predictor(text) for text in predictors]
     loaded = [(path.name, load_latency(path, space)) for path, _ in files]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from edgeprof.dataset import Dataset
+    from edgeprof.records.dataset import Dataset
 
 Command = Callable[..., Any]
 
@@ -47,7 +47,7 @@ def read_rows(
     drop_invalid: bool,
 ) -> Dataset:
     """Read the selected rows; say on stderr what was dropped."""
-    from edgeprof.dataset import parse_rows, read_dataset
+    from edgeprof.records.dataset import parse_rows, read_dataset
 
     selected = read_dataset(
         data,

@@ -153,9 +153,10 @@ def search(
       edgeprof search --latency pi4.host.npz --accuracy acc.npz --budget-ms 20 --confidence 0.95
     """
     from edgeprof.accuracy import load_accuracy
+    from edgeprof.base.files import atomic_write
     from edgeprof.cli.progress import progress
-    from edgeprof.files import atomic_write
-    from edgeprof.jobs import ProfileSettings
+    from edgeprof.networks.spaces import get_space
+    from edgeprof.runs.jobs import ProfileSettings
     from edgeprof.search import (
         Search,
         SearchOptions,
@@ -168,7 +169,6 @@ def search(
         to_subnet_lines,
         to_table,
     )
-    from edgeprof.spaces import get_space
 
     budgets_ms = _parse_budgets(budget_ms, pareto=pareto, verify=verify_on is not None)
     options = SearchOptions(
@@ -224,7 +224,7 @@ def search(
 
 
 def _parse_budgets(text: str | None, *, pareto: bool, verify: bool) -> list[float]:
-    from edgeprof.errors import SearchError
+    from edgeprof.base.errors import SearchError
 
     if pareto and verify:
         raise click.UsageError("--pareto and --verify-on do not go together")

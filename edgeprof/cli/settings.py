@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from edgeprof.runtimes import RUNTIMES
+from edgeprof.measuring.runtimes import RUNTIMES
 
 
 class Shape(click.ParamType):  # type: ignore[type-arg, unused-ignore]  # generic in new clicks
@@ -42,7 +42,7 @@ class CpuList(click.ParamType):  # type: ignore[type-arg, unused-ignore]  # like
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[int, ...]:
         """Read the kernel's own notation of core lists."""
-        from edgeprof.cpu_list import parse_cpus
+        from edgeprof.base.cpu_list import parse_cpus
 
         if isinstance(value, tuple):
             return value
@@ -174,7 +174,7 @@ def settings_options(command: Callable[..., None]) -> Callable[..., None]:
     ) -> None:
         from dataclasses import fields
 
-        from edgeprof.harness import Settings
+        from edgeprof.measuring.harness import Settings
 
         names = {field.name for field in fields(Settings)} & options.keys()
         settings = Settings(

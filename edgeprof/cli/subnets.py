@@ -35,8 +35,8 @@ def sample(space: str, count: int, seed: int, resolutions: str | None, output: P
     """
     import numpy as np
 
-    from edgeprof.spaces import get_space
-    from edgeprof.subnet import write_subnets
+    from edgeprof.networks.spaces import get_space
+    from edgeprof.networks.subnet import write_subnets
 
     subnets = get_space(space).sample(
         count, np.random.default_rng(seed), parse_integers(resolutions, "--resolutions")

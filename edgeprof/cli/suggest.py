@@ -60,9 +60,9 @@ def suggest(
       edgeprof suggest --new-device --space ofa-mbv3-w1.0 -n 10 -o first.jsonl
     """
     from edgeprof.cli.subnets import parse_integers
-    from edgeprof.predictors.suggest import suggest_first, suggest_next
+    from edgeprof.networks.subnet import write_subnets
+    from edgeprof.predictors.gp.suggest import suggest_first, suggest_next
     from edgeprof.predictors.train import load_base, load_host_model
-    from edgeprof.subnet import write_subnets
 
     wanted = parse_integers(resolutions, "--resolutions")
     if new_device:

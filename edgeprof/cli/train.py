@@ -17,8 +17,8 @@ from edgeprof.cli.settings import dask_option, jobs_option
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
-    from edgeprof.dataset import Dataset
     from edgeprof.predictors.train import Training
+    from edgeprof.records.dataset import Dataset
 
     Spread = Callable[[int], AbstractContextManager[Executor | None]]
     """Opens what so many models are fitted through."""
@@ -110,7 +110,7 @@ def train(
     where known, batch (else 1), launch_us (else 5) and hardware: devices of the same hardware are
     never predicted from one another, nor --device from its own rows.
     """
-    from edgeprof.executors import FITS_WORTH_A_POOL, bulk_executor
+    from edgeprof.base.executors import FITS_WORTH_A_POOL, bulk_executor
     from edgeprof.predictors.load import load_predictor
     from edgeprof.predictors.train import load_base
 
@@ -254,12 +254,12 @@ def _train_across(
     as_json: bool,
     spread: Spread,
 ) -> None:
+    from edgeprof.base.errors import DatasetError
     from edgeprof.cli.evaluate import print_metrics
     from edgeprof.cli.progress import progress
-    from edgeprof.dataset import devices_of
-    from edgeprof.errors import DatasetError
-    from edgeprof.predictors.devices import read_devices
+    from edgeprof.predictors.hardware.devices import read_devices
     from edgeprof.predictors.train import N_TRAINING_STEPS, leave_one_device_out, train_across
+    from edgeprof.records.dataset import devices_of
 
     devices = read_devices(across)
     if target not in devices:

@@ -19,12 +19,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from edgeprof.errors import InvalidRecord, InvalidSubnet, OutputError
+from edgeprof.base.errors import InvalidRecord, InvalidSubnet, OutputError
+from edgeprof.base.files import atomic_write, has_sha256, make_folder, sha256_of
 from edgeprof.export.weights import MadeWeights, WeightFile, WeightSource
-from edgeprof.files import atomic_write, has_sha256, make_folder, sha256_of
-from edgeprof.layers import Network
-from edgeprof.spaces import get_space
-from edgeprof.subnet import Subnet
+from edgeprof.networks.layers import Network
+from edgeprof.networks.spaces import get_space
+from edgeprof.networks.subnet import Subnet
 
 MANIFEST_NAME = "manifest.jsonl"
 FORMATS = ("onnx", "tflite")
@@ -141,7 +141,7 @@ def export_subnets(
         weights: trained ones, which stand in each model; made and shared where not given.
         progress: called after each subnet.
         executor: writes the models elsewhere, in processes that see the same folder (see
-            ``edgeprof.executors``); here, one after the other, where not given.
+            ``edgeprof.base.executors``); here, one after the other, where not given.
 
     Returns:
         One entry per subnet, in their order.

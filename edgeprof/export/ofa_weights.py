@@ -2,7 +2,7 @@
 
 Owns: which tensors of OFA's checkpoint a layer reads, the centre crops and transforms of kernels,
 and the folding of batch normalisation. Does not own: file formats of tensors
-(``edgeprof.accuracy.torch_file``).
+(``edgeprof.base.torch_file``).
 
 The statistics of batch normalisation are those of the supernet. OFA re-calibrates them on images
 for each subnet; without that the accuracy is below the published one. Such models are for timing
@@ -22,9 +22,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeprof.errors import InvalidModel
+from edgeprof.base.errors import InvalidModel
+from edgeprof.base.files import sha256_of
 from edgeprof.export.weights import Constant, QuantisedWeights, quantise_per_channel
-from edgeprof.files import sha256_of
 
 _BATCH_NORM_EPSILON = 1e-5
 _BLOCKS_PER_STAGE = 4
@@ -155,7 +155,7 @@ def _plain_name(name: str) -> str:
 
 def _read(path: Path) -> dict[str, NDArray[Any]]:
     if path.suffix != ".npz":
-        from edgeprof.accuracy.torch_file import read_torch_tensors
+        from edgeprof.base.torch_file import read_torch_tensors
 
         return read_torch_tensors(path)
     try:

@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeprof.errors import MissingDependency
+from edgeprof.base.errors import MissingDependency
+from edgeprof.base.files import atomic_write
 from edgeprof.export.weights import Constant, MadeWeights, WeightFile, WeightSource, constants_of
-from edgeprof.files import atomic_write
-from edgeprof.layers import INPUT, Block, Layer, Network, Op, Shape, as_network
+from edgeprof.networks.layers import INPUT, Block, Layer, Network, Op, Shape, as_network
 
 try:
     import onnx

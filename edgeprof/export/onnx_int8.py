@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeprof.base.files import atomic_write
 from edgeprof.export.onnx import (
     INPUT_NAME,
     OUTPUT_NAME,
@@ -24,8 +25,7 @@ from edgeprof.export.onnx import (
 )
 from edgeprof.export.quantize import calibrate, quantise_bias
 from edgeprof.export.weights import MadeWeights, WeightFile, WeightSource, bias_of, weight_of
-from edgeprof.files import atomic_write
-from edgeprof.layers import INPUT, Block, Layer, Network, as_network, fused_activations
+from edgeprof.networks.layers import INPUT, Block, Layer, Network, as_network, fused_activations
 
 
 def export_network(

@@ -14,9 +14,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeprof.errors import MissingDependency
+from edgeprof.base.errors import MissingDependency
 from edgeprof.export.weights import WeightSource
-from edgeprof.layers import INPUT, Network
+from edgeprof.networks.layers import INPUT, Network
 
 CALIBRATION_IMAGES = 2
 CALIBRATION_SEED = 20210101

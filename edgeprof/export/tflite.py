@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeprof.errors import MissingDependency, UnsupportedModel
+from edgeprof.base.errors import MissingDependency, UnsupportedModel
+from edgeprof.base.files import atomic_write
 from edgeprof.export.quantize import (
     Scale,
     calibrate,
@@ -26,8 +27,7 @@ from edgeprof.export.quantize import (
     scale_of_range,
 )
 from edgeprof.export.weights import MadeWeights, WeightSource, bias_of, weight_of
-from edgeprof.files import atomic_write
-from edgeprof.layers import (
+from edgeprof.networks.layers import (
     INPUT,
     POOLS,
     Block,

@@ -30,10 +30,10 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeprof.errors import InvalidModel
-from edgeprof.files import atomic_write, has_sha256
-from edgeprof.layers import INPUT, Layer, Network, Op
-from edgeprof.spaces.base import SearchSpace
+from edgeprof.base.errors import InvalidModel
+from edgeprof.base.files import atomic_write, has_sha256
+from edgeprof.networks.layers import INPUT, Layer, Network, Op
+from edgeprof.networks.spaces.base import SearchSpace
 
 POOL_SIZE = 4093
 _BIAS_STD = 0.05

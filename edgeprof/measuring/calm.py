@@ -20,8 +20,8 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
-from edgeprof.errors import OutputError
-from edgeprof.files import atomic_write, cache_folder, packaged
+from edgeprof.base.errors import OutputError
+from edgeprof.base.files import atomic_write, cache_folder, packaged
 
 _FORGETTING = 1.02
 """What was remembered grows by this factor with each run that saw nothing like it: a machine that

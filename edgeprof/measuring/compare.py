@@ -1,8 +1,8 @@
 """Which of two is faster: paired, interleaved, with an interval.
 
 Owns: how two measurements that were interleaved in rounds become one ratio, and what is to be said
-against the ratio. Against a measurement the harness speaks (csrc/warnings.cpp). Times nothing
-itself.
+against the ratio. Against a measurement the harness speaks (csrc/record/warnings.cpp). Times
+nothing itself.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeprof import _core
-from edgeprof.errors import UnsteadyMeasurement
-from edgeprof.harness import Settings, measure_interleaved
-from edgeprof.measurement import DISTURBANCES, Measurement
+from edgeprof.base.errors import UnsteadyMeasurement
+from edgeprof.measuring.harness import Settings, measure_interleaved
+from edgeprof.measuring.measurement import DISTURBANCES, Measurement
 
 _MIN_ROUNDS = 6  # below it no pair of ranks holds 95 %
 _FEW_ROUNDS = (

@@ -19,15 +19,15 @@ from itertools import groupby
 from pathlib import Path
 from typing import IO, Any
 
-from edgeprof.calm import known_calm_ns, learn
-from edgeprof.errors import HarnessCrashed, InvalidJob
-from edgeprof.files import packaged
-from edgeprof.measurement import Measurement, Record, check_version, error_of
-from edgeprof.python_door import door_command
-from edgeprof.runtimes import PYTHON_RUNTIMES, find_runtime, runtime_of
+from edgeprof.base.errors import HarnessCrashed, InvalidJob
+from edgeprof.base.files import packaged
+from edgeprof.measuring.calm import known_calm_ns, learn
+from edgeprof.measuring.measurement import Measurement, Record, check_version, error_of
+from edgeprof.measuring.python_door import door_command
+from edgeprof.measuring.runtimes import PYTHON_RUNTIMES, find_runtime, runtime_of
 
 Job = Mapping[str, Any]
-"""What to measure and how: the fields of a job line (see ``csrc/main.cpp``)."""
+"""What to measure and how: the fields of a job line (see ``csrc/board/main.cpp``)."""
 
 PROGRAM = packaged("bin/edgeprof-harness")
 

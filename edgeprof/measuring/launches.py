@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from edgeprof import _core
-from edgeprof.measurement import Measurement
+from edgeprof.measuring.measurement import Measurement
 
 _MEDIANS = ("latency_mean_ns", "latency_p95_ns", "load_ns", "first_inference_ns")
 

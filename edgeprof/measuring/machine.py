@@ -2,7 +2,7 @@
 
 Owns: every warning about machine state, in one table (``KINDS``); ``machine_rules`` says when each
 holds. The harness, ``measure`` and ``doctor`` all ask here. Does not own the facts: these are
-gathered by csrc/machine_state.cpp, and come from this machine, a board or a record in a store.
+gathered by csrc/machine/, and come from this machine, a board or a record in a store.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from edgeprof.errors import BoardSetupError
-from edgeprof.files import packaged
-from edgeprof.machine_rules import RULES, MachineState
+from edgeprof.base.errors import BoardSetupError
+from edgeprof.base.files import packaged
+from edgeprof.measuring.machine_rules import RULES, MachineState
 
 
 class Severity(Enum):

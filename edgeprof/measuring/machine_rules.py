@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from edgeprof.cpu_list import format_cpus
+from edgeprof.base.cpu_list import format_cpus
 
 MachineState: TypeAlias = Mapping[str, Any]
 """What ``edgeprof-harness state`` prints; an absent key is a fact the machine does not give."""

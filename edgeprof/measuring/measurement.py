@@ -1,7 +1,7 @@
 """A measurement as Python sees it: the record of the harness, checked and typed.
 
 Owns: reading records and their version history; which error a failed one is. Does not own the
-format itself: ``csrc/record.cpp`` writes it, for both doors.
+format itself: ``csrc/record/record.cpp`` writes it, for both doors.
 
 Version history of the record:
 
@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgeprof import errors
-from edgeprof.errors import EdgeprofError, InvalidRecord
-from edgeprof.machine import Finding, findings
+from edgeprof.base import errors
+from edgeprof.base.errors import EdgeprofError, InvalidRecord
+from edgeprof.measuring.machine import Finding, findings
 
 RECORD_VERSION = 1
 
@@ -36,7 +36,7 @@ DISTURBANCES = {
     1 << 6: "slow_machine",
     1 << 7: "after_switch",
 }
-"""Bits of ``Measurement.disturbed`` (see ``csrc/disturbance.h``)."""
+"""Bits of ``Measurement.disturbed`` (see ``csrc/timing/disturbance.h``)."""
 
 _SUMMARY_FIELDS = (
     "n_samples",

@@ -15,7 +15,7 @@ from pathlib import Path
 _START = """
 import os, sys
 sys.path[:] = sys.argv[1].split(os.pathsep)
-from edgeprof.python_door import main
+from edgeprof.measuring.python_door import main
 main()
 """
 

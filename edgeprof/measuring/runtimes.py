@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgeprof.errors import RuntimeUnavailable
+from edgeprof.base.errors import RuntimeUnavailable
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""tflite-runtime's interpreter, made for the extension module (csrc/bind_tflite_runtime.cpp).
+"""tflite-runtime's interpreter, made for csrc/python/bind_tflite_runtime.cpp.
 
 Owns: what only Python can do with these wheels, which export no C API: import the package, make an
 interpreter, give it shapes, tell where its tensors lie. Inference is not run from here.
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from edgeprof.errors import InvalidJob, InvalidModel, RuntimeUnavailable, UnsupportedModel
+from edgeprof.base.errors import InvalidJob, InvalidModel, RuntimeUnavailable, UnsupportedModel
 
 _KERNEL_MODES = {
     "xnnpack": "AUTO",

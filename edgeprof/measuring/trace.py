@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from edgeprof.measurement import DISTURBANCES, Measurement
+from edgeprof.measuring.measurement import DISTURBANCES, Measurement
 
 _NS_PER_US = 1_000
 

@@ -19,7 +19,7 @@ from itertools import pairwise
 from math import prod
 from typing import NamedTuple
 
-from edgeprof.errors import InvalidModel
+from edgeprof.base.errors import InvalidModel
 
 INPUT = "input"
 """Name by which a layer refers to the input of its block or network."""

@@ -12,8 +12,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from edgeprof.errors import InvalidModel, MissingDependency, UnsupportedModel
-from edgeprof.layers import ACTIVATIONS, INPUT, Block, Layer, Network, Op, PlacedBlock, Shape
+from edgeprof.base.errors import InvalidModel, MissingDependency, UnsupportedModel
+from edgeprof.networks.layers import (
+    ACTIVATIONS,
+    INPUT,
+    Block,
+    Layer,
+    Network,
+    Op,
+    PlacedBlock,
+    Shape,
+)
 
 _PASSED_OVER = frozenset(
     {"Identity", "Dropout", "Flatten", "Reshape", "Squeeze", "Unsqueeze", "BatchNormalization"}

@@ -1,7 +1,7 @@
 """Subnets: one choice of depth, kernel sizes, expand ratios and resolution in a search space.
 
 Owns: the frozen ``Subnet``, its identity and its JSON form (OFA's dict plus ``space``).
-Does not own: which values are allowed (``edgeprof.spaces``) or what layers follow from them.
+Does not own: which values are allowed (``networks/spaces``) or what layers follow from them.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edgeprof.errors import InvalidSubnet
+from edgeprof.base.errors import InvalidSubnet
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,9 @@ class Subnet:
     w: tuple[int, ...] = field(default=())
 
     def __post_init__(self) -> None:
-        from edgeprof.spaces import get_space  # a space makes subnets: the import must be late
+        from edgeprof.networks.spaces import (
+            get_space,  # a space makes subnets: the import must be late
+        )
 
         for name in ("ks", "e", "d", "w"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
@@ -51,7 +53,7 @@ class Subnet:
 
         Kernel and expand values of slots that the depth leaves out do not enter it.
         """
-        from edgeprof.spaces import get_space
+        from edgeprof.networks.spaces import get_space
 
         canonical = json.dumps(get_space(self.space).canonical(self), separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
@@ -163,7 +165,7 @@ def _parse_lines(text: str, path: Path, space: str | None) -> Iterator[Subnet]:
 
 def write_subnets(path: Path, subnets: Iterable[Subnet]) -> None:
     """Write subnets as JSON lines; the file appears whole or not at all."""
-    from edgeprof.files import atomic_write
+    from edgeprof.base.files import atomic_write
 
     with atomic_write(path) as stream:
         for subnet in subnets:

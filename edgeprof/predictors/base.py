@@ -11,8 +11,8 @@ from typing import NamedTuple, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeprof.spaces.base import Codes
-from edgeprof.subnet import Subnet
+from edgeprof.networks.spaces.base import Codes
+from edgeprof.networks.subnet import Subnet
 
 Latencies = NDArray[np.float64]
 """Latencies in milliseconds, shape (n_subnets,)."""

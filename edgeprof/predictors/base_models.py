@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from typing import cast
 
-from edgeprof.errors import PredictorFormatError
+from edgeprof.base.errors import PredictorFormatError
+from edgeprof.networks.spaces import get_space
 from edgeprof.predictors.base import LatencyPredictor
-from edgeprof.predictors.compact import CompactPredictor
-from edgeprof.predictors.edgp_file import MAGIC as EDGP_MAGIC
+from edgeprof.predictors.compact.compact import CompactPredictor
+from edgeprof.predictors.compact.edgp_file import MAGIC as EDGP_MAGIC
 from edgeprof.predictors.host_file import HostFileModel, host_bytes, load_host_bytes
 from edgeprof.predictors.load import EdgpPredictor
-from edgeprof.spaces import get_space
 
 
 def check_base(base: LatencyPredictor, space_id: str, name: str | None = None) -> None:

@@ -13,14 +13,14 @@ from pathlib import Path
 
 import numpy as np
 
-from edgeprof.dataset import Dataset
-from edgeprof.errors import DatasetError, MissingDependency, OutputError
-from edgeprof.executors import map_through
+from edgeprof.base.errors import DatasetError, MissingDependency, OutputError
+from edgeprof.base.executors import map_through
 from edgeprof.predictors.base import LatencyPredictor
-from edgeprof.predictors.lut import LookupTables
+from edgeprof.predictors.lut.lut import LookupTables
 from edgeprof.predictors.metrics import Metrics, evaluate, trivial_predictors
-from edgeprof.predictors.mlp import PaperMlp
 from edgeprof.predictors.models import fit_model
+from edgeprof.predictors.paper.mlp import PaperMlp
+from edgeprof.records.dataset import Dataset
 
 COMPARED = ("gp", "linear", "paper-mlp")
 """Judged always; ``gp + base``, ``paper-finetune`` and ``lut`` where there is what they need."""
@@ -77,8 +77,8 @@ def compare_models(
         draws: per count.
         seed: of the split and of the draws.
         progress: called with 1 for each count and draw.
-        executor: does each count and draw elsewhere (see ``edgeprof.executors``); here, one after
-            the other, where not given.
+        executor: does each count and draw elsewhere (``base/executors``); here, one after the
+            other, where not given.
 
     Raises:
         DatasetError: if too few rows are left to draw from.

@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from edgeprof.dataset import Dataset
-from edgeprof.errors import DatasetError
+from edgeprof.base.errors import DatasetError
 from edgeprof.predictors.base import IntervalPredictor, LatencyPredictor
-from edgeprof.predictors.gp import HostModel
+from edgeprof.predictors.gp.gp import HostModel
 from edgeprof.predictors.load import EdgpPredictor
 from edgeprof.predictors.metrics import (
     Metrics,
@@ -20,6 +19,7 @@ from edgeprof.predictors.metrics import (
     trivial_from_facts,
     trivial_predictors,
 )
+from edgeprof.records.dataset import Dataset
 
 
 @dataclass(frozen=True)

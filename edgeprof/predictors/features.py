@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeprof.layers import Block, Layer, Op
+from edgeprof.networks.layers import Block, Layer, Op
 
 FEATURES_VERSION = 1
 """Rises when a quantity or a layer point changes meaning; stands in saved host models."""

@@ -18,8 +18,8 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
-from edgeprof.errors import PredictorFormatError
-from edgeprof.files import atomic_write
+from edgeprof.base.errors import PredictorFormatError
+from edgeprof.base.files import atomic_write
 from edgeprof.predictors.base import LatencyPredictor
 
 FORMAT = "edgeprof-host"

@@ -13,14 +13,14 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeprof.dataset import Dataset
-from edgeprof.errors import DatasetError
-from edgeprof.extras import extra
+from edgeprof.base.errors import DatasetError
+from edgeprof.base.extras import extra
+from edgeprof.networks.spaces import get_space
+from edgeprof.networks.spaces.base import Codes
+from edgeprof.networks.subnet import Subnet
 from edgeprof.predictors.base import IntervalPredictor, Latencies, LatencyPredictor
 from edgeprof.predictors.features import Floats
-from edgeprof.spaces import get_space
-from edgeprof.spaces.base import Codes
-from edgeprof.subnet import Subnet
+from edgeprof.records.dataset import Dataset
 
 Rows: TypeAlias = NDArray[np.int64]
 """Positions of rows."""

@@ -11,19 +11,19 @@ from functools import partial
 
 import numpy as np
 
-from edgeprof.dataset import Dataset
-from edgeprof.errors import PredictorFormatError
-from edgeprof.executors import map_through
+from edgeprof.base.errors import PredictorFormatError
+from edgeprof.base.executors import map_through
+from edgeprof.networks.spaces.base import Codes
 from edgeprof.predictors.base import Latencies, LatencyPredictor
-from edgeprof.predictors.devices import Device
-from edgeprof.predictors.gp import HostModel
-from edgeprof.predictors.hardware import HardwareModel
+from edgeprof.predictors.gp.gp import HostModel
+from edgeprof.predictors.hardware.devices import Device
+from edgeprof.predictors.hardware.hardware import HardwareModel
 from edgeprof.predictors.host_file import HostFileModel
-from edgeprof.predictors.linear import LinearModel
-from edgeprof.predictors.lut_model import LutModel
+from edgeprof.predictors.lut.lut_model import LutModel
 from edgeprof.predictors.metrics import Rows
-from edgeprof.predictors.mlp import PaperMlp, fit_fine_tuned
-from edgeprof.spaces.base import Codes
+from edgeprof.predictors.paper.linear import LinearModel
+from edgeprof.predictors.paper.mlp import PaperMlp, fit_fine_tuned
+from edgeprof.records.dataset import Dataset
 
 Fit = Callable[[Dataset, Sequence[LatencyPredictor], int], HostFileModel]
 FitAcross = Callable[[Sequence[tuple[Device, Dataset]], Device, "str | None", int], HostFileModel]

@@ -10,9 +10,9 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 
+from edgeprof.networks.spaces.base import Codes
 from edgeprof.predictors.base import Latencies, LatencyInterval
 from edgeprof.predictors.features import Floats
-from edgeprof.spaces.base import Codes
 
 _MOST_KEPT = 200
 

@@ -16,20 +16,20 @@ from pathlib import Path
 
 import numpy as np
 
-from edgeprof.dataset import Dataset
-from edgeprof.errors import PredictorFormatError
-from edgeprof.executors import map_through
-from edgeprof.files import atomic_write, remove_file, sha256_of
+from edgeprof.base.errors import PredictorFormatError
+from edgeprof.base.executors import map_through
+from edgeprof.base.files import atomic_write, remove_file, sha256_of
+from edgeprof.networks.spaces import get_space
 from edgeprof.predictors.base import LatencyPredictor
 from edgeprof.predictors.base_models import check_base
-from edgeprof.predictors.compact import CompactPredictor, read_predictor_bytes
-from edgeprof.predictors.devices import Device, other_hardware
-from edgeprof.predictors.distil import N_STEPS, distil
-from edgeprof.predictors.gp import HostModel
+from edgeprof.predictors.compact.compact import CompactPredictor, read_predictor_bytes
+from edgeprof.predictors.compact.distil import N_STEPS, distil
+from edgeprof.predictors.gp.gp import HostModel
+from edgeprof.predictors.hardware.devices import Device, other_hardware
 from edgeprof.predictors.host_file import HostFileModel, host_bytes, load_host
 from edgeprof.predictors.load import EdgpPredictor, load_predictor
-from edgeprof.predictors.lut import LookupTables
-from edgeprof.predictors.lut_model import LutModel
+from edgeprof.predictors.lut.lut import LookupTables
+from edgeprof.predictors.lut.lut_model import LutModel
 from edgeprof.predictors.metrics import (
     Metrics,
     metrics_of,
@@ -38,7 +38,7 @@ from edgeprof.predictors.metrics import (
 )
 from edgeprof.predictors.models import cross_validated, fit_across, fit_model, folds_of
 from edgeprof.predictors.residual_interval import ResidualInterval, relative_errors
-from edgeprof.spaces import get_space
+from edgeprof.records.dataset import Dataset
 
 N_TRAINING_STEPS = N_STEPS + 20
 """Steps reported while training: one part for the fit, the rest for the distillation."""
@@ -103,8 +103,8 @@ def train(
         seed: of everything that is drawn.
         keep_host: whether to write the host model.
         progress: called with a number of steps as they are done, ``N_TRAINING_STEPS`` in all.
-        executor: fits the models of cross-validation (see ``edgeprof.executors``); this process
-            by default.
+        executor: fits the models of cross-validation (``edgeprof.base.executors``); this process by
+            default.
 
     Raises:
         PredictorFormatError: on an unknown model, a base of another space, another suffix.

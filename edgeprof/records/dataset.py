@@ -22,11 +22,11 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeprof.errors import DatasetError, InvalidSubnet
-from edgeprof.spaces import get_space
-from edgeprof.spaces.base import Codes
-from edgeprof.subnet import Subnet
-from edgeprof.table_files import read_table
+from edgeprof.base.errors import DatasetError, InvalidSubnet
+from edgeprof.base.table_files import read_table
+from edgeprof.networks.spaces import get_space
+from edgeprof.networks.spaces.base import Codes
+from edgeprof.networks.subnet import Subnet
 
 COLUMNS = ("device", "space", "resolution", "ks", "e", "d", "latency_ms")
 """Columns that must be there."""

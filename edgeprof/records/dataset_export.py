@@ -1,7 +1,7 @@
 """From the store to rows for learning, and rows from elsewhere into the store.
 
 Owns: which measurements may be pooled into one dataset, and writing CSV and Parquet. Reading and
-checking rows is ``edgeprof.dataset``'s.
+checking rows is ``edgeprof.records.dataset``'s.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgeprof.cpu_list import format_cpus
-from edgeprof.dataset import COLUMNS, devices_of, read_dataset
-from edgeprof.errors import DatasetError, MissingDependency, MixedMachineState, OutputError
-from edgeprof.files import atomic_write, make_folder, sha256_of
-from edgeprof.store import ImportedRow, Store, StoredMeasurement
-from edgeprof.subnet import Subnet
-from edgeprof.units import ns_to_ms
+from edgeprof.base.cpu_list import format_cpus
+from edgeprof.base.errors import DatasetError, MissingDependency, MixedMachineState, OutputError
+from edgeprof.base.files import atomic_write, make_folder, sha256_of
+from edgeprof.base.units import ns_to_ms
+from edgeprof.networks.subnet import Subnet
+from edgeprof.records.dataset import COLUMNS, devices_of, read_dataset
+from edgeprof.records.store import ImportedRow, Store, StoredMeasurement
 
 STATE_FIELDS = (
     "model_kind",

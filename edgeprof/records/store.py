@@ -2,7 +2,7 @@
 
 Owns: exactly-once appending and reading. Records are kept as the harness wrote them (JSON, raw
 samples included); the columns beside them are for looking up. Does not own: the tables and how
-the file is opened (``edgeprof.store_file``).
+the file is opened (``edgeprof.records.store_file``).
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from edgeprof.errors import InvalidRecord, StoreError
-from edgeprof.store_file import (
+from edgeprof.base.errors import InvalidRecord, StoreError
+from edgeprof.networks.subnet import Subnet
+from edgeprof.records.store_file import (
     connect,
     connect_to_read,
     prepare,
     remove_if_empty,
     transaction,
 )
-from edgeprof.subnet import Subnet
 
 Record = Mapping[str, Any]
-"""A measurement record as parsed from its JSON line (see ``edgeprof.measurement``)."""
+"""A measurement record as parsed from its JSON line (see ``edgeprof.measuring.measurement``)."""
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
-from edgeprof.errors import StoreError
+from edgeprof.base.errors import StoreError
 
 _APPLICATION_ID = 0x45505246  # "EPRF"
 _SCHEMA_VERSION = 1

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
-from edgeprof.files import atomic_write
+from edgeprof.base.files import atomic_write
 from edgeprof.predictors.base import LatencyPredictor
 from edgeprof.report.data import Device, evaluate_predictors, read_results, read_stores
 from edgeprof.report.figure import Figure

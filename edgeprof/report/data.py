@@ -16,14 +16,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeprof.dataset import Dataset
-from edgeprof.dataset_export import STATE_FIELDS, pool_by_state
-from edgeprof.errors import InvalidSubnet, PredictorFormatError, SearchError, StoreError
+from edgeprof.base.errors import InvalidSubnet, PredictorFormatError, SearchError, StoreError
+from edgeprof.base.units import ns_to_ms
+from edgeprof.networks.spaces import get_space
+from edgeprof.networks.subnet import Subnet
 from edgeprof.predictors.base import LatencyPredictor
-from edgeprof.spaces import get_space
-from edgeprof.store import ImportedRow, Store, StoredFailure, StoredMeasurement
-from edgeprof.subnet import Subnet
-from edgeprof.units import ns_to_ms
+from edgeprof.records.dataset import Dataset
+from edgeprof.records.dataset_export import STATE_FIELDS, pool_by_state
+from edgeprof.records.store import ImportedRow, Store, StoredFailure, StoredMeasurement
 
 
 @dataclass

@@ -12,7 +12,7 @@ import html
 import json
 from collections.abc import Sequence
 
-from edgeprof.errors import MissingDependency
+from edgeprof.base.errors import MissingDependency
 from edgeprof.report.figure import Figure
 from edgeprof.report.plotly_figure import to_plotly
 from edgeprof.report.tables import Table

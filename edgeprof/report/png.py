@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgeprof.errors import MissingDependency
-from edgeprof.files import atomic_write, make_folder
+from edgeprof.base.errors import MissingDependency
+from edgeprof.base.files import atomic_write, make_folder
 from edgeprof.report.figure import BARS, COLOURS, LINE, Figure
 
 _DPI = 150

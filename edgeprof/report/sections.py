@@ -10,11 +10,11 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from edgeprof.base.units import ns_to_ms
+from edgeprof.networks.subnet import Subnet
 from edgeprof.predictors.metrics import metrics_of
 from edgeprof.report.data import Device, Evaluation, FrontPoint
 from edgeprof.report.figure import BARS, LINE, Figure, Series
-from edgeprof.subnet import Subnet
-from edgeprof.units import ns_to_ms
 
 _Item = TypeVar("_Item")
 
@@ -200,7 +200,7 @@ def _predictors_figure(evaluations: Sequence[Evaluation]) -> Figure:
 
 def learning_curve_figure(devices: Sequence[Device]) -> Figure | None:
     """Error on held-out subnets of predictors trained on more and more of the rest."""
-    from edgeprof.predictors.gp import HostModel
+    from edgeprof.predictors.gp.gp import HostModel
 
     series = []
     for device in devices:

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgeprof import _core
-from edgeprof.machine import Finding, Severity, describe, findings
+from edgeprof.base.units import format_duration_ns
+from edgeprof.measuring.machine import Finding, Severity, describe, findings
 from edgeprof.predictors.metrics import metrics_of
 from edgeprof.report.data import Device, Evaluation
-from edgeprof.units import format_duration_ns
 
 _MOST_STATES = 200
 """Machine states judged per device at most, evenly chosen: they are the same for hours on end."""

@@ -12,7 +12,7 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from edgeprof.subnet import Subnet
+from edgeprof.networks.subnet import Subnet
 
 
 @dataclass(frozen=True)

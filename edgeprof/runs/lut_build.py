@@ -16,15 +16,15 @@ from typing import Any
 
 import numpy as np
 
-from edgeprof.errors import LookupTableError, OutputError
-from edgeprof.files import make_folder
-from edgeprof.harness import Settings, measure
-from edgeprof.layers import Block, Network, PlacedBlock
-from edgeprof.measurement import Measurement
-from edgeprof.predictors.lut import LookupTables, load_tables, representative_codes
-from edgeprof.predictors.lut_file import Entry, TableSet, write_tables
-from edgeprof.predictors.lut_keys import Grammar, keyed_blocks
-from edgeprof.spaces.base import SearchSpace
+from edgeprof.base.errors import LookupTableError, OutputError
+from edgeprof.base.files import make_folder
+from edgeprof.measuring.harness import Settings, measure
+from edgeprof.measuring.measurement import Measurement
+from edgeprof.networks.layers import Block, Network, PlacedBlock
+from edgeprof.networks.spaces.base import SearchSpace
+from edgeprof.predictors.lut.lut import LookupTables, load_tables, representative_codes
+from edgeprof.predictors.lut.lut_file import Entry, TableSet, write_tables
+from edgeprof.predictors.lut.lut_keys import Grammar, keyed_blocks
 
 BlockTimer = Callable[[Network], Entry]
 """Times one network; raises an EdgeprofError where that fails."""
@@ -105,7 +105,7 @@ class HarnessTimer:
     """Times blocks on this machine with the harness.
 
     Args:
-        settings: how; see ``edgeprof.harness.Settings``.
+        settings: how; see ``edgeprof.measuring.harness.Settings``.
         model_format: ``"onnx"`` or ``"tflite"``.
     """
 

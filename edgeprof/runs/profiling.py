@@ -1,7 +1,7 @@
 """Bulk measurement of subnets on this machine: export, measure, store; resumes by itself.
 
 Owns: which items are left to do, and that a record is in the store before the next model runs.
-Does not own: boards (``edgeprof.fleet``), timing (``edgeprof.harness``).
+Does not own: boards (``edgeprof.runs.fleet``), timing (``edgeprof.measuring.harness``).
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from edgeprof.base.files import sha256_of
+from edgeprof.base.progress import Progress, no_progress
 from edgeprof.export import ManifestEntry, export_subnets
-from edgeprof.files import sha256_of
-from edgeprof.harness import Job, Settings, make_job, run_jobs
-from edgeprof.jobs import ProfileSettings, items_of
-from edgeprof.progress import Progress, no_progress
-from edgeprof.store import Store
-from edgeprof.subnet import Subnet
+from edgeprof.measuring.harness import Job, Settings, make_job, run_jobs
+from edgeprof.networks.subnet import Subnet
+from edgeprof.records.store import Store
+from edgeprof.runs.jobs import ProfileSettings, items_of
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def profile_here(
         settings: how to export and measure.
         models: folder of the model files; those that are there are used again.
         progress: shows how far exporting and measuring are.
-        executor: exports the models (see ``edgeprof.executors``); this process by default.
+        executor: exports the models (see ``edgeprof.base.executors``); this process by default.
 
     Raises:
         RuntimeUnavailable: no library of the runtime on this machine.

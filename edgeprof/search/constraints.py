@@ -13,10 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgeprof.accuracy.base import ACCURACY_DEVICE
-from edgeprof.errors import SearchError
-from edgeprof.predictors.base import IntervalPredictor, LatencyPredictor
-from edgeprof.spaces.base import SearchSpace
-from edgeprof.spaces.costs import (
+from edgeprof.base.errors import SearchError
+from edgeprof.networks.spaces.base import SearchSpace
+from edgeprof.networks.spaces.costs import (
     FORMATS,
     PRECISIONS,
     macs_cost,
@@ -24,8 +23,9 @@ from edgeprof.spaces.costs import (
     model_bytes_of,
     parameters_cost,
 )
-from edgeprof.spaces.structure import CostFunction
-from edgeprof.subnet import Subnet
+from edgeprof.networks.spaces.structure import CostFunction
+from edgeprof.networks.subnet import Subnet
+from edgeprof.predictors.base import IntervalPredictor, LatencyPredictor
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeprof.accuracy.base import AccuracyModel
-from edgeprof.errors import SearchError
+from edgeprof.base.errors import SearchError
+from edgeprof.networks.spaces.base import Codes, SearchSpace
 from edgeprof.predictors.base import LatencyPredictor
 from edgeprof.search.constraints import Constraint, latency_constraint
 from edgeprof.search.evolution import evolve, random_population
@@ -27,7 +28,6 @@ from edgeprof.search.local import climb
 from edgeprof.search.options import SearchOptions
 from edgeprof.search.problem import OutOfEvaluations, Problem
 from edgeprof.search.results import SearchResult
-from edgeprof.spaces.base import Codes, SearchSpace
 
 _CLIMB_EVALUATIONS = 2000
 """At most so many are kept for the climb after evolution; it needs a few hundred a round."""

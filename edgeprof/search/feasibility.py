@@ -9,11 +9,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeprof.errors import InfeasibleBudget
+from edgeprof.base.errors import InfeasibleBudget
+from edgeprof.networks.spaces.base import Codes
+from edgeprof.networks.spaces.structure import AdditiveTables, single_changes
 from edgeprof.search.constraints import Constraint
 from edgeprof.search.problem import Problem
-from edgeprof.spaces.base import Codes
-from edgeprof.spaces.structure import AdditiveTables, single_changes
 
 
 def nearest_row(problem: Problem) -> NDArray[np.uint8]:

@@ -14,13 +14,13 @@ from contextlib import suppress
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeprof.networks.spaces.base import Codes
 from edgeprof.search.engine import Explored, Search, checked_rows, explore
 from edgeprof.search.feasibility import nearest_row
 from edgeprof.search.options import SearchOptions
 from edgeprof.search.pareto import crowding, front_indices, front_ranks
 from edgeprof.search.problem import OutOfEvaluations, Problem
 from edgeprof.search.results import SearchResult
-from edgeprof.spaces.base import Codes
 
 _REFINING_GENERATIONS = 40
 _UNLIMITED_MS = 1e12

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeprof.spaces.base import ChoiceGroup, Codes, SearchSpace
+from edgeprof.networks.spaces.base import ChoiceGroup, Codes, SearchSpace
 
 Genotypes = NDArray[np.intp]
 """Per row: the variant of each group, the choice of each code column, the resolution."""

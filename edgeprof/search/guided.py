@@ -11,10 +11,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeprof.networks.spaces.structure import start_rows
 from edgeprof.search.local import climb
 from edgeprof.search.options import DEFAULT_PATIENCE, SearchOptions
 from edgeprof.search.problem import Problem
-from edgeprof.spaces.structure import start_rows
 
 MIN_EVALUATIONS = 4000
 """Below this, a handful of climbs is all there would be, and evolution does better."""

@@ -13,9 +13,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeprof.networks.spaces.base import ChoiceGroup, Codes
+from edgeprof.networks.spaces.structure import fill_variant
 from edgeprof.search.problem import Problem
-from edgeprof.spaces.base import ChoiceGroup, Codes
-from edgeprof.spaces.structure import fill_variant
 
 BINS = 200
 """Steps that what is left of the limit is divided into; more find little and take longer."""

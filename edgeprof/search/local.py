@@ -12,9 +12,9 @@ import itertools
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeprof.networks.spaces.base import Codes
 from edgeprof.search.knapsack import LinearPicture, best_combinations, picture
 from edgeprof.search.problem import Problem
-from edgeprof.spaces.base import Codes
 
 PENALTIES = (0.0, 0.1, 0.4)
 """Taken off per changed column, in units of what one change typically does to the score.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from edgeprof.errors import SearchError
+from edgeprof.base.errors import SearchError
 
 METHODS = ("guided", "evolution")
 DEFAULT_PATIENCE = 3

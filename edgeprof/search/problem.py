@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeprof.accuracy.base import AccuracyModel
+from edgeprof.networks.spaces.base import Codes, SearchSpace
 from edgeprof.search.constraints import Constraint
-from edgeprof.spaces.base import Codes, SearchSpace
 
 
 class OutOfEvaluations(Exception):

@@ -12,7 +12,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from edgeprof.subnet import Subnet
+from edgeprof.networks.subnet import Subnet
 
 _CSV_COLUMNS = (
     "budget_ms", "latency_ms", "latency_bound_ms", "measured_ms", "accuracy",

@@ -11,10 +11,11 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from edgeprof.errors import SearchError
-from edgeprof.jobs import ProfileSettings
+from edgeprof.base.errors import SearchError
+from edgeprof.networks.spaces.base import SearchSpace
 from edgeprof.predictors import load_predictor
 from edgeprof.predictors.base import LatencyPredictor
+from edgeprof.runs.jobs import ProfileSettings
 from edgeprof.search.constraints import (
     Constraint,
     latency_constraint,
@@ -23,7 +24,6 @@ from edgeprof.search.constraints import (
     parameters_constraint,
 )
 from edgeprof.search.verify import Measure, Profile, measure_through
-from edgeprof.spaces.base import SearchSpace
 
 LOCAL = "local"
 """The place to measure on that is this machine."""
@@ -107,7 +107,7 @@ def measuring_on(
 
 
 def _profile_here(models: Path, settings: ProfileSettings) -> Profile:
-    from edgeprof.profiling import profile_here
+    from edgeprof.runs.profiling import profile_here
 
     return partial(profile_here, device=LOCAL, settings=settings, models=models)
 
@@ -115,8 +115,8 @@ def _profile_here(models: Path, settings: ProfileSettings) -> Profile:
 def _profile_on_board(
     name: str, inventory: Path, models: Path, settings: ProfileSettings
 ) -> Profile:
-    from edgeprof.fleet.profile import profile_on_boards
-    from edgeprof.inventory import read_inventory
+    from edgeprof.boards.inventory import read_inventory
+    from edgeprof.runs.fleet.profile import profile_on_boards
 
     listed = read_inventory(inventory)
     boards = listed.select([name])

@@ -13,14 +13,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeprof.errors import EdgeprofError, InfeasibleBudget, SearchError
-from edgeprof.measurement import error_of
+from edgeprof.base.errors import EdgeprofError, InfeasibleBudget, SearchError
+from edgeprof.base.units import ns_to_ms
+from edgeprof.measuring.measurement import error_of
+from edgeprof.networks.subnet import Subnet
+from edgeprof.records.store import Store
 from edgeprof.search.engine import Search, checked_rows
 from edgeprof.search.problem import Problem
 from edgeprof.search.results import SearchResult
-from edgeprof.store import Store
-from edgeprof.subnet import Subnet
-from edgeprof.units import ns_to_ms
 
 Measure = Callable[[Sequence[Subnet]], Sequence[float | EdgeprofError]]
 """Subnets to their measured median latencies in ms, or why there is none, in the same order."""

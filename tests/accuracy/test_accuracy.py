@@ -30,10 +30,10 @@ from edgeprof import Subnet, get_space
 from edgeprof.accuracy import load_accuracy
 from edgeprof.accuracy.fitted import compact_accuracy, fit_accuracy, read_accuracies
 from edgeprof.accuracy.ofa import OFA_INPUTS, OfaEncoding, OfaMlp
-from edgeprof.accuracy.torch_file import read_torch_tensors
+from edgeprof.base.errors import DatasetError, OutputError, PredictorFormatError, SearchError
+from edgeprof.base.torch_file import read_torch_tensors
 from edgeprof.cli import cli
-from edgeprof.errors import DatasetError, OutputError, PredictorFormatError, SearchError
-from edgeprof.predictors.distil import distil
+from edgeprof.predictors.compact.distil import distil
 
 SPACE = get_space("ofa-mbv3-w1.2")
 OFA_WEIGHTS = Path(os.environ.get("EDGEPROF_DATA", "../shared/data")) / "ofa_acc_predictor.npz"
@@ -410,7 +410,7 @@ def test_a_table_that_cannot_be_learned_from_is_named(tmp_path, content, message
 
 
 def test_a_latency_predictor_is_not_taken_for_an_accuracy_model(tmp_path):
-    from edgeprof.predictors.distil import fit_student
+    from edgeprof.predictors.compact.distil import fit_student
 
     rng = np.random.default_rng(0)
     codes = SPACE.sample_codes(600, rng, SPACE.resolutions)

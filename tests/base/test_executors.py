@@ -15,24 +15,24 @@ from dask_cluster import scheduler, scheduler_process, worker
 from run_cli import run
 from synthetic_device import PHONE, SERVER, synthetic_tables, write_dataset
 
-import edgeprof.executors
-from edgeprof.board.deploy import Payload, Software
-from edgeprof.errors import ClusterUnreachable, DatasetError, WorkerLost
-from edgeprof.executors import bulk_executor, map_through, open_executor
+import edgeprof.base.executors
+from edgeprof.base.errors import ClusterUnreachable, DatasetError, WorkerLost
+from edgeprof.base.executors import bulk_executor, map_through, open_executor
+from edgeprof.boards.deploy import Payload, Software
+from edgeprof.boards.inventory import BoardSpec
 from edgeprof.export import export_subnets, read_manifest
-from edgeprof.fleet.lut import LutRun
-from edgeprof.inventory import BoardSpec
-from edgeprof.jobs import ProfileSettings
+from edgeprof.networks.spaces import get_space
 from edgeprof.predictors.compare import compare_models
-from edgeprof.predictors.devices import Device
-from edgeprof.predictors.gp import HostModel
-from edgeprof.predictors.linear import LinearModel
-from edgeprof.predictors.lut_build import blocks_of
-from edgeprof.predictors.mlp import PaperMlp
+from edgeprof.predictors.gp.gp import HostModel
+from edgeprof.predictors.hardware.devices import Device
 from edgeprof.predictors.models import fit_across, fit_model
+from edgeprof.predictors.paper.linear import LinearModel
+from edgeprof.predictors.paper.mlp import PaperMlp
 from edgeprof.predictors.train import cross_validated, leave_one_device_out
-from edgeprof.spaces import get_space
-from edgeprof.store import Store
+from edgeprof.records.store import Store
+from edgeprof.runs.fleet.lut import LutRun
+from edgeprof.runs.jobs import ProfileSettings
+from edgeprof.runs.lut_build import blocks_of
 
 SPACE = get_space("ofa-mbv3-w1.0")
 ROUNDING = 1e-9
@@ -217,7 +217,7 @@ def test_a_scheduler_that_does_not_answer_is_one_clear_line():
 @pytest.mark.slow
 def test_a_scheduler_without_workers_is_one_clear_line(tmp_path, monkeypatch):
     pytest.importorskip("distributed")
-    monkeypatch.setattr(edgeprof.executors, "WORKERS_DEADLINE_S", 1.0)
+    monkeypatch.setattr(edgeprof.base.executors, "WORKERS_DEADLINE_S", 1.0)
     with (
         scheduler(tmp_path) as address,
         pytest.raises(ClusterUnreachable, match=f"has no workers; .*: dask worker {address}"),

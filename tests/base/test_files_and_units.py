@@ -2,9 +2,9 @@
 
 import pytest
 
-from edgeprof.errors import EdgeprofError, OutputError, StableError, TransientError
-from edgeprof.files import atomic_write, packaged, sha256_of
-from edgeprof.units import format_bytes, format_count, format_duration_ns
+from edgeprof.base.errors import EdgeprofError, OutputError, StableError, TransientError
+from edgeprof.base.files import atomic_write, packaged, sha256_of
+from edgeprof.base.units import format_bytes, format_count, format_duration_ns
 
 
 def test_a_failed_write_leaves_nothing_behind(tmp_path):

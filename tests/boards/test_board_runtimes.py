@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from edgeprof import board_runtimes
-from edgeprof.board_runtimes import fetch_runtime, platform_tags
-from edgeprof.errors import RuntimeUnavailable, ToolchainError
-from edgeprof.harness import PROGRAM
+from edgeprof.base.errors import RuntimeUnavailable, ToolchainError
+from edgeprof.boards import board_runtimes
+from edgeprof.boards.board_runtimes import fetch_runtime, platform_tags
+from edgeprof.measuring.harness import PROGRAM
 
 
 def test_every_platform_tag_up_to_the_boards_glibc_is_listed() -> None:

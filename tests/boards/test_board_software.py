@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 from loopback_fleet import wait_until
 
-import edgeprof.board.deploy
-from edgeprof.board.deploy import check_cores, find_software
-from edgeprof.board.facts import BoardFacts
-from edgeprof.elf import ElfFacts
-from edgeprof.errors import BoardSetupError
-from edgeprof.fleet.profile import _check_format
-from edgeprof.inventory import BoardSpec
-from edgeprof.jobs import ProfileSettings
-from edgeprof.toolchain import HarnessBuild
+import edgeprof.boards.deploy
+from edgeprof.base.errors import BoardSetupError
+from edgeprof.boards.deploy import check_cores, find_software
+from edgeprof.boards.elf import ElfFacts
+from edgeprof.boards.facts import BoardFacts
+from edgeprof.boards.inventory import BoardSpec
+from edgeprof.boards.toolchain import HarnessBuild
+from edgeprof.runs.fleet.profile import _check_format
+from edgeprof.runs.jobs import ProfileSettings
 
 BOARD = BoardSpec("b", "b", runtime="null")
 FACTS = BoardFacts(
@@ -45,7 +45,7 @@ def builds(tmp_path, monkeypatch):
 
     build.glibc = (2, 17)
     build.asked = asked
-    monkeypatch.setattr(edgeprof.board.deploy, "build_harness", build)
+    monkeypatch.setattr(edgeprof.boards.deploy, "build_harness", build)
     return build
 
 
@@ -85,7 +85,7 @@ def test_a_build_for_one_processor_keeps_no_board_with_another_waiting(builds, m
             assert other_is_found.wait(60)
         return builds(target, **more)
 
-    monkeypatch.setattr(edgeprof.board.deploy, "build_harness", slow)
+    monkeypatch.setattr(edgeprof.boards.deploy, "build_harness", slow)
     with ThreadPoolExecutor() as pool:
         first = pool.submit(find_software, BOARD, FACTS)
         pool.submit(find_software, BOARD, dataclasses.replace(FACTS, architecture="aarch64"))
@@ -120,8 +120,8 @@ def test_a_runtime_that_cannot_read_the_models_is_refused_beforehand(runtime, wa
 def test_a_folder_with_a_backslash_is_probed_as_it_is(tmp_path):
     import asyncio
 
-    from edgeprof.board.facts import read_facts
-    from edgeprof.transport import LocalTransport
+    from edgeprof.boards.facts import read_facts
+    from edgeprof.boards.transport import LocalTransport
 
     folder = tmp_path / r"a\new"
     facts = asyncio.run(

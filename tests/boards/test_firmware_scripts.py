@@ -12,12 +12,10 @@ import time
 from pathlib import Path
 
 import pytest
+from tree import BOARDS, ROOT, SCRIPTS
 
-from edgeprof.machine import findings, machine_state
+from edgeprof.measuring.machine import findings, machine_state
 
-HERE = Path(__file__).parent
-SCRIPTS = HERE.parent / "firmware_scripts"
-BOARDS = HERE / "boards"
 ALL_BOARDS = sorted(path.name for path in BOARDS.iterdir() if path.is_dir())
 RESTORABLE = ("jetson_clocks", "pin_clocks", "pmu_access", "quiet_board", "setup_board")
 BOARD_SCRIPTS = (*RESTORABLE, "collect_board_info", "install_board")
@@ -26,11 +24,17 @@ ALL_SCRIPTS = (*BOARD_SCRIPTS, "make_virtual_board")
 SHELLCHECK = shutil.which("shellcheck", path=Path(sys.executable).parent) or shutil.which(
     "shellcheck"
 )
+VIRTUAL_BOARD = ROOT / "tools" / "virtual_board" / "make_virtual_board.sh"
 SHELLS = {
     "dash": ["dash"],
     "busybox": ["busybox", "ash"],
     "bash": ["bash", "--posix"],
 }
+
+
+def path_of(script):
+    return VIRTUAL_BOARD if script == VIRTUAL_BOARD.stem else SCRIPTS / f"{script}.sh"
+
 
 pytestmark = pytest.mark.skipif(
     not SCRIPTS.is_dir() or not sys.platform.startswith("linux"),
@@ -60,7 +64,7 @@ class Board:
         }
 
     def command(self, script, *arguments):
-        return [*self.shell, str(SCRIPTS / f"{script}.sh"), *map(str, arguments)]
+        return [*self.shell, str(path_of(script)), *map(str, arguments)]
 
     def run(self, script, *arguments):
         return subprocess.run(
@@ -145,7 +149,7 @@ grep "^$1 " "$ROOT/original-swaps" >>"$ROOT/proc/swaps\"""",
 
 @pytest.mark.parametrize("script", [*ALL_SCRIPTS, "lib"])
 def test_every_script_parses_in_every_shell(script, shell):
-    subprocess.run([*shell, "-n", SCRIPTS / f"{script}.sh"], check=True)
+    subprocess.run([*shell, "-n", path_of(script)], check=True)
 
 
 EVERY_FILE = sorted(str(path.relative_to(SCRIPTS)) for path in SCRIPTS.rglob("*.sh"))
@@ -160,9 +164,7 @@ def test_every_script_is_clean(script):
 
 @pytest.mark.parametrize("script", ALL_SCRIPTS)
 def test_every_script_explains_itself(script, shell):
-    result = subprocess.run(
-        [*shell, SCRIPTS / f"{script}.sh", "--help"], capture_output=True, text=True
-    )
+    result = subprocess.run([*shell, path_of(script), "--help"], capture_output=True, text=True)
     assert result.returncode == 0
     assert f"{script}.sh" in result.stdout
     assert "--dry-run" in result.stdout
@@ -217,7 +219,7 @@ def test_an_unknown_board_is_one_line_and_nothing_changed(script, tmp_path):
 @pytest.mark.parametrize("script", ["quiet_board", "setup_board"])
 def test_without_root_it_is_one_line_and_nothing_changed(script):
     # On this machine: without EDGEPROF_ROOT. Nobody may change it, so nothing can go wrong.
-    command = ["sh", SCRIPTS / f"{script}.sh", "apply"]
+    command = ["sh", path_of(script), "apply"]
     if script == "setup_board":
         command += ["--skip", "pin_clocks"]
     if os.geteuid() == 0:
@@ -238,7 +240,7 @@ VIRTUAL_BOARD_NEEDS = ("apt-get", "qemu-system-aarch64", "ssh", "cpio", "mke2fs"
 )
 @pytest.mark.parametrize(("cpu", "status"), [("cortex-a53,pmu=on", 0), ("cortex-z1", 1)])
 def test_a_virtual_board_is_checked_and_made_by_no_dry_run(cpu, status, tmp_path):
-    command = ["sh", SCRIPTS / "make_virtual_board.sh", "--dry-run", "--cpu", cpu]
+    command = ["sh", VIRTUAL_BOARD, "--dry-run", "--cpu", cpu]
     places = ["--cache", tmp_path / "cache", "--output", tmp_path / "boards"]
     result = subprocess.run([*command, *places], capture_output=True, text=True)
     assert result.returncode == status, result.stderr

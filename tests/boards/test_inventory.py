@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from edgeprof.errors import InventoryError
-from edgeprof.inventory import parse_inventory, read_inventory
+from edgeprof.base.errors import InventoryError
+from edgeprof.boards.inventory import parse_inventory, read_inventory
 
 SOURCE = Path("lab/boards.yaml")
 

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from edgeprof import toolchain
+from edgeprof.base.errors import ToolchainError
+from edgeprof.boards import toolchain
+from edgeprof.boards.elf import ElfFacts, parse_version, read_elf
 from edgeprof.cli import cli
-from edgeprof.elf import ElfFacts, parse_version, read_elf
-from edgeprof.errors import ToolchainError
-from edgeprof.harness import PROGRAM
+from edgeprof.measuring.harness import PROGRAM
 
 # A good program for a Raspberry Pi 4.
 GOOD = ElfFacts(
@@ -105,7 +105,7 @@ def test_missing_compiler_is_named_in_one_line(tmp_path: Path) -> None:
 def test_sources_travel_in_the_installed_package() -> None:
     source = toolchain.source_folder()
     assert (source / "CMakeLists.txt").is_file()
-    assert (source / "csrc" / "main.cpp").is_file()
+    assert (source / "csrc" / "board" / "main.cpp").is_file()
     assert (toolchain.toolchain_folder() / "zig-aarch64.cmake").is_file()
 
 

@@ -10,11 +10,17 @@ import rack
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgeprof.board.facts import parse_facts, read_facts
-from edgeprof.errors import BoardSetupError, BoardUnreachable
-from edgeprof.inventory import BoardSpec, read_inventory
-from edgeprof.transport import Completed, FakeTransport, LocalTransport, script, shell_command
-from edgeprof.transport.ssh import SshNetwork
+from edgeprof.base.errors import BoardSetupError, BoardUnreachable
+from edgeprof.boards.facts import parse_facts, read_facts
+from edgeprof.boards.inventory import BoardSpec, read_inventory
+from edgeprof.boards.transport import (
+    Completed,
+    FakeTransport,
+    LocalTransport,
+    script,
+    shell_command,
+)
+from edgeprof.boards.transport.ssh import SshNetwork
 
 UGLY = [
     "two words",

@@ -2,22 +2,22 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import click
 import numpy as np
 import pytest
 from run_cli import run
+from tree import ROOT
 from unprivileged import run_unprivileged
 
 from edgeprof import get_space
+from edgeprof.base.errors import EdgeprofError
 from edgeprof.cli import COMMANDS, cli
-from edgeprof.dataset_export import export_dataset
-from edgeprof.errors import EdgeprofError
-from edgeprof.store import ImportedRow, Store
-from edgeprof.subnet import write_subnets
+from edgeprof.networks.subnet import write_subnets
+from edgeprof.records.dataset_export import export_dataset
+from edgeprof.records.store import ImportedRow, Store
 
-README = Path(__file__).parent.parent / "README.md"
+README = ROOT / "README.md"
 
 
 def walk_commands(command, path=()):

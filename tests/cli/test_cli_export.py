@@ -9,10 +9,10 @@ import pytest
 from click.testing import CliRunner
 from unprivileged import run_unprivileged
 
+from edgeprof.base.errors import EdgeprofError, InvalidSubnet, OutputError
 from edgeprof.cli import cli
-from edgeprof.errors import EdgeprofError, InvalidSubnet, OutputError
 from edgeprof.export import read_manifest
-from edgeprof.subnet import Subnet, write_subnets
+from edgeprof.networks.subnet import Subnet, write_subnets
 
 pytest.importorskip("onnx")
 

@@ -10,7 +10,7 @@ import pytest
 from run_cli import run
 from unprivileged import run_unprivileged
 
-from edgeprof.errors import InvalidModel
+from edgeprof.base.errors import InvalidModel
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
@@ -55,7 +55,7 @@ def test_a_model_is_told_before_the_next_is_measured(
 ) -> None:
     events: list[str] = []
     measured = run_in_order(events)
-    monkeypatch.setattr("edgeprof.harness.measure", measured)
+    monkeypatch.setattr("edgeprof.measuring.harness.measure", measured)
     monkeypatch.setattr("edgeprof.cli.measure._told", lambda *_: events.append("told") or [])
     run("measure", *models, "--no-interleave")
     assert events == ["measured", "told"] * 3

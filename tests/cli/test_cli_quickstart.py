@@ -12,8 +12,8 @@ from run_cli import run
 
 from edgeprof import load_predictor
 from edgeprof.cli import quickstart
-from edgeprof.store import Store
-from edgeprof.subnet import read_subnets
+from edgeprof.networks.subnet import read_subnets
+from edgeprof.records.store import Store
 
 pytest.importorskip("onnxruntime")
 pytest.importorskip("sklearn")

@@ -9,10 +9,10 @@ from pathlib import Path
 import click
 import pytest
 from run_cli import run
+from tree import ROOT
 
 from edgeprof.cli import cli
 
-ROOT = Path(__file__).parent.parent
 TEXTS = sorted([*ROOT.glob("README.md"), *ROOT.glob("docs/*.md")])
 # An indented line, as typed at a prompt or not; not a line of output that begins with a name.
 EXAMPLE = re.compile(r"^ {4,}(?:\$ )?(?:\.venv/bin/)?edgeprof (?=\S)(.*)$", re.MULTILINE)

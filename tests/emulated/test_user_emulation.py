@@ -18,13 +18,14 @@ from typing import Any
 import numpy as np
 import pytest
 from board_table import ran
+from tree import SUPPORT
 
-from edgeprof.board_runtimes import fetch_runtime
+from edgeprof.boards.board_runtimes import fetch_runtime
+from edgeprof.boards.toolchain import build_harness
 from edgeprof.export import export_subnets
-from edgeprof.harness import PROGRAM
-from edgeprof.runtimes import find_runtime
-from edgeprof.subnet import Subnet
-from edgeprof.toolchain import build_harness
+from edgeprof.measuring.harness import PROGRAM
+from edgeprof.measuring.runtimes import find_runtime
+from edgeprof.networks.subnet import Subnet
 
 pytestmark = [pytest.mark.board, pytest.mark.timeout(900)]
 
@@ -61,7 +62,7 @@ EMULATORS = [
     Emulator("aarch64", "qemu-aarch64-static", Path("/usr/aarch64-linux-gnu"), ".inst 0"),
     Emulator("armv7", "qemu-arm-static", Path("/usr/arm-linux-gnueabihf"), ".inst.n 0xde00"),
 ]
-FAKE_RUNTIME = Path(__file__).parent / "support" / "fake_tflite_c.c"
+FAKE_RUNTIME = SUPPORT / "fake_tflite_c.c"
 
 
 @pytest.fixture(params=EMULATORS, ids=lambda emulator: emulator.target, scope="module")

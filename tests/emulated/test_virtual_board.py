@@ -22,9 +22,9 @@ from virtual_board import (
     trained_predictor,
 )
 
-from edgeprof.spaces import get_space
-from edgeprof.store import Store
-from edgeprof.subnet import write_subnets
+from edgeprof.networks.spaces import get_space
+from edgeprof.networks.subnet import write_subnets
+from edgeprof.records.store import Store
 
 pytestmark = [pytest.mark.board, pytest.mark.timeout(900)]
 

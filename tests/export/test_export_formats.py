@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgeprof.errors import UnsupportedModel
+from edgeprof.base.errors import UnsupportedModel
 from edgeprof.export import export_subnets
-from edgeprof.layers import INPUT, Block, Network, Op, PlacedBlock, Shape
-from edgeprof.spaces import get_space
-from edgeprof.spaces.blocks import LayerChain
-from edgeprof.subnet import Subnet
+from edgeprof.networks.layers import INPUT, Block, Network, Op, PlacedBlock, Shape
+from edgeprof.networks.spaces import get_space
+from edgeprof.networks.spaces.blocks import LayerChain
+from edgeprof.networks.subnet import Subnet
 
 onnx = pytest.importorskip("onnx")
 ort = pytest.importorskip("onnxruntime")

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgeprof.errors import InvalidModel, OutputError
+from edgeprof.base.errors import InvalidModel, OutputError
 from edgeprof.export import export_subnets, read_manifest
 from edgeprof.export.weights import MadeWeights, WeightFile, constants_of
-from edgeprof.layers import Network
-from edgeprof.spaces import get_space
-from edgeprof.subnet import Subnet
+from edgeprof.networks.layers import Network
+from edgeprof.networks.spaces import get_space
+from edgeprof.networks.subnet import Subnet
 
 onnx = pytest.importorskip("onnx")
 ort = pytest.importorskip("onnxruntime")

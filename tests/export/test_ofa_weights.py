@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from edgeprof import Subnet, get_space
-from edgeprof.errors import EdgeprofError, InvalidModel
+from edgeprof.base.errors import EdgeprofError, InvalidModel
 from edgeprof.export import export_subnets
 from edgeprof.export.ofa_weights import OfaWeights
 from edgeprof.export.weights import Constant, constants_of

@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from edgeprof import _core, calm
-from edgeprof.harness import Settings, measure
+from edgeprof import _core
+from edgeprof.measuring import calm
+from edgeprof.measuring.harness import Settings, measure
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from edgeprof import _core
-from edgeprof.harness import Settings, make_job, run_jobs
+from edgeprof.measuring.harness import Settings, make_job, run_jobs
 
 TELLTALE = """
 #include <stdio.h>

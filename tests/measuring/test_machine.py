@@ -4,15 +4,15 @@ import json
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tree import BOARDS
 
-from edgeprof.cpu_list import format_cpus, parse_cpus
-from edgeprof.errors import BoardSetupError
-from edgeprof.machine import (
+from edgeprof.base.cpu_list import format_cpus, parse_cpus
+from edgeprof.base.errors import BoardSetupError
+from edgeprof.measuring.machine import (
     KINDS,
     Severity,
     describe,
@@ -21,7 +21,6 @@ from edgeprof.machine import (
     would_mislead,
 )
 
-BOARDS = Path(__file__).parent / "boards"
 ALL_BOARDS = sorted(path.name for path in BOARDS.iterdir() if path.is_dir())
 
 

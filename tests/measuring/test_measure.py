@@ -13,17 +13,18 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from onnx_models import save_conv
+from tree import ROOT
 
 import edgeprof
-from edgeprof import errors
+from edgeprof.base import errors
 from edgeprof.cli import cli, main
 from edgeprof.cli.compare import changed
-from edgeprof.compare import compare_measurements
-from edgeprof.harness import Settings, make_job, measure_interleaved, run_jobs
-from edgeprof.launches import Launches
-from edgeprof.machine import findings
-from edgeprof.measurement import DISTURBANCES, Measurement
-from edgeprof.runtimes import find_runtime, runtime_of
+from edgeprof.measuring.compare import compare_measurements
+from edgeprof.measuring.harness import Settings, make_job, measure_interleaved, run_jobs
+from edgeprof.measuring.launches import Launches
+from edgeprof.measuring.machine import findings
+from edgeprof.measuring.measurement import DISTURBANCES, Measurement
+from edgeprof.measuring.runtimes import find_runtime, runtime_of
 
 QUICK = Settings(ci_rel=0.5, min_secs=0.0, max_secs=2.0, min_samples=10)
 
@@ -150,7 +151,7 @@ def test_dynamic_shapes_are_accepted_when_fixed(tmp_path: Path) -> None:
 
 def test_missing_runtime_names_the_extra(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
-    monkeypatch.setattr("edgeprof.runtimes._SYSTEM_FOLDERS", ())
+    monkeypatch.setattr("edgeprof.measuring.runtimes._SYSTEM_FOLDERS", ())
     monkeypatch.delenv("LD_LIBRARY_PATH", raising=False)
     monkeypatch.delenv("EDGEPROF_ONNXRUNTIME", raising=False)
     with pytest.raises(errors.RuntimeUnavailable, match=r"pip install 'edgeprof\[onnx\]'"):
@@ -271,7 +272,7 @@ def test_wrong_usage_exits_2(model: Path, arguments: list[str]) -> None:
 
 def test_errors_of_the_core_have_their_python_class() -> None:
     """Names and transience must agree, or a retry policy would be wrong for one door."""
-    header = Path(__file__).parent.parent / "csrc" / "error.h"
+    header = ROOT / "csrc" / "base" / "error.h"
     names = [line.split('"')[1] for line in header.read_text().splitlines() if 'return "' in line]
     assert len(names) > 8
     for name in names:
@@ -488,7 +489,7 @@ def test_ticks_are_kept_as_the_clock_was_read(model: Path) -> None:
 
 
 def test_bits_of_disturbances_are_those_of_the_core() -> None:
-    header = Path(__file__).parent.parent / "csrc" / "disturbance.h"
+    header = ROOT / "csrc" / "timing" / "disturbance.h"
     found = dict(re.findall(r"(k\w+) = 1u << (\d)", header.read_text()))
     names = dict(re.findall(r"\{(k\w+), \"(\w+)\"\}", header.read_text()))
     assert {1 << int(bit): names[name] for name, bit in found.items()} == DISTURBANCES

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import edgeprof
-from edgeprof.errors import InvalidJob, RuntimeUnavailable
-from edgeprof.harness import Settings, make_job, run_jobs
+from edgeprof.base.errors import InvalidJob, RuntimeUnavailable
+from edgeprof.measuring.harness import Settings, make_job, run_jobs
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tree import SUPPORT
 
 import edgeprof
-from edgeprof.errors import InvalidJob
-from edgeprof.harness import Settings
+from edgeprof.base.errors import InvalidJob
+from edgeprof.measuring.harness import Settings
 
-SOURCE = Path(__file__).parent / "support" / "fake_onnxruntime.c"
+SOURCE = SUPPORT / "fake_onnxruntime.c"
 
 
 @pytest.fixture(scope="module")

@@ -15,10 +15,10 @@ from click.testing import CliRunner
 from onnx_models import save_conv
 
 import edgeprof
-from edgeprof import errors
+from edgeprof.base import errors
 from edgeprof.cli import cli
-from edgeprof.harness import Settings, make_job, measure_interleaved, run_jobs
-from edgeprof.measurement import Record, error_of
+from edgeprof.measuring.harness import Settings, make_job, measure_interleaved, run_jobs
+from edgeprof.measuring.measurement import Record, error_of
 
 QUICK = Settings(ci_rel=0.5, min_secs=0.0, max_secs=2.0, min_samples=10)
 
@@ -186,8 +186,8 @@ def test_no_mutation_of_a_model_goes_without_a_record(n: int, tmp_path: Path) ->
 def test_no_mutation_of_a_tflite_model_goes_without_a_record(tmp_path: Path) -> None:
     pytest.importorskip("ai_edge_litert")
     from edgeprof.export.tflite import export_network
-    from edgeprof.layers import Network, PlacedBlock, Shape
-    from edgeprof.spaces.blocks import conv_block
+    from edgeprof.networks.layers import Network, PlacedBlock, Shape
+    from edgeprof.networks.spaces.blocks import conv_block
 
     path = tmp_path / "model.tflite"
     stem = PlacedBlock("stem", 0, conv_block("stem", Shape(3, 8, 8), 4, 3, 2))

@@ -8,19 +8,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tree import SUPPORT
 
 import edgeprof
-from edgeprof.errors import (
+from edgeprof.base.errors import (
     InvalidJob,
     InvalidModel,
     MissingDependency,
     RuntimeUnavailable,
     UnsupportedModel,
 )
-from edgeprof.files import sha256_of
-from edgeprof.harness import Settings
-from edgeprof.layers import Network, Op, PlacedBlock, Shape
-from edgeprof.spaces.blocks import classifier_block, conv_block, pool_block
+from edgeprof.base.files import sha256_of
+from edgeprof.measuring.harness import Settings
+from edgeprof.networks.layers import Network, Op, PlacedBlock, Shape
+from edgeprof.networks.spaces.blocks import classifier_block, conv_block, pool_block
 
 try:
     from ai_edge_litert import schema_py_generated as schema
@@ -30,7 +31,6 @@ except (ImportError, MissingDependency):
     pytest.skip("ai-edge-litert is not installed", allow_module_level=True)
 
 QUICK = Settings(ci_rel=0.5, min_secs=0.0, max_secs=2.0, min_samples=10)
-SUPPORT = Path(__file__).parent / "support"
 
 
 def small_network() -> Network:

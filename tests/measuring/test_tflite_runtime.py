@@ -11,19 +11,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tree import SUPPORT
 
 import edgeprof
-from edgeprof.errors import (
+from edgeprof.base.errors import (
     HarnessCrashed,
     InvalidJob,
     InvalidModel,
     RuntimeUnavailable,
     UnsupportedModel,
 )
-from edgeprof.harness import PROGRAM, Settings, make_job, measure_interleaved, run_jobs
-from edgeprof.runtimes import find_runtime, runtime_of
+from edgeprof.measuring.harness import PROGRAM, Settings, make_job, measure_interleaved, run_jobs
+from edgeprof.measuring.runtimes import find_runtime, runtime_of
 
-SUPPORT = Path(__file__).parent / "support"
 LIBRARY = "_pywrap_tensorflow_interpreter_wrapper.so"
 
 
@@ -141,7 +141,7 @@ def test_it_is_chosen_where_there_is_nothing_else(
     library: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
-    monkeypatch.setattr("edgeprof.runtimes.sysconfig.get_config_var", lambda _: "nowhere")
+    monkeypatch.setattr("edgeprof.measuring.runtimes.sysconfig.get_config_var", lambda _: "nowhere")
     with pytest.raises(RuntimeUnavailable, match=r"pip install tflite-runtime 'numpy<2'"):
         find_runtime("tflite_runtime")
     monkeypatch.setenv("EDGEPROF_TFLITE_RUNTIME", str(library))

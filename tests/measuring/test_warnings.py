@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 
 import pytest
+from tree import ROOT
 
 from edgeprof import _core
 
-DOCS = Path(__file__).parent.parent / "docs" / "measurement.md"
+DOCS = ROOT / "docs" / "measurement.md"
 
 
 def test_every_warning_says_what_it_means_and_what_to_do() -> None:

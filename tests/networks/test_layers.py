@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from edgeprof import Subnet, get_space
-from edgeprof.layers import Block, Layer, Network, Op, Shape
+from edgeprof.networks.layers import Block, Layer, Network, Op, Shape
 
 RELU, SWISH = Op.RELU, Op.H_SWISH
 

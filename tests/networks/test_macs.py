@@ -9,7 +9,7 @@ from __future__ import annotations
 import pytest
 
 from edgeprof import Subnet, get_space
-from edgeprof.layers import Network
+from edgeprof.networks.layers import Network
 
 
 def network_of(subnet: Subnet) -> Network:

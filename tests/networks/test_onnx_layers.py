@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 
 from edgeprof import get_space
-from edgeprof.errors import InvalidModel, UnsupportedModel
-from edgeprof.layers import Op
-from edgeprof.spaces import known_spaces
+from edgeprof.base.errors import InvalidModel, UnsupportedModel
+from edgeprof.networks.layers import Op
+from edgeprof.networks.spaces import known_spaces
 
 onnx = pytest.importorskip("onnx")
 from onnx import TensorProto, helper  # noqa: E402
 
 from edgeprof.export import export_subnets  # noqa: E402
-from edgeprof.onnx_layers import read_onnx_network  # noqa: E402
+from edgeprof.networks.onnx_layers import read_onnx_network  # noqa: E402
 
 
 def write_model(path, nodes, in_shape=(1, 8, 16, 16), out_name="y", weights=()):

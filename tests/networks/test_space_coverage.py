@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from edgeprof import Subnet, get_space
-from edgeprof.errors import InvalidSubnet
+from edgeprof.base.errors import InvalidSubnet
 from edgeprof.export.weights import MadeWeights, WeightFile, constants_of
-from edgeprof.spaces import known_spaces
-from edgeprof.spaces.costs import model_bytes_cost, model_bytes_of
+from edgeprof.networks.spaces import known_spaces
+from edgeprof.networks.spaces.costs import model_bytes_cost, model_bytes_of
 
 ALL_SPACES = known_spaces()
 

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgeprof import Subnet, get_space
-from edgeprof.errors import InvalidSubnet
-from edgeprof.spaces import known_spaces
-from edgeprof.subnet import read_subnets, write_subnets
+from edgeprof.base.errors import InvalidSubnet
+from edgeprof.networks.spaces import known_spaces
+from edgeprof.networks.subnet import read_subnets, write_subnets
 
 LARGEST = {"space": "ofa-mbv3-w1.0", "ks": [7] * 20, "e": [6] * 20, "d": [4] * 5, "r": 224}
 seeds = st.integers(0, 2**32 - 1)

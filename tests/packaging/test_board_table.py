@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from tree import ROOT
 
-ROOT = Path(__file__).parent.parent
 SCRIPT = ROOT / "tools" / "board_table.py"
 
 pytestmark = pytest.mark.skipif(not SCRIPT.is_file(), reason="no tools beside the tests")

@@ -6,28 +6,27 @@ import subprocess
 import sys
 import tarfile
 import zipfile
-from pathlib import Path
 
 import pytest
+from tree import ROOT as SOURCE
 
-SOURCE = Path(__file__).parent.parent
 IN_EVERY_WHEEL = ("edgeprof/py.typed", "edgeprof/bin/edgeprof-harness", "edgeprof/cli/__init__.py")
 IN_EVERY_SDIST = (
     "CMakeLists.txt",
     "LICENSE",
     "README.md",
-    "csrc/measure.cpp",
+    "csrc/timing/measure.cpp",
     "edgeprof/py.typed",
     "firmware_scripts/setup_board.sh",
     "pyproject.toml",
-    "tests/test_packaging.py",
+    "tests/packaging/test_packaging.py",
 )
 
 
 # What boards need and what the package reads at run time: where it lies, installed and here.
 SHIPPED = [
-    ("edgeprof/native/csrc", "csrc", "*.cpp"),
-    ("edgeprof/native/csrc", "csrc", "*.h"),
+    ("edgeprof/native/csrc", "csrc", "**/*.cpp"),
+    ("edgeprof/native/csrc", "csrc", "**/*.h"),
     ("edgeprof/native", ".", "CMakeLists.txt"),
     ("edgeprof/native", ".", "pyproject.toml"),
     ("edgeprof/firmware_scripts", "firmware_scripts", "**/*.sh"),

@@ -11,11 +11,12 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from tree import ROOT
 
-from edgeprof.errors import ToolchainError
-from edgeprof.harness import PROGRAM
+from edgeprof.base.errors import ToolchainError
+from edgeprof.measuring.harness import PROGRAM
 
-SCRIPT = Path(__file__).parent.parent / "tools" / "release.py"
+SCRIPT = ROOT / "tools" / "release.py"
 
 pytestmark = pytest.mark.skipif(not SCRIPT.is_file(), reason="no tools beside the tests")
 

@@ -7,19 +7,21 @@ import struct
 import subprocess
 import zlib
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from tree import DATA
 
 import edgeprof
+from edgeprof.base.errors import InvalidSubnet, PredictorFormatError
 from edgeprof.cli import cli
-from edgeprof.errors import InvalidSubnet, PredictorFormatError
-from edgeprof.harness import PROGRAM
-from edgeprof.predictors.compact import CompactPredictor
-from edgeprof.predictors.distil import N_STEPS, distil, draw_codes
-from edgeprof.predictors.edgp_file import (
+from edgeprof.measuring.harness import PROGRAM
+from edgeprof.networks.spaces import get_space
+from edgeprof.networks.subnet import write_subnets
+from edgeprof.predictors.compact.compact import CompactPredictor
+from edgeprof.predictors.compact.distil import N_STEPS, distil, draw_codes
+from edgeprof.predictors.compact.edgp_file import (
     CompactModel,
     CompactTensors,
     decode_edgp,
@@ -28,8 +30,6 @@ from edgeprof.predictors.edgp_file import (
     tensor_shapes,
 )
 from edgeprof.predictors.load import EdgpPredictor
-from edgeprof.spaces import get_space
-from edgeprof.subnet import write_subnets
 
 SPACE = get_space("ofa-mbv3-w1.0")
 
@@ -129,7 +129,7 @@ def test_reader_agrees_with_the_reference_on_10000_subnets(student):
 
 def test_a_file_of_an_earlier_edgeprof_says_what_it_said_then():
     """Stored predictions: a change of writer and readers together cannot pass."""
-    golden = Path(__file__).parent / "data" / "golden.edgp"
+    golden = DATA / "golden.edgp"
     with np.load(golden.with_suffix(".npz")) as stored:
         codes, expected = stored["codes"], stored["latency_ms"]
     model = decode_edgp(golden.read_bytes())
@@ -212,24 +212,24 @@ def test_predict_on_a_board_reads_the_codes_that_predict_writes(student, tmp_pat
 
 # --- what is refused ---------------------------------------------------------------------------
 
-DATA = encode_edgp(random_model(np.random.default_rng(0)))
+EDGP = encode_edgp(random_model(np.random.default_rng(0)))
 
 
 def patched(offset, replacement, *, crc=True):
-    body = DATA[:-4]
+    body = EDGP[:-4]
     body = body[:offset] + replacement + body[offset + len(replacement) :]
-    return with_crc(body) if crc else body + DATA[-4:]
+    return with_crc(body) if crc else body + EDGP[-4:]
 
 
 MALFORMED = {
     "empty": (b"", "no .edgp file"),
-    "wrong magic": (b"EDGX" + DATA[4:], "no .edgp file"),
+    "wrong magic": (b"EDGX" + EDGP[4:], "no .edgp file"),
     "other version": (patched(4, b"\x02\x00"), "format version 2"),
-    "header cut": (DATA[:20], "truncated"),
-    "tensors cut": (DATA[:-9], "truncated"),
-    "bytes appended": (DATA + b"\0", "after its end"),
-    "oversized": (DATA + bytes(40_000), "oversized"),
-    "one bit flipped": (patched(70, bytes([DATA[70] ^ 4]), crc=False), "CRC"),
+    "header cut": (EDGP[:20], "truncated"),
+    "tensors cut": (EDGP[:-9], "truncated"),
+    "bytes appended": (EDGP + b"\0", "after its end"),
+    "oversized": (EDGP + bytes(40_000), "oversized"),
+    "one bit flipped": (patched(70, bytes([EDGP[70] ^ 4]), crc=False), "CRC"),
     "value size": (patched(6, b"\x03\x00"), "bytes per value"),
     "too many columns": (patched(12, b"\xff\x00"), "code columns"),
     "too wide": (patched(14, b"\x0f"), "additive terms"),
@@ -245,7 +245,7 @@ MALFORMED = {
     "column of too many values": (patched(32, b"\x01\x01"), "code column 0"),
     "another table size": (patched(32, b"\x05\x00"), "tensors"),
     "control character": (patched(40, b"\x1b"), "control characters"),
-    "tensor value is infinite": (patched(len(DATA) - 8, b"\x00\x7c"), "no number"),
+    "tensor value is infinite": (patched(len(EDGP) - 8, b"\x00\x7c"), "no number"),
 }
 
 
@@ -278,7 +278,7 @@ def test_file_that_is_not_there_is_one_clear_error(tmp_path):
         edgeprof.load_predictor(tmp_path / "missing.edgp")
 
 
-@pytest.mark.parametrize("predictor", [EdgpPredictor(DATA), CompactPredictor(decode_edgp(DATA))])
+@pytest.mark.parametrize("predictor", [EdgpPredictor(EDGP), CompactPredictor(decode_edgp(EDGP))])
 def test_code_outside_the_space_is_named_by_row_and_column(predictor):
     codes = np.zeros((3, 4), dtype=np.uint8)
     codes[2, 1] = 3
@@ -286,7 +286,7 @@ def test_code_outside_the_space_is_named_by_row_and_column(predictor):
         predictor.predict_codes(codes)
 
 
-@pytest.mark.parametrize("predictor", [EdgpPredictor(DATA), CompactPredictor(decode_edgp(DATA))])
+@pytest.mark.parametrize("predictor", [EdgpPredictor(EDGP), CompactPredictor(decode_edgp(EDGP))])
 @pytest.mark.parametrize("shape", [(3,), (3, 5), (1, 3, 4)])
 def test_codes_of_another_shape_are_refused(predictor, shape):
     with pytest.raises(InvalidSubnet, match="want"):
@@ -294,4 +294,4 @@ def test_codes_of_another_shape_are_refused(predictor, shape):
 
 
 def test_no_codes_give_no_latencies():
-    assert EdgpPredictor(DATA).predict_codes(np.zeros((0, 4), dtype=np.uint8)).shape == (0,)
+    assert EdgpPredictor(EDGP).predict_codes(np.zeros((0, 4), dtype=np.uint8)).shape == (0,)

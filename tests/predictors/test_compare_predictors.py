@@ -9,12 +9,12 @@ import pytest
 from run_cli import run
 from synthetic_device import PHONE, SERVER, synthetic_tables, write_dataset
 
-from edgeprof.errors import DatasetError, OutputError, PredictorFormatError
+from edgeprof.base.errors import DatasetError, OutputError, PredictorFormatError
+from edgeprof.networks.spaces import get_space
 from edgeprof.predictors.compare import compare_models, plot_learning_curves
-from edgeprof.predictors.gp import HostModel
+from edgeprof.predictors.gp.gp import HostModel
 from edgeprof.predictors.host_file import save_host
-from edgeprof.predictors.mlp import PaperMlp
-from edgeprof.spaces import get_space
+from edgeprof.predictors.paper.mlp import PaperMlp
 
 SPACE = get_space("ofa-mbv3-w1.0")
 

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from synthetic_device import PHONE, SERVER, SyntheticDevice
 
-from edgeprof.dataset import Dataset
-from edgeprof.errors import PredictorFormatError
+from edgeprof.base.errors import PredictorFormatError
+from edgeprof.networks.spaces import get_space
 from edgeprof.predictors.base import IntervalPredictor
-from edgeprof.predictors.gp import HostModel
+from edgeprof.predictors.gp.gp import HostModel
 from edgeprof.predictors.host_file import load_host, save_host
 from edgeprof.predictors.metrics import evaluate, interval_coverage, trivial_predictors
-from edgeprof.spaces import get_space
+from edgeprof.records.dataset import Dataset
 
 
 def data_of(device: SyntheticDevice, n: int, seed: int = 0) -> Dataset:
@@ -140,8 +140,8 @@ class _ResnetBase:
 
 
 def test_a_base_of_another_space_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    from edgeprof.networks.spaces.staged import StageChoices, StagedSpace
     from edgeprof.predictors import base_models
-    from edgeprof.spaces.staged import StageChoices, StagedSpace
 
     class Other(StagedSpace):
         layers = None  # type: ignore[assignment]

@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 from synthetic_device import SyntheticDevice
 
-from edgeprof.dataset import Dataset
-from edgeprof.errors import DatasetError
-from edgeprof.predictors.devices import Device, read_devices
-from edgeprof.predictors.gp import HostModel
-from edgeprof.predictors.hardware import WORK, HardwareModel
+from edgeprof.base.errors import DatasetError
+from edgeprof.networks.spaces import get_space
+from edgeprof.networks.spaces.base import SearchSpace
+from edgeprof.predictors.gp.gp import HostModel
+from edgeprof.predictors.hardware.devices import Device, read_devices
+from edgeprof.predictors.hardware.hardware import WORK, HardwareModel
 from edgeprof.predictors.host_file import load_host, save_host
 from edgeprof.predictors.metrics import evaluate, interval_coverage
 from edgeprof.predictors.train import leave_one_device_out
-from edgeprof.spaces import get_space
-from edgeprof.spaces.base import SearchSpace
+from edgeprof.records.dataset import Dataset
 
 SPACE = get_space("ofa-mbv3-w1.0")
 HEADER = "device,cores,clock_mhz,ram_gb,bandwidth_gb_per_s,batch\n"

@@ -16,15 +16,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import edgeprof
+from edgeprof.base.errors import HarnessTimeout, InvalidSubnet, LookupTableError
 from edgeprof.cli import cli
-from edgeprof.errors import HarnessTimeout, InvalidSubnet, LookupTableError
-from edgeprof.layers import Shape
-from edgeprof.predictors.lut import LookupTables, load_tables, representative_codes
-from edgeprof.predictors.lut_build import HarnessTimer, blocks_of, build_tables, n_blocks
-from edgeprof.predictors.lut_file import Entry, TableSet, read_tables, write_tables
-from edgeprof.predictors.lut_keys import BlockKey, Grammar, keyed_blocks, parse_key
-from edgeprof.spaces import get_space
-from edgeprof.subnet import Subnet, write_subnets
+from edgeprof.networks.layers import Shape
+from edgeprof.networks.spaces import get_space
+from edgeprof.networks.subnet import Subnet, write_subnets
+from edgeprof.predictors.lut.lut import LookupTables, load_tables, representative_codes
+from edgeprof.predictors.lut.lut_file import Entry, TableSet, read_tables, write_tables
+from edgeprof.predictors.lut.lut_keys import BlockKey, Grammar, keyed_blocks, parse_key
+from edgeprof.runs.lut_build import HarnessTimer, blocks_of, build_tables, n_blocks
 
 SPACE = get_space("ofa-mbv3-w1.2")
 DATA = Path(os.environ.get("EDGEPROF_DATA", "../shared/data"))
@@ -379,8 +379,8 @@ def test_build_command_times_on_boards_and_resumes(tmp_path):
 def test_harness_times_a_real_block():
     pytest.importorskip("onnxruntime")
     pytest.importorskip("onnx")
-    from edgeprof.harness import Settings
-    from edgeprof.predictors.lut_build import block_network
+    from edgeprof.measuring.harness import Settings
+    from edgeprof.runs.lut_build import block_network
 
     key, blocks = next(
         item for item in blocks_of(SPACE, [128])[128].items() if item[0].startswith("Logits")

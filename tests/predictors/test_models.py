@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 from synthetic_device import PHONE, SERVER
 
+from edgeprof.base.errors import DatasetError, PredictorFormatError
 from edgeprof.cli.train import MODEL_NAMES
-from edgeprof.errors import DatasetError, PredictorFormatError
-from edgeprof.predictors.devices import Device
+from edgeprof.networks.spaces import get_space
+from edgeprof.predictors.hardware.devices import Device
 from edgeprof.predictors.host_file import load_host, save_host
-from edgeprof.predictors.linear import LinearModel
 from edgeprof.predictors.metrics import evaluate, interval_coverage, metrics_of, trivial_predictors
-from edgeprof.predictors.mlp import PaperMlp, _encode
 from edgeprof.predictors.models import ACROSS_MODELS, MODELS, cross_validated, fit_across, fit_model
+from edgeprof.predictors.paper.linear import LinearModel
+from edgeprof.predictors.paper.mlp import PaperMlp, _encode
 from edgeprof.predictors.residual_interval import relative_errors
-from edgeprof.spaces import get_space
 
 SPACE = get_space("ofa-mbv3-w1.0")
 

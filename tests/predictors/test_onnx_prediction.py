@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from synthetic_device import PHONE
 
-from edgeprof.onnx_layers import read_onnx_network
-from edgeprof.predictors.gp import HostModel
-from edgeprof.spaces import get_space
+from edgeprof.networks.onnx_layers import read_onnx_network
+from edgeprof.networks.spaces import get_space
+from edgeprof.predictors.gp.gp import HostModel
 
 pytest.importorskip("onnx")
 SPACE = get_space("ofa-mbv3-w1.0")

@@ -12,17 +12,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from tree import DATA
 
+from edgeprof.base.errors import PredictorFormatError
 from edgeprof.cli import cli
-from edgeprof.errors import PredictorFormatError
-from edgeprof.predictors.compact import CompactPredictor
-from edgeprof.predictors.edgp_file import CompactModel, CompactTensors, tensor_shapes
-from edgeprof.predictors.ship import ship
-from edgeprof.predictors.ship_c import c_header, c_identifier
-from edgeprof.spaces import get_space
+from edgeprof.networks.spaces import get_space
+from edgeprof.predictors.compact.compact import CompactPredictor
+from edgeprof.predictors.compact.edgp_file import CompactModel, CompactTensors, tensor_shapes
+from edgeprof.predictors.ship.ship import ship
+from edgeprof.predictors.ship.ship_c import c_header, c_identifier
 
 SPACE = get_space("ofa-mbv3-w1.2")
-GOLDEN = Path(__file__).parent / "data" / "golden.edgp"
+GOLDEN = DATA / "golden.edgp"
 STRICT_C99 = ["-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", "-Wconversion", "-O2"]
 CROSS_COMPILERS = ["aarch64-linux-gnu-gcc", "arm-linux-gnueabihf-gcc", "arm-none-eabi-gcc"]
 

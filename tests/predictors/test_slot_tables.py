@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from synthetic_device import PHONE, SERVER
 
-from edgeprof.predictors.gp import HostModel
-from edgeprof.predictors.slot_tables import SlotTables
-from edgeprof.spaces import get_space
+from edgeprof.networks.spaces import get_space
+from edgeprof.predictors.compact.slot_tables import SlotTables
+from edgeprof.predictors.gp.gp import HostModel
 
 SPACE = get_space("ofa-mbv3-w1.0")
 

@@ -9,12 +9,13 @@ import os
 from pathlib import Path
 
 import pytest
+from tree import ROOT
 
-from edgeprof.dataset import Dataset, read_dataset
-from edgeprof.predictors.gp import HostModel
-from edgeprof.predictors.hardware import HardwareModel
+from edgeprof.predictors.gp.gp import HostModel
+from edgeprof.predictors.hardware.hardware import HardwareModel
 from edgeprof.predictors.metrics import evaluate, interval_coverage
 from edgeprof.predictors.train import train
+from edgeprof.records.dataset import Dataset, read_dataset
 
 DATA = Path(os.environ.get("EDGEPROF_DATA", "../shared/data"))
 FILE = DATA / "ofanas_2021.csv.gz"
@@ -45,9 +46,9 @@ def test_a_hundred_samples_of_the_phone_and_ten_of_the_gpu_are_enough() -> None:
 
 
 def test_a_gpu_of_another_generation_is_ranked_and_known_to_be_far_off() -> None:
-    from edgeprof.predictors.devices import read_devices
+    from edgeprof.predictors.hardware.devices import read_devices
 
-    sheets = read_devices(Path(__file__).parents[1] / "benchmarks" / "data" / "gpus.csv")
+    sheets = read_devices(ROOT / "benchmarks" / "data" / "gpus.csv")
     file = DATA / "help_ofa_2021.csv.gz"
     measured = [
         (sheets[name], read_dataset(file, device=name, n=300, seed=0))

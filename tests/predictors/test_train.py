@@ -11,17 +11,18 @@ import pytest
 from run_cli import run
 from synthetic_device import PHONE, SERVER, synthetic_tables, write_dataset
 
-from edgeprof.dataset import read_dataset
-from edgeprof.errors import DatasetError, PredictorFormatError
+from edgeprof.base.errors import DatasetError, PredictorFormatError
+from edgeprof.networks.spaces import get_space
+from edgeprof.networks.subnet import read_subnets, write_subnets
 from edgeprof.predictors import load_predictor
-from edgeprof.predictors.compact import CompactPredictor
+from edgeprof.predictors.compact.compact import CompactPredictor
 from edgeprof.predictors.evaluation import evaluate_predictor
-from edgeprof.predictors.gp import HostModel
+from edgeprof.predictors.gp.gp import HostModel
+from edgeprof.predictors.gp.suggest import suggest_next
 from edgeprof.predictors.host_file import load_host, save_host
-from edgeprof.predictors.linear import LinearModel
-from edgeprof.predictors.lut_file import write_tables
-from edgeprof.predictors.lut_keys import Grammar
-from edgeprof.predictors.lut_model import LutModel
+from edgeprof.predictors.lut.lut_file import write_tables
+from edgeprof.predictors.lut.lut_keys import Grammar
+from edgeprof.predictors.lut.lut_model import LutModel
 from edgeprof.predictors.metrics import (
     evaluate,
     metrics_of,
@@ -29,7 +30,7 @@ from edgeprof.predictors.metrics import (
     trivial_predictors,
 )
 from edgeprof.predictors.models import folds_of
-from edgeprof.predictors.suggest import suggest_next
+from edgeprof.predictors.paper.linear import LinearModel
 from edgeprof.predictors.train import (
     Training,
     load_base,
@@ -37,8 +38,7 @@ from edgeprof.predictors.train import (
     save_predictor,
     train,
 )
-from edgeprof.spaces import get_space
-from edgeprof.subnet import read_subnets, write_subnets
+from edgeprof.records.dataset import read_dataset
 
 SPACE = "ofa-mbv3-w1.0"
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgeprof.dataset import Dataset, devices_of, parse_rows, read_dataset
-from edgeprof.errors import DatasetError
-from edgeprof.spaces import get_space
+from edgeprof.base.errors import DatasetError
+from edgeprof.networks.spaces import get_space
+from edgeprof.records.dataset import Dataset, devices_of, parse_rows, read_dataset
 
 SPACE = "ofa-mbv3-w1.0"
 

@@ -10,12 +10,12 @@ from click.testing import CliRunner
 from run_cli import run
 
 from edgeprof import get_space
+from edgeprof.base.errors import DatasetError, MixedMachineState
 from edgeprof.cli import cli
-from edgeprof.dataset import read_dataset
-from edgeprof.dataset_export import export_dataset, import_dataset
-from edgeprof.errors import DatasetError, MixedMachineState
-from edgeprof.store import Store
-from edgeprof.subnet import write_subnets
+from edgeprof.networks.subnet import write_subnets
+from edgeprof.records.dataset import read_dataset
+from edgeprof.records.dataset_export import export_dataset, import_dataset
+from edgeprof.records.store import Store
 
 SUBNETS = get_space("ofa-mbv3-w1.0").sample(3, np.random.default_rng(0))
 

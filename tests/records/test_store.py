@@ -14,8 +14,8 @@ import pytest
 from unprivileged import run_unprivileged
 
 from edgeprof import get_space
-from edgeprof.errors import InvalidRecord, StoreError
-from edgeprof.store import ImportedRow, Store
+from edgeprof.base.errors import InvalidRecord, StoreError
+from edgeprof.records.store import ImportedRow, Store
 
 SUBNET = get_space("ofa-mbv3-w1.0").sample(1, np.random.default_rng(0))[0]
 
@@ -205,7 +205,7 @@ def test_a_newer_version_is_refused(tmp_path):
 WRITER = """
 import json, sys
 from pathlib import Path
-from edgeprof.store import Store
+from edgeprof.records.store import Store
 record = json.loads(sys.argv[2])
 with Store(Path(sys.argv[1])) as store:
     start = len(store.job_keys())

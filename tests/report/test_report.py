@@ -12,11 +12,12 @@ from stand_in_models import AdditiveLatency, InteractingLatency
 from stored_records import fill_store, make_record
 
 from edgeprof import _core, get_space
+from edgeprof.base.errors import PredictorFormatError, SearchError, StoreError
 from edgeprof.cli import cli
-from edgeprof.dataset import Dataset
-from edgeprof.errors import PredictorFormatError, SearchError, StoreError
-from edgeprof.predictors.gp import HostModel
+from edgeprof.predictors.gp.gp import HostModel
 from edgeprof.predictors.host_file import save_host
+from edgeprof.records.dataset import Dataset
+from edgeprof.records.store import ImportedRow, Store
 from edgeprof.report import write_report
 from edgeprof.report.data import evaluate_predictors, read_stores
 from edgeprof.report.figure import BARS, Figure, Series
@@ -24,7 +25,6 @@ from edgeprof.report.plotly_figure import to_plotly
 from edgeprof.report.png import write_png
 from edgeprof.report.sections import boards_figure
 from edgeprof.report.tables import warnings_table
-from edgeprof.store import ImportedRow, Store
 
 SPACE = get_space("ofa-mbv3-w1.0")
 BOARDS = (AdditiveLatency(SPACE, "rpi4"), InteractingLatency(SPACE, "jetson <nano>", 0.5))

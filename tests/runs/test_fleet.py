@@ -34,15 +34,15 @@ from loopback_fleet import (
 )
 from proxy import Proxy
 
-import edgeprof.transport.ssh
-from edgeprof.fleet.connections import (
+import edgeprof.boards.transport.ssh
+from edgeprof.boards.transport.ssh import SshNetwork
+from edgeprof.records.store import Store
+from edgeprof.runs.fleet.connections import (
     check_boards,
     clean_boards,
     restore_boards,
     setup_boards,
 )
-from edgeprof.store import Store
-from edgeprof.transport.ssh import SshNetwork
 
 pytestmark = pytest.mark.skipif(rack.missing() is not None, reason=str(rack.missing()))
 
@@ -90,8 +90,8 @@ def test_a_board_that_must_not_be_prepared_is_left_alone(board, store):
 
 def test_nothing_is_sent_while_a_batch_is_timed(board, store, monkeypatch):
     # So often that some would pass in any stretch of the batch, were they not silenced.
-    monkeypatch.setattr(edgeprof.transport.ssh, "KEEPALIVE_INTERVAL_S", 0.02)
-    monkeypatch.setattr(edgeprof.transport.ssh, "KEEPALIVE_COUNT", 1_000_000)
+    monkeypatch.setattr(edgeprof.boards.transport.ssh, "KEEPALIVE_INTERVAL_S", 0.02)
+    monkeypatch.setattr(edgeprof.boards.transport.ssh, "KEEPALIVE_COUNT", 1_000_000)
     [target] = board.boards
     with Proxy(target.port) as proxy:
         board.connect_through(target, proxy.port)
@@ -398,7 +398,7 @@ def test_two_kinds_of_boards_each_do_everything(boards, store):
 
 
 def test_a_second_run_into_the_same_store_is_refused(board, store):
-    from edgeprof.errors import StoreError
+    from edgeprof.base.errors import StoreError
 
     with (
         loopback_fleet.only_run(store),

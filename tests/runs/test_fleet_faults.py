@@ -24,11 +24,11 @@ from loopback_fleet import (
     wrapping,
 )
 
-import edgeprof.fleet.run
-import edgeprof.transport.ssh
-from edgeprof.board.deploy import find_software
-from edgeprof.errors import BoardUnreachable
-from edgeprof.transport.ssh import SshNetwork
+import edgeprof.boards.transport.ssh
+import edgeprof.runs.fleet.run
+from edgeprof.base.errors import BoardUnreachable
+from edgeprof.boards.deploy import find_software
+from edgeprof.boards.transport.ssh import SshNetwork
 
 pytestmark = pytest.mark.skipif(rack.missing() is not None, reason=str(rack.missing()))
 
@@ -105,7 +105,7 @@ def test_a_crash_is_confirmed_by_another_board_before_it_is_final(boards, store)
 
 def test_a_board_that_another_measures_on_is_waited_for_and_not_touched(boards, store, monkeypatch):
     """Neither its clocks nor its disk: it is looked at, and set aside in the end."""
-    monkeypatch.setattr(edgeprof.fleet.run, "_GRACE_S", 0.05)
+    monkeypatch.setattr(edgeprof.runs.fleet.run, "_GRACE_S", 0.05)
     first = boards.boards[0]
     governors = []
     watching = Watching("waiting for alice", lambda _: governors.append(first.governor))
@@ -171,7 +171,7 @@ def test_objects_are_not_hashed_while_somebody_measures(boards, store):
     program.write_bytes(b"damaged")
 
     def objects():
-        from edgeprof.board.facts import read_facts
+        from edgeprof.boards.facts import read_facts
 
         async def look():
             async with SshNetwork() as network:
@@ -192,7 +192,7 @@ def test_objects_are_not_hashed_while_somebody_measures(boards, store):
 
 def test_a_board_that_is_long_in_coming_keeps_nobody_waiting(boards, store, monkeypatch):
     """Its software is being built, or it does not answer: the others begin, and even finish."""
-    monkeypatch.setattr(edgeprof.fleet.run, "_GRACE_S", 0.05)
+    monkeypatch.setattr(edgeprof.runs.fleet.run, "_GRACE_S", 0.05)
     found, done = threading.Event(), threading.Event()
 
     class LateNetwork(SshNetwork):
@@ -287,7 +287,7 @@ def test_a_login_script_may_print(boards, store):
 
 def test_ctrl_c_waits_for_every_board_to_be_restored(boards, store, monkeypatch):
     """Also for the one that takes longest: the first to be done does not end the run."""
-    from edgeprof.fleet.member import Member
+    from edgeprof.runs.fleet.member import Member
 
     restore = Member._restore
 
@@ -317,8 +317,8 @@ def test_ctrl_c_waits_for_every_board_to_be_restored(boards, store, monkeypatch)
 
 def test_packing_does_not_stop_the_loop():
     """Keep-alives of other boards are sent while one board's batch is packed."""
-    from edgeprof.board.batch import Batch, Item
-    from edgeprof.transport import LocalTransport
+    from edgeprof.boards.batch import Batch, Item
+    from edgeprof.boards.transport import LocalTransport
 
     loop_thread = threading.get_ident()
     packed_in = []
@@ -335,8 +335,8 @@ def test_packing_does_not_stop_the_loop():
 
 
 def test_a_file_of_this_machine_that_cannot_be_read_is_not_a_lost_connection(boards, tmp_path):
-    from edgeprof.errors import BoardSetupError
-    from edgeprof.transport.base import compressed
+    from edgeprof.base.errors import BoardSetupError
+    from edgeprof.boards.transport.base import compressed
 
     async def send():
         async with SshNetwork() as network:
@@ -357,9 +357,9 @@ def test_a_lost_dask_scheduler_is_no_ctrl_c():
     """Dask cancels what is under way; that must not look as if the user had."""
     from concurrent.futures import Future
 
-    from edgeprof.errors import ClusterUnreachable
-    from edgeprof.inventory import BoardSpec
-    from edgeprof.transport.dask import DaskTransport
+    from edgeprof.base.errors import ClusterUnreachable
+    from edgeprof.boards.inventory import BoardSpec
+    from edgeprof.boards.transport.dask import DaskTransport
 
     class Client:
         def get_executor(self, **_):
@@ -380,8 +380,8 @@ def test_a_board_is_restored_when_a_command_of_our_own_is_still_at_work_there(
     boards, store, monkeypatch
 ):
     """Ctrl-C came while it was being prepared: the preparation goes on there without us."""
-    from edgeprof.board.claim import busy
-    from edgeprof.fleet import member
+    from edgeprof.boards.claim import busy
+    from edgeprof.runs.fleet import member
 
     restore, calls = member.restore, []
 

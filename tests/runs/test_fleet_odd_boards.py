@@ -19,10 +19,10 @@ from loopback_fleet import (
     wait_until,
 )
 
-from edgeprof.files import sha256_of
-from edgeprof.fleet.view import summary_lines
-from edgeprof.inventory import read_inventory
-from edgeprof.store import Store
+from edgeprof.base.files import sha256_of
+from edgeprof.boards.inventory import read_inventory
+from edgeprof.records.store import Store
+from edgeprof.runs.fleet.view import summary_lines
 
 pytestmark = pytest.mark.skipif(rack.missing() is not None, reason=str(rack.missing()))
 

@@ -15,14 +15,14 @@ import rack
 from dask_cluster import scheduler, worker
 from loopback_fleet import SLOW_JOB, null_items, run_items
 
-from edgeprof.board.deploy import Payload, Software
-from edgeprof.fleet.profile import ProfileRun
-from edgeprof.inventory import BoardSpec, read_inventory
-from edgeprof.jobs import ProfileSettings
-from edgeprof.spaces import get_space
-from edgeprof.store import Store
-from edgeprof.subnet import write_subnets
-from edgeprof.transport.dask import DaskNetwork
+from edgeprof.boards.deploy import Payload, Software
+from edgeprof.boards.inventory import BoardSpec, read_inventory
+from edgeprof.boards.transport.dask import DaskNetwork
+from edgeprof.networks.spaces import get_space
+from edgeprof.networks.subnet import write_subnets
+from edgeprof.records.store import Store
+from edgeprof.runs.fleet.profile import ProfileRun
+from edgeprof.runs.jobs import ProfileSettings
 
 pytestmark = pytest.mark.skipif(rack.missing() is not None, reason=str(rack.missing()))
 

@@ -10,17 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgeprof.board.batch import Batch, Item, parse_records
-from edgeprof.board.claim import Owner
-from edgeprof.board.deploy import Payload
-from edgeprof.board.facts import BoardFacts
-from edgeprof.board.prepared import prepare, restore
-from edgeprof.errors import BoardSetupError, BoardUnreachable, InvalidRecord
-from edgeprof.fleet.progress import BoardProgress, group_failures
-from edgeprof.fleet.schedule import RetryPolicy, Verdict, WorkQueue, verdict_of
-from edgeprof.fleet.view import LiveTable, PlainLog, format_minutes
-from edgeprof.inventory import BoardSpec
-from edgeprof.transport import Completed, FakeTransport
+from edgeprof.base.errors import BoardSetupError, BoardUnreachable, InvalidRecord
+from edgeprof.boards.batch import Batch, Item, parse_records
+from edgeprof.boards.claim import Owner
+from edgeprof.boards.deploy import Payload
+from edgeprof.boards.facts import BoardFacts
+from edgeprof.boards.inventory import BoardSpec
+from edgeprof.boards.prepared import prepare, restore
+from edgeprof.boards.transport import Completed, FakeTransport
+from edgeprof.runs.fleet.progress import BoardProgress, group_failures
+from edgeprof.runs.fleet.schedule import RetryPolicy, Verdict, WorkQueue, verdict_of
+from edgeprof.runs.fleet.view import LiveTable, PlainLog, format_minutes
 
 POLICY = RetryPolicy(attempts=3, backoff_s=2.0, backoff_limit_s=10.0, cool_down_s=30.0)
 FACTS = BoardFacts("/home/pi/.edgeprof", "aarch64", "6.1", (2, 36), 4, None, 1 << 30, frozenset())

@@ -11,8 +11,8 @@ import tarfile
 import pytest
 from loopback_fleet import wait_until
 
-from edgeprof.board.session import _SUBMIT
-from edgeprof.harness import PROGRAM
+from edgeprof.boards.session import _SUBMIT
+from edgeprof.measuring.harness import PROGRAM
 
 pytestmark = pytest.mark.skipif(shutil.which("flock") is None, reason="no flock (util-linux)")
 

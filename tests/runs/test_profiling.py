@@ -13,12 +13,12 @@ import pytest
 from click.testing import CliRunner
 
 from edgeprof import get_space
+from edgeprof.base.errors import RuntimeUnavailable, StoreError
 from edgeprof.cli import cli
-from edgeprof.dataset_export import export_dataset
-from edgeprof.errors import RuntimeUnavailable, StoreError
-from edgeprof.jobs import ProfileSettings, items_of, job_key
-from edgeprof.profiling import profile_here
-from edgeprof.store import Store
+from edgeprof.records.dataset_export import export_dataset
+from edgeprof.records.store import Store
+from edgeprof.runs.jobs import ProfileSettings, items_of, job_key
+from edgeprof.runs.profiling import profile_here
 
 SUBNETS = get_space("ofa-mbv3-w1.0").sample(3, np.random.default_rng(0), [128])
 QUICK = ProfileSettings(max_secs=0.2, ci_rel=0.5)

@@ -19,12 +19,16 @@ from stored_records import make_record
 
 from edgeprof import Subnet, get_space, load_predictor
 from edgeprof.accuracy import load_accuracy
+from edgeprof.base.errors import BoardUnreachable, InfeasibleBudget, InvalidSubnet, SearchError
 from edgeprof.cli import cli
-from edgeprof.dataset import Dataset, read_dataset
-from edgeprof.errors import BoardUnreachable, InfeasibleBudget, InvalidSubnet, SearchError
-from edgeprof.jobs import ProfileSettings
-from edgeprof.predictors.gp import HostModel
+from edgeprof.networks.spaces import known_spaces
+from edgeprof.networks.spaces.costs import macs_cost, parameters_cost
+from edgeprof.networks.spaces.structure import AdditiveTables, single_changes, start_rows
+from edgeprof.networks.subnet import read_subnets
+from edgeprof.predictors.gp.gp import HostModel
 from edgeprof.predictors.host_file import save_host
+from edgeprof.records.dataset import Dataset, read_dataset
+from edgeprof.runs.jobs import ProfileSettings
 from edgeprof.search import (
     Search,
     SearchOptions,
@@ -48,10 +52,6 @@ from edgeprof.search.local import climb
 from edgeprof.search.pareto import crowding, front_indices, front_ranks
 from edgeprof.search.problem import Problem
 from edgeprof.search.sources import measuring_on
-from edgeprof.spaces import known_spaces
-from edgeprof.spaces.costs import macs_cost, parameters_cost
-from edgeprof.spaces.structure import AdditiveTables, single_changes, start_rows
-from edgeprof.subnet import read_subnets
 
 SPACE = get_space("ofa-mbv3-w1.0")
 LATENCY = AdditiveLatency(SPACE)
@@ -588,7 +588,7 @@ def test_a_finalist_that_cannot_be_measured_is_its_own_error(tmp_path):
 def test_finalists_are_measured_with_the_settings_asked_for(monkeypatch):
     asked = []
     monkeypatch.setattr(
-        "edgeprof.profiling.profile_here", lambda *_, settings, **__: asked.append(settings)
+        "edgeprof.runs.profiling.profile_here", lambda *_, settings, **__: asked.append(settings)
     )
     wanted = ProfileSettings(format="tflite", precision="int8", runtime="litert", threads=3)
     with measuring_on("local", settings=wanted) as measure:
@@ -643,7 +643,7 @@ def test_the_table_of_results_holds_all_numbers_and_is_read_as_rows(tmp_path, sp
 
 @pytest.fixture(scope="module")
 def edgp(tmp_path_factory):
-    from edgeprof.predictors.distil import fit_student
+    from edgeprof.predictors.compact.distil import fit_student
 
     rng = np.random.default_rng(0)
     codes = SPACE.sample_codes(1200, rng)  # the resolutions that are searched

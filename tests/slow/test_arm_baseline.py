@@ -21,7 +21,7 @@ from arm_baseline import (
     instructions_of,
 )
 
-from edgeprof.toolchain import build_harness
+from edgeprof.boards.toolchain import build_harness
 
 pytestmark = [pytest.mark.board, pytest.mark.timeout(900)]
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from pathlib import Path
 
 import pytest
+from tree import ROOT
 
-SOURCES = Path(__file__).parent.parent / "csrc"
+SOURCES = ROOT / "csrc"
 
 pytestmark = pytest.mark.skipif(shutil.which("c++") is None, reason="no C++ compiler here")
 
@@ -18,7 +18,11 @@ def fuzzer(tmp_path_factory):
     program = tmp_path_factory.mktemp("fuzz") / "fuzz_predictor"
     command = ["c++", "-std=c++17", "-O1", "-g", "-fsanitize=address,undefined"]
     command += ["-fno-sanitize-recover=all", "-D_GLIBCXX_ASSERTIONS", f"-I{SOURCES}"]
-    command += [f"{SOURCES}/predictor.cpp", f"{SOURCES}/tests/fuzz_predictor.cpp", "-o"]
+    command += [
+        f"{SOURCES}/predictor/predictor.cpp",
+        f"{SOURCES}/tests/predictor/fuzz_predictor.cpp",
+        "-o",
+    ]
     done = subprocess.run([*command, str(program)], capture_output=True, text=True)
     if done.returncode != 0 and "cannot find" in done.stderr:
         pytest.skip("the compiler has no sanitizers here")

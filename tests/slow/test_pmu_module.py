@@ -7,8 +7,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from tree import SCRIPTS
 
-SCRIPTS = Path(__file__).parent.parent / "firmware_scripts"
 BUILD = SCRIPTS / "virtual_board/build_module.sh"
 SOURCE = SCRIPTS / "pmu_access"
 

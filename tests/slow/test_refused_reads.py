@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tree import SUPPORT
 from virtual_board import ROOT, Board, start_board, stop_board
 
 CSRC = ROOT / "csrc"
-SUPPORT = Path(__file__).parent / "support"
 COMPILER, EMULATOR = "aarch64-linux-gnu-g++", "qemu-aarch64-static"
 
 pytestmark = [
@@ -55,8 +55,8 @@ def two_processors(tmp_path: Path) -> Iterator[Board]:
 def test_counter_goes_on_when_user_access_is_switched_off_from_another_processor(
     two_processors: Board, tmp_path: Path
 ) -> None:
-    sources = ["counters.cpp", "refused_reads.cpp", "core_pmu.cpp", "clock.cpp"]
-    sources += ["affinity.cpp", "system_files.cpp"]
+    sources = ["timing/counters.cpp", "timing/refused_reads.cpp", "timing/core_pmu.cpp"]
+    sources += ["timing/clock.cpp", "machine/affinity.cpp", "machine/system_files.cpp"]
     program = compile_program("access_switched_off", sources, tmp_path)
     two_processors.put(program, "/tmp/access_switched_off")
     two_processors.set_kernel(paranoid=1, user_access=1)

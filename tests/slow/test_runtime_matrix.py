@@ -16,9 +16,9 @@ import pytest
 
 import edgeprof
 from edgeprof import Subnet, get_space
-from edgeprof.errors import UnsupportedModel
+from edgeprof.base.errors import UnsupportedModel
 from edgeprof.export import export_subnets
-from edgeprof.harness import Settings, make_job, run_jobs
+from edgeprof.measuring.harness import Settings, make_job, run_jobs
 
 pytestmark = pytest.mark.slow
 
@@ -123,8 +123,8 @@ def test_every_litert_takes_a_batch_where_it_is_dynamic(release: str, folder: Pa
     flatbuffers = pytest.importorskip("flatbuffers")
     schema = pytest.importorskip("ai_edge_litert.schema_py_generated")
     from edgeprof.export.tflite import export_network
-    from edgeprof.layers import Op, Shape
-    from edgeprof.spaces.blocks import conv_block
+    from edgeprof.networks.layers import Op, Shape
+    from edgeprof.networks.spaces.blocks import conv_block
 
     library = install("ai-edge-litert", release, folder) / "ai_edge_litert/libLiteRt.so"
     fixed, dynamic = folder / "fixed.tflite", folder / "dynamic.tflite"

@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from tree import ROOT, SCRIPTS
 
-from edgeprof.machine import findings, machine_state
+from edgeprof.measuring.machine import findings, machine_state
 
-SCRIPTS = Path(__file__).parent.parent / "firmware_scripts"
 POLICY = "/sys/devices/system/cpu/cpufreq/policy0"
 
 pytestmark = [
@@ -73,7 +73,7 @@ class VirtualBoard:
 
 @contextmanager
 def running_board(folder, *options):
-    make = ["sh", SCRIPTS / "make_virtual_board.sh", "--output", folder]
+    make = ["sh", ROOT / "tools" / "virtual_board" / "make_virtual_board.sh", "--output", folder]
     common = ["--cpus", "1", "--memory", "512M", "--lifetime", "1800"]
     started = subprocess.run([*make, *common, *options], capture_output=True, text=True)
     try:

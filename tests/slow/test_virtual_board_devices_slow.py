@@ -16,15 +16,15 @@ import pytest
 from board_table import name_of, ran_on
 from virtual_board import Board, edgeprof_command, start_board, stop_board
 
-from edgeprof.fleet.office import FleetOptions
-from edgeprof.fleet.profile import profile_on_boards
-from edgeprof.fleet.progress import BoardProgress, SilentListener
-from edgeprof.fleet.schedule import RetryPolicy
-from edgeprof.inventory import read_inventory
-from edgeprof.jobs import ProfileSettings
-from edgeprof.machine import findings
-from edgeprof.spaces import get_space
-from edgeprof.store import Store
+from edgeprof.boards.inventory import read_inventory
+from edgeprof.measuring.machine import findings
+from edgeprof.networks.spaces import get_space
+from edgeprof.records.store import Store
+from edgeprof.runs.fleet.office import FleetOptions
+from edgeprof.runs.fleet.profile import profile_on_boards
+from edgeprof.runs.fleet.progress import BoardProgress, SilentListener
+from edgeprof.runs.fleet.schedule import RetryPolicy
+from edgeprof.runs.jobs import ProfileSettings
 
 pytestmark = [pytest.mark.board, pytest.mark.slow, pytest.mark.timeout(1800)]
 

@@ -21,11 +21,11 @@ from arm_baseline import BASELINES, beyond_without_names, instructions_of
 from board_table import ran_on
 from virtual_board import ROOT, Board, edgeprof_command, start_board, stop_board, trained_predictor
 
-from edgeprof.board_runtimes import platform_tags
+from edgeprof.boards.board_runtimes import platform_tags
+from edgeprof.boards.toolchain import target_of
 from edgeprof.export import export_subnets
-from edgeprof.spaces import get_space
-from edgeprof.subnet import Subnet, write_subnets
-from edgeprof.toolchain import target_of
+from edgeprof.networks.spaces import get_space
+from edgeprof.networks.subnet import Subnet, write_subnets
 
 pytestmark = [pytest.mark.board, pytest.mark.slow, pytest.mark.timeout(3600)]
 

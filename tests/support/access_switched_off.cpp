@@ -8,7 +8,7 @@
 #include <fstream>
 #include <thread>
 
-#include "counters.h"
+#include "timing/counters.h"
 
 namespace {
 

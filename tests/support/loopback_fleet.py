@@ -20,22 +20,22 @@ from pathlib import Path
 import numpy as np
 import rack
 
-from edgeprof.board.batch import Item
-from edgeprof.board.deploy import Payload, Software, SoftwareSource, find_software
-from edgeprof.board.facts import BoardFacts
+from edgeprof.boards.batch import Item
+from edgeprof.boards.deploy import Payload, Software, SoftwareSource, find_software
+from edgeprof.boards.facts import BoardFacts
+from edgeprof.boards.inventory import BoardSpec, read_inventory
+from edgeprof.boards.transport.ssh import SshNetwork
 from edgeprof.export import export_subnets
-from edgeprof.fleet.ledger import Plan
-from edgeprof.fleet.office import FleetOptions
-from edgeprof.fleet.profile import only_run, owner_of
-from edgeprof.fleet.progress import BoardProgress, SilentListener
-from edgeprof.fleet.run import run_fleet
-from edgeprof.fleet.schedule import RetryPolicy
-from edgeprof.fleet.view import PlainLog
-from edgeprof.harness import PROGRAM
-from edgeprof.inventory import BoardSpec, read_inventory
-from edgeprof.spaces import get_space
-from edgeprof.store import Store
-from edgeprof.transport.ssh import SshNetwork
+from edgeprof.measuring.harness import PROGRAM
+from edgeprof.networks.spaces import get_space
+from edgeprof.records.store import Store
+from edgeprof.runs.fleet.ledger import Plan
+from edgeprof.runs.fleet.office import FleetOptions
+from edgeprof.runs.fleet.profile import only_run, owner_of
+from edgeprof.runs.fleet.progress import BoardProgress, SilentListener
+from edgeprof.runs.fleet.run import run_fleet
+from edgeprof.runs.fleet.schedule import RetryPolicy
+from edgeprof.runs.fleet.view import PlainLog
 
 NULL_JOB = {
     "runtime": "null",

@@ -18,7 +18,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-TREE = Path(__file__).parent.parent / "boards" / "rpi4b"
+from tree import BOARDS
+
+TREE = BOARDS / "rpi4b"
 SSHD = shutil.which("sshd") or "/usr/sbin/sshd"
 
 _SSHD_CONFIG = """\

@@ -1,9 +1,9 @@
 // Reads counters that this system refuses; with an argument, runs an undefined instruction after.
-#include "refused_reads.h"
+#include "timing/refused_reads.h"
 
 #include <initializer_list>
 
-#include "registers.h"
+#include "timing/registers.h"
 
 int main(int n_arguments, char**) {
     edgeprof::survive_refused_reads();

@@ -6,9 +6,9 @@ from statistics import NormalDist
 
 import numpy as np
 
+from edgeprof.networks.spaces.base import SearchSpace
+from edgeprof.networks.spaces.costs import macs_cost, parameters_cost
 from edgeprof.predictors.base import LatencyInterval
-from edgeprof.spaces.base import SearchSpace
-from edgeprof.spaces.costs import macs_cost, parameters_cost
 
 
 class AdditiveLatency:

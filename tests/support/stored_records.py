@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from edgeprof.store import Store
+from edgeprof.records.store import Store
 
 
 def make_record(latency_ms, rng, *, n_samples=60, governor="performance"):

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from edgeprof.dataset import Dataset
-from edgeprof.layers import Network, Op
-from edgeprof.predictors.lut import LookupTables
-from edgeprof.predictors.lut_build import blocks_of
-from edgeprof.predictors.lut_file import Entry, TableSet
-from edgeprof.predictors.lut_keys import Grammar
-from edgeprof.spaces.base import SearchSpace
+from edgeprof.networks.layers import Network, Op
+from edgeprof.networks.spaces.base import SearchSpace
+from edgeprof.predictors.lut.lut import LookupTables
+from edgeprof.predictors.lut.lut_file import Entry, TableSet
+from edgeprof.predictors.lut.lut_keys import Grammar
+from edgeprof.records.dataset import Dataset
+from edgeprof.runs.lut_build import blocks_of
 
 
 @dataclass(frozen=True)

@@ -13,14 +13,14 @@ from typing import Any
 
 import pytest
 from synthetic_device import PHONE
+from tree import ROOT
 
-from edgeprof.errors import EdgeprofError
+from edgeprof.base.errors import EdgeprofError
+from edgeprof.boards.toolchain import build_harness
+from edgeprof.networks.spaces import get_space
 from edgeprof.predictors.train import train
-from edgeprof.spaces import get_space
-from edgeprof.toolchain import build_harness
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-SCRIPT = ROOT / "firmware_scripts" / "make_virtual_board.sh"
+SCRIPT = ROOT / "tools" / "virtual_board" / "make_virtual_board.sh"
 NEEDED = ("qemu-system-aarch64", "aarch64-linux-gnu-g++", "ssh", "cpio", "modprobe", "mke2fs")
 
 

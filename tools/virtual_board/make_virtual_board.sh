@@ -5,7 +5,7 @@ set -eu
 
 program=make_virtual_board
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
-parts=$here/virtual_board
+parts=$here
 
 usage() {
     cat <<'END'

@@ -1,4 +1,4 @@
-#include "litert_api.h"
+#include "runtimes/litert/litert_api.h"
 
 namespace edgeprof::litert {
 

@@ -14,8 +14,8 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "library.h"
-#include "litert_profile.h"
+#include "runtimes/library.h"
+#include "runtimes/litert/litert_profile.h"
 
 namespace edgeprof::litert {
 

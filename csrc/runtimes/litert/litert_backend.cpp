@@ -1,9 +1,9 @@
 // LiteRT through its C API (litert_api.h).
 #include <memory>
 
-#include "backend.h"
-#include "litert_core.h"
-#include "litert_model.h"
+#include "runtimes/backend.h"
+#include "runtimes/litert/litert_core.h"
+#include "runtimes/litert/litert_model.h"
 
 namespace edgeprof {
 

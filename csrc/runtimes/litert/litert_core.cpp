@@ -1,4 +1,4 @@
-#include "litert_core.h"
+#include "runtimes/litert/litert_core.h"
 
 #include <glob.h>
 

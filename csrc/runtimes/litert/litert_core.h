@@ -3,10 +3,10 @@
 
 #include <string>
 
-#include "error.h"
-#include "library.h"
-#include "litert_api.h"
-#include "owned.h"
+#include "base/error.h"
+#include "base/owned.h"
+#include "runtimes/library.h"
+#include "runtimes/litert/litert_api.h"
 
 namespace edgeprof {
 

@@ -1,14 +1,14 @@
-#include "litert_model.h"
+#include "runtimes/litert/litert_model.h"
 
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
 
-#include "error.h"
-#include "input_shapes.h"
-#include "input_values.h"
-#include "litert_profile.h"
-#include "tflite_types.h"
+#include "base/error.h"
+#include "runtimes/input_shapes.h"
+#include "runtimes/input_values.h"
+#include "runtimes/litert/litert_profile.h"
+#include "runtimes/tflite_c/tflite_types.h"
 
 namespace edgeprof {
 

@@ -6,8 +6,8 @@
 #include <utility>
 #include <vector>
 
-#include "backend.h"
-#include "litert_core.h"
+#include "runtimes/backend.h"
+#include "runtimes/litert/litert_core.h"
 
 namespace edgeprof {
 

@@ -1,4 +1,4 @@
-#include "litert_profile.h"
+#include "runtimes/litert/litert_profile.h"
 
 #include <algorithm>
 #include <cstring>

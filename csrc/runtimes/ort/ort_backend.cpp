@@ -5,12 +5,12 @@
 #include <fstream>
 #include <iterator>
 
-#include "backend.h"
-#include "error.h"
-#include "json.h"
-#include "ort_core.h"
-#include "ort_model.h"
-#include "ort_profile.h"
+#include "base/error.h"
+#include "base/json.h"
+#include "runtimes/backend.h"
+#include "runtimes/ort/ort_core.h"
+#include "runtimes/ort/ort_model.h"
+#include "runtimes/ort/ort_profile.h"
 
 namespace edgeprof {
 

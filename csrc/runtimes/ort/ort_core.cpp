@@ -1,4 +1,4 @@
-#include "ort_core.h"
+#include "runtimes/ort/ort_core.h"
 
 #include <cstdlib>
 

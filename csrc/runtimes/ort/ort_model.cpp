@@ -1,11 +1,11 @@
-#include "ort_model.h"
+#include "runtimes/ort/ort_model.h"
 
 #include <utility>
 
-#include "error.h"
-#include "input_shapes.h"
-#include "input_values.h"
-#include "ort_session.h"
+#include "base/error.h"
+#include "runtimes/input_shapes.h"
+#include "runtimes/input_values.h"
+#include "runtimes/ort/ort_session.h"
 
 namespace edgeprof {
 

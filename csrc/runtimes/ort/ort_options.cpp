@@ -1,9 +1,9 @@
-#include "ort_options.h"
+#include "runtimes/ort/ort_options.h"
 
 #include <cstdlib>
 
-#include "error.h"
-#include "ort_api.h"
+#include "base/error.h"
+#include "runtimes/ort/ort_api.h"
 
 namespace edgeprof {
 

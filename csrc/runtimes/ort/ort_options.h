@@ -5,7 +5,7 @@
 #include <utility>
 #include <vector>
 
-#include "json.h"
+#include "base/json.h"
 
 namespace edgeprof {
 

@@ -1,8 +1,8 @@
-#include "ort_profile.h"
+#include "runtimes/ort/ort_profile.h"
 
 #include <algorithm>
 
-#include "json.h"
+#include "base/json.h"
 
 namespace edgeprof {
 

@@ -1,6 +1,6 @@
-#include "ort_session.h"
+#include "runtimes/ort/ort_session.h"
 
-#include "error.h"
+#include "base/error.h"
 
 namespace edgeprof {
 

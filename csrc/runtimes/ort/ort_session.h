@@ -3,9 +3,9 @@
 
 #include <string>
 
-#include "backend.h"
-#include "ort_core.h"
-#include "ort_options.h"
+#include "runtimes/backend.h"
+#include "runtimes/ort/ort_core.h"
+#include "runtimes/ort/ort_options.h"
 
 namespace edgeprof {
 

@@ -8,14 +8,14 @@
 #include <cstdio>
 #include <utility>
 
-#include "backend.h"
-#include "error.h"
-#include "input_shapes.h"
-#include "input_values.h"
-#include "library.h"
-#include "model_weights.h"
-#include "owned.h"
-#include "tflite_types.h"
+#include "base/error.h"
+#include "base/owned.h"
+#include "record/model_weights.h"
+#include "runtimes/backend.h"
+#include "runtimes/input_shapes.h"
+#include "runtimes/input_values.h"
+#include "runtimes/library.h"
+#include "runtimes/tflite_c/tflite_types.h"
 
 namespace edgeprof {
 

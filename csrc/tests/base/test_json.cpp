@@ -4,7 +4,7 @@
 #include <random>
 #include <string>
 
-#include "json.h"
+#include "base/json.h"
 
 namespace json = edgeprof::json;
 

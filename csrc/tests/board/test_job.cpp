@@ -6,13 +6,13 @@
 #include <thread>
 #include <vector>
 
-#include "drift.h"
-#include "error.h"
-#include "isolation.h"
-#include "json.h"
-#include "model_weights.h"
-#include "record.h"
-#include "run_job.h"
+#include "base/error.h"
+#include "base/json.h"
+#include "board/isolation.h"
+#include "board/run_job.h"
+#include "record/model_weights.h"
+#include "record/record.h"
+#include "timing/drift.h"
 
 using namespace edgeprof;
 

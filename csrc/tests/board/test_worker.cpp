@@ -11,9 +11,9 @@
 #include <sstream>
 #include <stdexcept>
 
-#include "../batch.h"
-#include "../error.h"
-#include "../worker.h"
+#include "base/error.h"
+#include "board/batch.h"
+#include "board/worker.h"
 
 namespace fs = std::filesystem;
 using edgeprof::work_off;

@@ -6,10 +6,10 @@
 #include <fstream>
 #include <thread>
 
-#include "affinity.h"
-#include "energy_sampler.h"
-#include "json.h"
-#include "run_job.h"
+#include "base/json.h"
+#include "board/run_job.h"
+#include "machine/affinity.h"
+#include "machine/energy_sampler.h"
 
 using namespace edgeprof;
 namespace fs = std::filesystem;

@@ -1,4 +1,5 @@
-// Machine state of boards, from trees written after their documentation (tests/boards/*/ORIGIN.md).
+// Machine state of boards, from trees written after their documentation
+// (tests/data/boards/*/ORIGIN.md).
 #include <doctest/doctest.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -7,10 +8,10 @@
 #include <cstdio>
 #include <string>
 
-#include "core_names.h"
-#include "machine_state.h"
-#include "machine_watch.h"
-#include "system_files.h"
+#include "machine/core_names.h"
+#include "machine/machine_state.h"
+#include "machine/machine_watch.h"
+#include "machine/system_files.h"
 
 using namespace edgeprof;
 

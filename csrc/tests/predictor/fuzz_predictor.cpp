@@ -11,8 +11,8 @@
 #include <random>
 #include <vector>
 
-#include "edgp_sample.h"
-#include "predictor.h"
+#include "predictor/predictor.h"
+#include "tests/edgp_sample.h"
 
 namespace edgeprof {
 namespace {

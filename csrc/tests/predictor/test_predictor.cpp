@@ -6,9 +6,9 @@
 #include <string_view>
 #include <vector>
 
-#include "edgp_sample.h"
-#include "predict_command.h"
-#include "predictor.h"
+#include "board/predict_command.h"
+#include "predictor/predictor.h"
+#include "tests/edgp_sample.h"
 
 namespace edgeprof {
 namespace {

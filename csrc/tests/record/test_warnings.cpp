@@ -4,7 +4,7 @@
 #include <map>
 #include <string>
 
-#include "warnings.h"
+#include "record/warnings.h"
 
 using namespace edgeprof;
 

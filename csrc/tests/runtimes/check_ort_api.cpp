@@ -5,7 +5,7 @@
 
 #include <cstddef>
 
-#include "ort_api.h"
+#include "runtimes/ort/ort_api.h"
 
 namespace ort = edgeprof::ort;
 

@@ -1,6 +1,6 @@
 #include <doctest/doctest.h>
 
-#include "litert_profile.h"
+#include "runtimes/litert/litert_profile.h"
 
 using namespace edgeprof;
 

@@ -1,8 +1,8 @@
 #include <doctest/doctest.h>
 
-#include "json.h"
-#include "ort_profile.h"
-#include "run_job.h"
+#include "base/json.h"
+#include "board/run_job.h"
+#include "runtimes/ort/ort_profile.h"
 
 using namespace edgeprof;
 

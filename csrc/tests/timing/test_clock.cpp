@@ -2,9 +2,9 @@
 
 #include <cmath>
 
-#include "clock.h"
-#include "counter_math.h"
-#include "error.h"
+#include "base/error.h"
+#include "timing/clock.h"
+#include "timing/counter_math.h"
 
 using namespace edgeprof;
 

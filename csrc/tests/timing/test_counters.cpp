@@ -4,12 +4,12 @@
 #include <filesystem>
 #include <fstream>
 
-#include "core_pmu.h"
-#include "counter_math.h"
-#include "counters.h"
-#include "disturbance.h"
-#include "refused_reads.h"
-#include "registers.h"
+#include "timing/core_pmu.h"
+#include "timing/counter_math.h"
+#include "timing/counters.h"
+#include "timing/disturbance.h"
+#include "timing/refused_reads.h"
+#include "timing/registers.h"
 
 using namespace edgeprof;
 namespace fs = std::filesystem;

@@ -6,20 +6,20 @@
 #include <functional>
 #include <memory>
 
-#include "backend.h"
-#include "conditions.h"
-#include "core_choice.h"
-#include "counters.h"
-#include "disturbance.h"
-#include "error.h"
-#include "input_values.h"
-#include "isolation.h"
-#include "job.h"
-#include "json.h"
-#include "measure.h"
-#include "record.h"
-#include "registers.h"
-#include "sha256.h"
+#include "base/error.h"
+#include "base/json.h"
+#include "base/sha256.h"
+#include "board/isolation.h"
+#include "board/job.h"
+#include "record/record.h"
+#include "runtimes/backend.h"
+#include "runtimes/input_values.h"
+#include "timing/conditions.h"
+#include "timing/core_choice.h"
+#include "timing/counters.h"
+#include "timing/disturbance.h"
+#include "timing/measure.h"
+#include "timing/registers.h"
 
 using namespace edgeprof;
 

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <random>
 
-#include "statistics.h"
+#include "timing/statistics.h"
 
 using namespace edgeprof;
 

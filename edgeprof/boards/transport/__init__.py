@@ -4,9 +4,9 @@
 the plain function that tests use.
 """
 
-from edgeprof.transport.base import Completed, Transport, script, shell_command
-from edgeprof.transport.fake import FakeTransport
-from edgeprof.transport.local import LocalTransport
+from edgeprof.boards.transport.base import Completed, Transport, script, shell_command
+from edgeprof.boards.transport.fake import FakeTransport
+from edgeprof.boards.transport.local import LocalTransport
 
 __all__ = [
     "Completed",

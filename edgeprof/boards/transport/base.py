@@ -15,8 +15,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgeprof.errors import BoardSetupError
-from edgeprof.files import sha256_of
+from edgeprof.base.errors import BoardSetupError
+from edgeprof.base.files import sha256_of
 
 Chunks = bytes | Iterable[bytes]
 """Standard input of a command: bytes, or an iterable that is read while it is sent."""

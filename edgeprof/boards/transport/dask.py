@@ -2,7 +2,7 @@
 
 Owns: the transport that has each command run by a worker which offers the board as a resource
 (``dask worker ... --resources "rpi4-01=1"``). The worker makes the SSH connection; the boards
-themselves know nothing of Dask. Every command of ``edgeprof.board`` may be repeated, so a worker
+themselves know nothing of Dask. Every command of ``edgeprof.boards`` may be repeated, so a worker
 that is killed half-way costs that command and nothing else: another worker that offers the board
 does it again.
 """
@@ -14,11 +14,11 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
-from edgeprof.errors import BoardUnreachable, ClusterUnreachable, EdgeprofError
-from edgeprof.executors import open_client
-from edgeprof.inventory import BoardSpec
-from edgeprof.transport.base import Chunks, Completed, Transport, as_chunks
-from edgeprof.transport.ssh import CONNECT_DEADLINE_S, SshNetwork
+from edgeprof.base.errors import BoardUnreachable, ClusterUnreachable, EdgeprofError
+from edgeprof.base.executors import open_client
+from edgeprof.boards.inventory import BoardSpec
+from edgeprof.boards.transport.base import Chunks, Completed, Transport, as_chunks
+from edgeprof.boards.transport.ssh import CONNECT_DEADLINE_S, SshNetwork
 
 # The resource says where a command may run, not how many may run there: those of one board are
 # one after the other anyhow, but for a stop that must get past a wait.

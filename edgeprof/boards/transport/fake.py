@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from edgeprof.transport.base import Chunks, Completed, Transport, as_chunks
+from edgeprof.boards.transport.base import Chunks, Completed, Transport, as_chunks
 
 
 class FakeTransport(Transport):

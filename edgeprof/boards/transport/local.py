@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
-from edgeprof.errors import BoardUnreachable
-from edgeprof.transport.base import Chunks, Completed, Transport, as_chunks
+from edgeprof.base.errors import BoardUnreachable
+from edgeprof.boards.transport.base import Chunks, Completed, Transport, as_chunks
 
 
 class LocalTransport(Transport):

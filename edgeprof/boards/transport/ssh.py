@@ -21,9 +21,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from edgeprof.errors import BoardSetupError, BoardUnreachable, EdgeprofError, MissingDependency
-from edgeprof.inventory import BoardSpec
-from edgeprof.transport.base import Chunks, Completed, Transport, as_chunks, shell_command
+from edgeprof.base.errors import BoardSetupError, BoardUnreachable, EdgeprofError, MissingDependency
+from edgeprof.boards.inventory import BoardSpec
+from edgeprof.boards.transport.base import Chunks, Completed, Transport, as_chunks, shell_command
 
 HANDSHAKES_AT_ONCE = 6
 CONNECT_DEADLINE_S = 20.0

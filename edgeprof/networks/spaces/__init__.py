@@ -11,12 +11,12 @@ from functools import cache
 from importlib.metadata import entry_points
 from typing import cast
 
-from edgeprof.errors import InvalidSubnet
-from edgeprof.spaces.base import Codes, SearchSpace
+from edgeprof.base.errors import InvalidSubnet
+from edgeprof.networks.spaces.base import Codes, SearchSpace
 
 __all__ = ["Codes", "SearchSpace", "get_space", "known_spaces"]
 
-# id -> (module under edgeprof.spaces, class, arguments)
+# id -> (module under edgeprof.networks.spaces, class, arguments)
 _BUILT_IN: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "compofa-mbv3-elastic-w1.0": ("compofa", "CompOfa", ("1.0", "elastic")),
     "compofa-mbv3-elastic-w1.2": ("compofa", "CompOfa", ("1.2", "elastic")),
@@ -44,7 +44,7 @@ def get_space(space_id: str) -> SearchSpace:
     """
     if space_id in _BUILT_IN:
         module_name, class_name, arguments = _BUILT_IN[space_id]
-        module = importlib.import_module(f"edgeprof.spaces.{module_name}")
+        module = importlib.import_module(f"edgeprof.networks.spaces.{module_name}")
         return cast(SearchSpace, getattr(module, class_name)(*arguments))
     for point in entry_points(group="edgeprof.spaces"):
         if point.name == space_id:

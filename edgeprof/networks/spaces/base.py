@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeprof.errors import InvalidSubnet
-from edgeprof.layers import Network
+from edgeprof.base.errors import InvalidSubnet
+from edgeprof.networks.layers import Network
 
 if TYPE_CHECKING:
-    from edgeprof.subnet import Subnet
+    from edgeprof.networks.subnet import Subnet
 
 Codes = NDArray[np.uint8]
 """Shape (n_subnets, n_slots + 1); the last column is an index into ``resolutions``."""

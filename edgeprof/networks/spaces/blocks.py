@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from edgeprof.layers import INPUT, Block, Layer, Op, Shape
+from edgeprof.networks.layers import INPUT, Block, Layer, Op, Shape
 
 CHANNEL_DIVISOR = 8
 

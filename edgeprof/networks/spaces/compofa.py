@@ -13,10 +13,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeprof.errors import InvalidSubnet
-from edgeprof.spaces.ofa_mbv3 import OfaMobileNetV3
-from edgeprof.spaces.staged import StageChoices
-from edgeprof.subnet import Subnet
+from edgeprof.base.errors import InvalidSubnet
+from edgeprof.networks.spaces.ofa_mbv3 import OfaMobileNetV3
+from edgeprof.networks.spaces.staged import StageChoices
+from edgeprof.networks.subnet import Subnet
 
 _FIXED_KERNELS = (3, 5, 3, 3, 5)
 _ELASTIC_KERNELS = (3, 5, 7)

@@ -13,9 +13,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeprof.layers import Network
-from edgeprof.spaces.base import Codes, SearchSpace
-from edgeprof.spaces.structure import AdditiveTables, CostFunction
+from edgeprof.networks.layers import Network
+from edgeprof.networks.spaces.base import Codes, SearchSpace
+from edgeprof.networks.spaces.structure import AdditiveTables, CostFunction
 
 FORMATS = ("onnx", "tflite")
 PRECISIONS = ("fp32", "int8")

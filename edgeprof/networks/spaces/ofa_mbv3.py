@@ -11,10 +11,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from edgeprof.layers import Network, Op, PlacedBlock, Shape
-from edgeprof.spaces.blocks import classifier_block, conv_block, inverted_bottleneck, pool_block
-from edgeprof.spaces.staged import StageChoices, StagedSpace
-from edgeprof.subnet import Subnet
+from edgeprof.networks.layers import Network, Op, PlacedBlock, Shape
+from edgeprof.networks.spaces.blocks import (
+    classifier_block,
+    conv_block,
+    inverted_bottleneck,
+    pool_block,
+)
+from edgeprof.networks.spaces.staged import StageChoices, StagedSpace
+from edgeprof.networks.subnet import Subnet
 
 CLASSES = 1000
 _ELASTIC = StageChoices(kernels=(3, 5, 7), expands=(3, 4, 6), depths=(2, 3, 4))

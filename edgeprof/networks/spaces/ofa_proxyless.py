@@ -10,17 +10,17 @@ Source: ``OFAProxylessNASNets`` in mit-han-lab/once-for-all with the stage width
 
 from __future__ import annotations
 
-from edgeprof.layers import Network, Op, PlacedBlock, Shape
-from edgeprof.spaces.blocks import (
+from edgeprof.networks.layers import Network, Op, PlacedBlock, Shape
+from edgeprof.networks.spaces.blocks import (
     classifier_block,
     conv_block,
     inverted_bottleneck,
     make_divisible,
     pool_block,
 )
-from edgeprof.spaces.ofa_mbv3 import CLASSES
-from edgeprof.spaces.staged import StageChoices, StagedSpace
-from edgeprof.subnet import Subnet
+from edgeprof.networks.spaces.ofa_mbv3 import CLASSES
+from edgeprof.networks.spaces.staged import StageChoices, StagedSpace
+from edgeprof.networks.subnet import Subnet
 
 _WIDTH = 1.3
 _STRIDES = (2, 2, 2, 1, 2, 1)

@@ -19,18 +19,18 @@ from itertools import accumulate, pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeprof.errors import InvalidSubnet
-from edgeprof.layers import INPUT, Block, Network, Op, PlacedBlock, Shape
-from edgeprof.spaces.base import ChoiceGroup, Codes, SearchSpace
-from edgeprof.spaces.blocks import (
+from edgeprof.base.errors import InvalidSubnet
+from edgeprof.networks.layers import INPUT, Block, Network, Op, PlacedBlock, Shape
+from edgeprof.networks.spaces.base import ChoiceGroup, Codes, SearchSpace
+from edgeprof.networks.spaces.blocks import (
     LayerChain,
     classifier_block,
     conv_block,
     make_divisible,
     pool_block,
 )
-from edgeprof.spaces.ofa_mbv3 import CLASSES
-from edgeprof.subnet import Subnet
+from edgeprof.networks.spaces.ofa_mbv3 import CLASSES
+from edgeprof.networks.subnet import Subnet
 
 _WIDTHS = (0.65, 0.8, 1.0)
 _EXPANDS = (0.2, 0.25, 0.35)

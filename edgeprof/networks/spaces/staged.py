@@ -14,9 +14,9 @@ from itertools import accumulate, pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeprof.errors import InvalidSubnet
-from edgeprof.spaces.base import ChoiceGroup, Codes, SearchSpace
-from edgeprof.subnet import Subnet
+from edgeprof.base.errors import InvalidSubnet
+from edgeprof.networks.spaces.base import ChoiceGroup, Codes, SearchSpace
+from edgeprof.networks.subnet import Subnet
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeprof.spaces.base import ChoiceGroup, Codes, SearchSpace
+from edgeprof.networks.spaces.base import ChoiceGroup, Codes, SearchSpace
 
 CostFunction = Callable[[Codes], NDArray[np.float64]]
 """Codes (n, n_columns) to costs (n,)."""

@@ -25,19 +25,19 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeprof.errors import InvalidSubnet, PredictorFormatError
-from edgeprof.files import atomic_write
+from edgeprof.base.errors import InvalidSubnet, PredictorFormatError
+from edgeprof.base.files import atomic_write
+from edgeprof.networks.spaces import get_space
+from edgeprof.networks.spaces.base import Codes
+from edgeprof.networks.subnet import Subnet
 from edgeprof.predictors.base import Latencies
-from edgeprof.predictors.edgp_file import (
+from edgeprof.predictors.compact.edgp_file import (
     CompactModel,
     Tensor,
     decode_edgp,
     encode_edgp,
     rounded_to_file,
 )
-from edgeprof.spaces import get_space
-from edgeprof.spaces.base import Codes
-from edgeprof.subnet import Subnet
 
 
 class CompactPredictor:

@@ -16,12 +16,12 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeprof.predictors.additive_tables import AdditiveTables, fit_additive_tables
+from edgeprof.networks.spaces.base import Codes, SearchSpace
 from edgeprof.predictors.base import LatencyPredictor
-from edgeprof.predictors.compact import CompactPredictor
-from edgeprof.predictors.edgp_file import CompactModel, CompactTensors
-from edgeprof.predictors.residual_net import ResidualNet, fit_residual_net
-from edgeprof.spaces.base import Codes, SearchSpace
+from edgeprof.predictors.compact.additive_tables import AdditiveTables, fit_additive_tables
+from edgeprof.predictors.compact.compact import CompactPredictor
+from edgeprof.predictors.compact.edgp_file import CompactModel, CompactTensors
+from edgeprof.predictors.compact.residual_net import ResidualNet, fit_residual_net
 
 Array = NDArray[np.float64]
 

@@ -1,7 +1,7 @@
 """The ``.edgp`` file: a compact predictor as bytes.
 
 Owns: the tensors of a compact predictor, their limits, and the format (version 1), written and
-read. The C++ reader (``csrc/predictor.cpp``) is the second implementation of the same format; a
+read. The C++ reader (``csrc/predictor/``) is the second implementation of the same format; a
 golden test holds the two together. What the tensors mean stands in ``compact.py``.
 
 All numbers are little-endian:
@@ -44,7 +44,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeprof.errors import PredictorFormatError
+from edgeprof.base.errors import PredictorFormatError
 
 MAGIC = b"EDGP"
 VERSION = 1

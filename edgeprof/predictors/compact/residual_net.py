@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeprof.extras import extra
+from edgeprof.base.extras import extra
 
 Array = NDArray[np.float64]
 Array32 = NDArray[np.float32]

@@ -12,8 +12,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from edgeprof.networks.spaces.base import Codes, SearchSpace
 from edgeprof.predictors.features import Floats
-from edgeprof.spaces.base import Codes, SearchSpace
 
 _WORTHWHILE = 256
 """Rows at one resolution, of all calls, from which a table pays; fewer are summed directly."""

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgeprof.predictors.feature_map import FeatureMap
+from edgeprof.networks.spaces.base import Codes
+from edgeprof.predictors.compact.slot_tables import SlotTables
 from edgeprof.predictors.features import Floats
-from edgeprof.predictors.kernels import Component
-from edgeprof.predictors.slot_tables import SlotTables
-from edgeprof.spaces.base import Codes
+from edgeprof.predictors.gp.feature_map import FeatureMap
+from edgeprof.predictors.gp.kernels import Component
 
 _CHUNK = 8192
 

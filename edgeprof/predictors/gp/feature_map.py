@@ -26,7 +26,8 @@ from typing import Any
 
 import numpy as np
 
-from edgeprof.layers import Block, Network
+from edgeprof.networks.layers import Block, Network
+from edgeprof.networks.spaces.base import Codes, SearchSpace
 from edgeprof.predictors.features import (
     N_LEVELS,
     QUANTITIES,
@@ -36,7 +37,6 @@ from edgeprof.predictors.features import (
     layer_points,
     level_features,
 )
-from edgeprof.spaces.base import Codes, SearchSpace
 
 _REFERENCE_NETWORKS = 512
 _LENGTH_SCALES = np.array([1.5, 1.5, 1.5, 1.0, 1.0])

@@ -17,20 +17,20 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from edgeprof.dataset import Dataset
-from edgeprof.errors import PredictorFormatError, UnsupportedModel
-from edgeprof.extras import extra
-from edgeprof.layers import Network
+from edgeprof.base.errors import PredictorFormatError, UnsupportedModel
+from edgeprof.base.extras import extra
+from edgeprof.networks.layers import Network
+from edgeprof.networks.spaces import get_space
+from edgeprof.networks.spaces.base import Codes
+from edgeprof.networks.subnet import Subnet
 from edgeprof.predictors.base import Latencies, LatencyInterval, LatencyPredictor
 from edgeprof.predictors.base_models import base_from_bytes, base_to_bytes, check_base
-from edgeprof.predictors.fast_mean import FastMean
-from edgeprof.predictors.feature_map import FeatureMap, Groups, Scales
 from edgeprof.predictors.features import FEATURES_VERSION, QUANTITIES, Floats
+from edgeprof.predictors.gp.fast_mean import FastMean
+from edgeprof.predictors.gp.feature_map import FeatureMap, Groups, Scales
+from edgeprof.predictors.gp.kernels import Component, weighted_alone, weighted_between
 from edgeprof.predictors.host_file import Arrays, Meta
-from edgeprof.predictors.kernels import Component, weighted_alone, weighted_between
-from edgeprof.spaces import get_space
-from edgeprof.spaces.base import Codes
-from edgeprof.subnet import Subnet
+from edgeprof.records.dataset import Dataset
 
 _FITTED_ROWS = 700
 """The variances are fitted on this many rows at most; all rows are learned from."""
@@ -155,7 +155,7 @@ class HostModel:
         return model
 
     def _fit_variances(self, seed: int) -> None:
-        from edgeprof.predictors.gp_fit import fit_log_variances  # scikit-learn: only to fit
+        from edgeprof.predictors.gp.gp_fit import fit_log_variances  # scikit-learn: only to fit
 
         rows = np.random.default_rng(seed).permutation(len(self.data))[:_FITTED_ROWS]
         self.log_variances = fit_log_variances(

@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from edgeprof.extras import extra
+from edgeprof.base.extras import extra
 from edgeprof.predictors.features import Floats
-from edgeprof.predictors.kernels import Component, weighted_alone, weighted_between
+from edgeprof.predictors.gp.kernels import Component, weighted_alone, weighted_between
 
 with extra("host"):
     from scipy.optimize import fmin_l_bfgs_b

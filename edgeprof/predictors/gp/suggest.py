@@ -15,14 +15,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from edgeprof.errors import PredictorFormatError
+from edgeprof.base.errors import PredictorFormatError
+from edgeprof.networks.spaces import get_space
+from edgeprof.networks.spaces.base import Codes
+from edgeprof.networks.subnet import Subnet
 from edgeprof.predictors.base import LatencyPredictor
 from edgeprof.predictors.base_models import check_base
 from edgeprof.predictors.features import Floats
-from edgeprof.predictors.gp import HostModel, prior_covariance
-from edgeprof.spaces import get_space
-from edgeprof.spaces.base import Codes
-from edgeprof.subnet import Subnet
+from edgeprof.predictors.gp.gp import HostModel, prior_covariance
 
 POOL_SIZE = 2000
 

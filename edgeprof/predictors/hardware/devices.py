@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgeprof.dataset import Dataset
-from edgeprof.errors import DatasetError
-from edgeprof.layers import Network
+from edgeprof.base.errors import DatasetError
+from edgeprof.networks.layers import Network
+from edgeprof.records.dataset import Dataset
 
 _NUMBERS = ("cores", "clock_mhz", "ram_gb", "bandwidth_gb_per_s")
 _BYTES_PER_ELEMENT = 4

@@ -19,18 +19,18 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from edgeprof.dataset import Dataset
-from edgeprof.errors import PredictorFormatError
-from edgeprof.layers import Block, Network
+from edgeprof.base.errors import PredictorFormatError
+from edgeprof.networks.layers import Block, Network
+from edgeprof.networks.spaces import get_space
+from edgeprof.networks.spaces.base import Codes
+from edgeprof.networks.subnet import Subnet
 from edgeprof.predictors.base import Latencies, LatencyInterval
-from edgeprof.predictors.devices import Device, other_hardware, space_of
+from edgeprof.predictors.compact.slot_tables import SlotTables
 from edgeprof.predictors.features import QUANTITIES, Floats, block_features, layer_points
-from edgeprof.predictors.hardware_fit import DeviceWork, fit_factors, log_deviation
+from edgeprof.predictors.hardware.devices import Device, other_hardware, space_of
+from edgeprof.predictors.hardware.hardware_fit import DeviceWork, fit_factors, log_deviation
 from edgeprof.predictors.host_file import Arrays, Meta
-from edgeprof.predictors.slot_tables import SlotTables
-from edgeprof.spaces import get_space
-from edgeprof.spaces.base import Codes
-from edgeprof.subnet import Subnet
+from edgeprof.records.dataset import Dataset
 
 _ROWS_PER_DEVICE = 400
 _JUDGED_FOR_MEMORY = 200

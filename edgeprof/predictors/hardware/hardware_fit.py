@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from edgeprof.extras import extra
+from edgeprof.base.extras import extra
 from edgeprof.predictors.features import Floats
 
 _RIDGE = 0.02

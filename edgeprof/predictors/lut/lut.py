@@ -12,15 +12,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeprof.errors import InvalidSubnet, LookupTableError
+from edgeprof.base.errors import InvalidSubnet, LookupTableError
+from edgeprof.networks.spaces import get_space, known_spaces
+from edgeprof.networks.spaces.base import Codes, SearchSpace
+from edgeprof.networks.spaces.staged import StagedSpace
+from edgeprof.networks.subnet import Subnet
 from edgeprof.predictors.base import Latencies
-from edgeprof.predictors.compact import check_codes
-from edgeprof.predictors.lut_file import Entry, Table, TableSet, read_tables
-from edgeprof.predictors.lut_keys import keyed_blocks
-from edgeprof.spaces import get_space, known_spaces
-from edgeprof.spaces.base import Codes, SearchSpace
-from edgeprof.spaces.staged import StagedSpace
-from edgeprof.subnet import Subnet
+from edgeprof.predictors.compact.compact import check_codes
+from edgeprof.predictors.lut.lut_file import Entry, Table, TableSet, read_tables
+from edgeprof.predictors.lut.lut_keys import keyed_blocks
 
 
 class LookupTables:

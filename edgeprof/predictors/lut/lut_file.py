@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgeprof.errors import LookupTableError, MissingDependency
-from edgeprof.files import atomic_write, make_folder
-from edgeprof.predictors.lut_keys import Grammar, parse_key
+from edgeprof.base.errors import LookupTableError, MissingDependency
+from edgeprof.base.files import atomic_write, make_folder
+from edgeprof.predictors.lut.lut_keys import Grammar, parse_key
 
 ABOUT_FILE = "lut.json"
 _SUFFIX = "_lookup_table.yaml"

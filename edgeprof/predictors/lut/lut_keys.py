@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
-from edgeprof.errors import LookupTableError
-from edgeprof.layers import Block, Network, Op, Shape
-from edgeprof.spaces.blocks import make_divisible
+from edgeprof.base.errors import LookupTableError
+from edgeprof.networks.layers import Block, Network, Op, Shape
+from edgeprof.networks.spaces.blocks import make_divisible
 
 
 class Grammar(str, Enum):

@@ -13,18 +13,18 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from edgeprof.dataset import Dataset
-from edgeprof.errors import PredictorFormatError
+from edgeprof.base.errors import PredictorFormatError
+from edgeprof.networks.spaces import get_space
+from edgeprof.networks.spaces.base import Codes
+from edgeprof.networks.subnet import Subnet
 from edgeprof.predictors.base import Latencies, LatencyPredictor
 from edgeprof.predictors.features import Floats
 from edgeprof.predictors.host_file import Arrays, Meta
-from edgeprof.predictors.lut import LookupTables
-from edgeprof.predictors.lut_file import Entry, TableSet
-from edgeprof.predictors.lut_keys import Grammar
+from edgeprof.predictors.lut.lut import LookupTables
+from edgeprof.predictors.lut.lut_file import Entry, TableSet
+from edgeprof.predictors.lut.lut_keys import Grammar
 from edgeprof.predictors.residual_interval import ResidualInterval, nothing_known
-from edgeprof.spaces import get_space
-from edgeprof.spaces.base import Codes
-from edgeprof.subnet import Subnet
+from edgeprof.records.dataset import Dataset
 
 _LEAST_FRACTION = 0.1  # of the nearest table's sum, where the line would go below
 

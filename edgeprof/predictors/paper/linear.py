@@ -12,14 +12,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from edgeprof.dataset import Dataset
+from edgeprof.networks.spaces import get_space
+from edgeprof.networks.spaces.base import Codes, SearchSpace
+from edgeprof.networks.subnet import Subnet
 from edgeprof.predictors.base import Latencies
 from edgeprof.predictors.features import Floats
 from edgeprof.predictors.host_file import Arrays, Meta
 from edgeprof.predictors.residual_interval import ResidualInterval, nothing_known
-from edgeprof.spaces import get_space
-from edgeprof.spaces.base import Codes, SearchSpace
-from edgeprof.subnet import Subnet
+from edgeprof.records.dataset import Dataset
 
 _RIDGE = 1e-3
 """Of the squared coefficients: makes the answer unique where choices were never seen."""

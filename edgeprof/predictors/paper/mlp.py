@@ -19,18 +19,18 @@ from typing import Any, ClassVar
 import numpy as np
 
 from edgeprof.accuracy.ofa import OfaEncoding
-from edgeprof.dataset import Dataset
-from edgeprof.errors import DatasetError, PredictorFormatError
-from edgeprof.extras import extra
+from edgeprof.base.errors import DatasetError, PredictorFormatError
+from edgeprof.base.extras import extra
+from edgeprof.networks.spaces import get_space
+from edgeprof.networks.spaces.base import Codes
+from edgeprof.networks.subnet import Subnet
 from edgeprof.predictors.base import Latencies, LatencyPredictor
 from edgeprof.predictors.base_models import check_base
-from edgeprof.predictors.devices import Device, other_hardware, space_of
 from edgeprof.predictors.features import Floats
+from edgeprof.predictors.hardware.devices import Device, other_hardware, space_of
 from edgeprof.predictors.host_file import Arrays, Meta
 from edgeprof.predictors.residual_interval import ResidualInterval, nothing_known
-from edgeprof.spaces import get_space
-from edgeprof.spaces.base import Codes
-from edgeprof.subnet import Subnet
+from edgeprof.records.dataset import Dataset
 
 _HIDDEN = (400, 400, 400)
 _BATCH = 32

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgeprof.errors import PredictorFormatError
-from edgeprof.files import atomic_write, make_folder
-from edgeprof.predictors.compact import read_predictor_bytes
-from edgeprof.predictors.edgp_file import CompactModel, decode_edgp
-from edgeprof.predictors.ship_c import c_header, c_identifier, c_source
+from edgeprof.base.errors import PredictorFormatError
+from edgeprof.base.files import atomic_write, make_folder
+from edgeprof.predictors.compact.compact import read_predictor_bytes
+from edgeprof.predictors.compact.edgp_file import CompactModel, decode_edgp
+from edgeprof.predictors.ship.ship_c import c_header, c_identifier, c_source
 
 FORMS = ("c", "edgp", "onnx")
 
@@ -45,7 +45,7 @@ def _contents(model: CompactModel, data: bytes, form: str, stem: str) -> dict[st
     if form == "edgp":
         return {f"{stem}.edgp": data}
     if form == "onnx":
-        from edgeprof.predictors.ship_onnx import onnx_model
+        from edgeprof.predictors.ship.ship_onnx import onnx_model
 
         return {f"{stem}.onnx": onnx_model(model)}
     if form == "c":

@@ -13,12 +13,12 @@ from itertools import groupby
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeprof.errors import InvalidSubnet
-from edgeprof.predictors.compact import first_rows, padded_rows
-from edgeprof.predictors.edgp_file import CompactModel
-from edgeprof.spaces import get_space
-from edgeprof.spaces.base import SearchSpace
-from edgeprof.spaces.staged import StagedSpace
+from edgeprof.base.errors import InvalidSubnet
+from edgeprof.networks.spaces import get_space
+from edgeprof.networks.spaces.base import SearchSpace
+from edgeprof.networks.spaces.staged import StagedSpace
+from edgeprof.predictors.compact.compact import first_rows, padded_rows
+from edgeprof.predictors.compact.edgp_file import CompactModel
 
 
 def c_identifier(name: str) -> str:

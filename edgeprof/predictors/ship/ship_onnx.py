@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeprof.errors import MissingDependency
-from edgeprof.predictors.compact import first_rows, padded_rows
-from edgeprof.predictors.edgp_file import CompactModel
+from edgeprof.base.errors import MissingDependency
+from edgeprof.predictors.compact.compact import first_rows, padded_rows
+from edgeprof.predictors.compact.edgp_file import CompactModel
 
 try:
     import onnx

@@ -9,16 +9,16 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
-from edgeprof.board.check import CheckReport, Connect, check_board
-from edgeprof.board.claim import Owner, owner_name
-from edgeprof.board.deploy import SoftwareSource, find_software
-from edgeprof.board.facts import BoardFacts, read_facts
-from edgeprof.board.prepared import PreparedState, prepare, restore
-from edgeprof.board.session import clean_board, stop_worker
-from edgeprof.errors import EdgeprofError
-from edgeprof.inventory import BoardSpec
-from edgeprof.transport import Transport
-from edgeprof.transport.ssh import SshNetwork
+from edgeprof.base.errors import EdgeprofError
+from edgeprof.boards.check import CheckReport, Connect, check_board
+from edgeprof.boards.claim import Owner, owner_name
+from edgeprof.boards.deploy import SoftwareSource, find_software
+from edgeprof.boards.facts import BoardFacts, read_facts
+from edgeprof.boards.inventory import BoardSpec
+from edgeprof.boards.prepared import PreparedState, prepare, restore
+from edgeprof.boards.session import clean_board, stop_worker
+from edgeprof.boards.transport import Transport
+from edgeprof.boards.transport.ssh import SshNetwork
 
 T = TypeVar("T")
 
@@ -48,7 +48,7 @@ def on_each_board(
 def check_boards(
     boards: Sequence[BoardSpec], find: SoftwareSource = find_software
 ) -> list[CheckReport]:
-    """Look at every board; see :func:`edgeprof.board.check.check_board`."""
+    """Look at every board; see :func:`edgeprof.boards.check.check_board`."""
 
     async def check(board: BoardSpec, connect: Connect) -> CheckReport:
         return await check_board(board, connect, find)

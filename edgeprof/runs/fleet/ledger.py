@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Protocol
 
-from edgeprof.board.batch import Item
-from edgeprof.board.deploy import Software
-from edgeprof.errors import BoardSetupError
-from edgeprof.fleet.progress import BoardProgress, temperature_of
-from edgeprof.fleet.schedule import RetryPolicy, Verdict, WorkQueue, verdict_of
-from edgeprof.inventory import BoardSpec
-from edgeprof.machine import findings
+from edgeprof.base.errors import BoardSetupError
+from edgeprof.boards.batch import Item
+from edgeprof.boards.deploy import Software
+from edgeprof.boards.inventory import BoardSpec
+from edgeprof.measuring.machine import findings
+from edgeprof.runs.fleet.progress import BoardProgress, temperature_of
+from edgeprof.runs.fleet.schedule import RetryPolicy, Verdict, WorkQueue, verdict_of
 
 
 class RecordSink(Protocol):

@@ -16,25 +16,25 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from edgeprof.board.batch import Item
-from edgeprof.board.deploy import Software, SoftwareSource, find_software
-from edgeprof.executors import map_through
-from edgeprof.files import make_folder
-from edgeprof.fleet.ledger import Plan
-from edgeprof.fleet.office import FleetOptions
-from edgeprof.fleet.profile import OpenNetwork, job_of, only_run, owner_of, settings_of
-from edgeprof.fleet.progress import FleetSummary, Listener
-from edgeprof.fleet.run import run_fleet
-from edgeprof.inventory import BoardSpec
-from edgeprof.jobs import ProfileSettings
-from edgeprof.layers import Block, Network
-from edgeprof.measurement import Measurement
-from edgeprof.predictors.lut_build import block_network, blocks_of, entry_of, export_block
-from edgeprof.predictors.lut_file import Entry, TableSet, write_tables
-from edgeprof.predictors.lut_keys import Grammar
-from edgeprof.spaces.base import SearchSpace
-from edgeprof.store import Store
-from edgeprof.transport.ssh import SshNetwork
+from edgeprof.base.executors import map_through
+from edgeprof.base.files import make_folder
+from edgeprof.boards.batch import Item
+from edgeprof.boards.deploy import Software, SoftwareSource, find_software
+from edgeprof.boards.inventory import BoardSpec
+from edgeprof.boards.transport.ssh import SshNetwork
+from edgeprof.measuring.measurement import Measurement
+from edgeprof.networks.layers import Block, Network
+from edgeprof.networks.spaces.base import SearchSpace
+from edgeprof.predictors.lut.lut_file import Entry, TableSet, write_tables
+from edgeprof.predictors.lut.lut_keys import Grammar
+from edgeprof.records.store import Store
+from edgeprof.runs.fleet.ledger import Plan
+from edgeprof.runs.fleet.office import FleetOptions
+from edgeprof.runs.fleet.profile import OpenNetwork, job_of, only_run, owner_of, settings_of
+from edgeprof.runs.fleet.progress import FleetSummary, Listener
+from edgeprof.runs.fleet.run import run_fleet
+from edgeprof.runs.jobs import ProfileSettings
+from edgeprof.runs.lut_build import block_network, blocks_of, entry_of, export_block
 
 STORE = "measured.db"
 _LOAD_TYPICAL_S = 2.0
@@ -156,7 +156,7 @@ def build_tables_on_boards(
         listener: shows how the run goes.
         find: chooses the software for a board.
         open_network: makes the transports; SSH from this machine by default.
-        executor: exports the models (see ``edgeprof.executors``); this process by default.
+        executor: exports the models (see ``edgeprof.base.executors``); this process by default.
 
     Returns:
         How the run ended, and the folder of tables of each device that is complete.

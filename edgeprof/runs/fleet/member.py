@@ -12,17 +12,17 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from edgeprof.board.batch import Batch, Item
-from edgeprof.board.claim import refuse_others
-from edgeprof.board.facts import read_facts
-from edgeprof.board.prepared import prepare, restore
-from edgeprof.board.session import BoardSession, Collected, Leftover
-from edgeprof.errors import BoardBusy, BoardSetupError
-from edgeprof.fleet.ledger import Outcome
-from edgeprof.fleet.office import Office
-from edgeprof.fleet.progress import BoardProgress
-from edgeprof.fleet.schedule import RetryPolicy, WorkQueue
-from edgeprof.inventory import BoardSpec
+from edgeprof.base.errors import BoardBusy, BoardSetupError
+from edgeprof.boards.batch import Batch, Item
+from edgeprof.boards.claim import refuse_others
+from edgeprof.boards.facts import read_facts
+from edgeprof.boards.inventory import BoardSpec
+from edgeprof.boards.prepared import prepare, restore
+from edgeprof.boards.session import BoardSession, Collected, Leftover
+from edgeprof.runs.fleet.ledger import Outcome
+from edgeprof.runs.fleet.office import Office
+from edgeprof.runs.fleet.progress import BoardProgress
+from edgeprof.runs.fleet.schedule import RetryPolicy, WorkQueue
 
 _STALLS_PER_ITEM = 3
 _LEASE_MARGIN_S = 600.0

@@ -10,12 +10,12 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from edgeprof.board.check import Connect
-from edgeprof.board.claim import Owner
-from edgeprof.board.deploy import SoftwareSource
-from edgeprof.fleet.ledger import Ledger
-from edgeprof.fleet.progress import Listener
-from edgeprof.fleet.schedule import RetryPolicy
+from edgeprof.boards.check import Connect
+from edgeprof.boards.claim import Owner
+from edgeprof.boards.deploy import SoftwareSource
+from edgeprof.runs.fleet.ledger import Ledger
+from edgeprof.runs.fleet.progress import Listener
+from edgeprof.runs.fleet.schedule import RetryPolicy
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Bulk measurement of subnets on boards.
 
 Owns: what the items of a profiling run are, and which of them are done. How they are brought to
-boards is ``run.py``'s; the same on this machine is ``edgeprof.profiling``.
+boards is ``run.py``'s; the same on this machine is ``edgeprof.runs.profiling``.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from edgeprof.board.batch import Item
-from edgeprof.board.check import Connect
-from edgeprof.board.claim import Owner, owner_name
-from edgeprof.board.deploy import Payload, Software, SoftwareSource, find_software
-from edgeprof.board.facts import BoardFacts
-from edgeprof.errors import BoardSetupError, OutputError, StoreError
+from edgeprof.base.errors import BoardSetupError, OutputError, StoreError
+from edgeprof.boards.batch import Item
+from edgeprof.boards.check import Connect
+from edgeprof.boards.claim import Owner, owner_name
+from edgeprof.boards.deploy import Payload, Software, SoftwareSource, find_software
+from edgeprof.boards.facts import BoardFacts
+from edgeprof.boards.inventory import BoardSpec
+from edgeprof.boards.transport.ssh import SshNetwork
 from edgeprof.export import ManifestEntry, export_subnets
-from edgeprof.fleet.ledger import Plan
-from edgeprof.fleet.office import FleetOptions
-from edgeprof.fleet.progress import FleetSummary, Listener
-from edgeprof.fleet.run import run_fleet
-from edgeprof.inventory import BoardSpec
-from edgeprof.jobs import ProfileSettings, items_of
-from edgeprof.store import Store
-from edgeprof.subnet import Subnet
-from edgeprof.transport.ssh import SshNetwork
+from edgeprof.networks.subnet import Subnet
+from edgeprof.records.store import Store
+from edgeprof.runs.fleet.ledger import Plan
+from edgeprof.runs.fleet.office import FleetOptions
+from edgeprof.runs.fleet.progress import FleetSummary, Listener
+from edgeprof.runs.fleet.run import run_fleet
+from edgeprof.runs.jobs import ProfileSettings, items_of
 
 _LOAD_TYPICAL_S = 5.0
 _LOAD_LIMIT_S = 120.0  # the harness' own, by default
@@ -181,7 +181,7 @@ def profile_on_boards(
         listener: shows how the run goes.
         find: chooses the software for a board.
         open_network: makes the transports; SSH from this machine by default.
-        executor: exports the models (see ``edgeprof.executors``); this process by default.
+        executor: exports the models (see ``edgeprof.base.executors``); this process by default.
 
     Raises:
         StoreError: records cannot be stored, or another run writes to this store.

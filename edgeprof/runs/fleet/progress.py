@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from edgeprof.errors import EdgeprofError
+from edgeprof.base.errors import EdgeprofError
 
 
 @dataclass

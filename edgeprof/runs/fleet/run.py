@@ -16,15 +16,21 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
-from edgeprof.board.check import Connect
-from edgeprof.board.claim import Owner
-from edgeprof.board.deploy import SoftwareSource
-from edgeprof.errors import BoardBusy, BoardSetupError, EdgeprofError, StoreError, TransientError
-from edgeprof.fleet.ledger import Ledger, Planner, RecordSink
-from edgeprof.fleet.member import Member
-from edgeprof.fleet.office import FleetOptions, Office
-from edgeprof.fleet.progress import FleetSummary, Listener, SilentListener, group_failures
-from edgeprof.inventory import BoardSpec
+from edgeprof.base.errors import (
+    BoardBusy,
+    BoardSetupError,
+    EdgeprofError,
+    StoreError,
+    TransientError,
+)
+from edgeprof.boards.check import Connect
+from edgeprof.boards.claim import Owner
+from edgeprof.boards.deploy import SoftwareSource
+from edgeprof.boards.inventory import BoardSpec
+from edgeprof.runs.fleet.ledger import Ledger, Planner, RecordSink
+from edgeprof.runs.fleet.member import Member
+from edgeprof.runs.fleet.office import FleetOptions, Office
+from edgeprof.runs.fleet.progress import FleetSummary, Listener, SilentListener, group_failures
 
 _LEAVE_DEADLINE_S = 90.0
 _LOOKS_AT_A_BUSY_BOARD = 20

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from edgeprof.board.batch import Item
-from edgeprof.errors import InvalidRecord
+from edgeprof.base.errors import InvalidRecord
+from edgeprof.boards.batch import Item
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def verdict_of(
     Args:
         record: of the harness.
         policy: how many undisturbed samples make a measurement.
-        finding_ids: what ``edgeprof.machine`` finds in its machine state.
+        finding_ids: what ``edgeprof.measuring.machine`` finds in its machine state.
 
     Raises:
         InvalidRecord: it is neither a measurement nor a failure.

@@ -1,0 +1,1 @@
+"""What knows nothing of networks: errors, units, files, tables, YAML, executors, extras."""

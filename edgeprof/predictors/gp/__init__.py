@@ -1,0 +1,1 @@
+"""The default predictor: a Gaussian process over physical quantities of layers."""

@@ -1,0 +1,1 @@
+"""One predictor for several devices, told apart by their hardware parameters."""

@@ -1,0 +1,1 @@
+"""Lookup tables of block latencies, and the predictor that sums them."""

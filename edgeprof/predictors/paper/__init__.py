@@ -1,0 +1,1 @@
+"""The models of the paper, kept for comparison: a linear one and an MLP."""

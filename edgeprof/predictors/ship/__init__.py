@@ -1,0 +1,1 @@
+"""Predictors as source or model files for other programs: C and ONNX."""

@@ -1,0 +1,1 @@
+"""Many things measured in one go, on this machine or on boards: what, where, and until when."""
