@@ -43,11 +43,11 @@ Meta = dict[str, Any]
 
 # kind -> (module, class)
 _KINDS = {
-    "gp": ("gp", "HostModel"),
-    "hardware": ("hardware", "HardwareModel"),
-    "lut": ("lut_model", "LutModel"),
-    "linear": ("linear", "LinearModel"),
-    "paper-mlp": ("mlp", "PaperMlp"),
+    "gp": ("gp.gp", "HostModel"),
+    "hardware": ("hardware.hardware", "HardwareModel"),
+    "lut": ("lut.lut_model", "LutModel"),
+    "linear": ("paper.linear", "LinearModel"),
+    "paper-mlp": ("paper.mlp", "PaperMlp"),
 }
 
 
