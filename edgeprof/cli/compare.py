@@ -2,31 +2,39 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgeprof.cli.settings import CpuList, KeyValue, settings_options
+from edgeprof.cli import options
+from edgeprof.cli.settings import SettingsArguments
+from edgeprof.cli.values import CpuList, KeyValue
 
 if TYPE_CHECKING:
+    from edgeprof.measuring.compare import Comparison
     from edgeprof.measuring.harness import Settings
 
 
+@dataclass(frozen=True)
+class CompareArguments(SettingsArguments):
+    """What ``edgeprof compare`` is asked for."""
+
+    model_a: str = options.argument(metavar="A")
+    model_b: str | None = options.argument(metavar="[B]", required=False)
+    changes_a: tuple[tuple[str, Any], ...] = options.option(
+        "--a", type=KeyValue(), multiple=True, help="A setting of A alone; may be repeated."
+    )
+    changes_b: tuple[tuple[str, Any], ...] = options.option(
+        "--b", type=KeyValue(), multiple=True, help="A setting of B alone; may be repeated."
+    )
+    as_json: bool = options.as_json()
+
+
 @click.command()
-@click.argument("model_a", metavar="A")
-@click.argument("model_b", metavar="[B]", required=False)
-@settings_options
-@click.option("--a", "changes_a", type=KeyValue(), multiple=True, help="A setting of A alone.")
-@click.option("--b", "changes_b", type=KeyValue(), multiple=True, help="A setting of B alone.")
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-def compare(
-    model_a: str,
-    model_b: str | None,
-    settings: Settings,
-    changes_a: tuple[tuple[str, Any], ...],
-    changes_b: tuple[tuple[str, Any], ...],
-    as_json: bool,
-) -> None:
+@options.takes(CompareArguments)
+def compare(arguments: CompareArguments) -> None:
     r"""Compare two models, or one model under two settings.
 
     Both run in turns in one process, in an order drawn anew for each round, and the ratio is taken
@@ -40,31 +48,41 @@ def compare(
       edgeprof compare model.onnx --a cpus=0 --b cpus=4-7
       edgeprof compare model.onnx --b graph_optimization=disable
     """
-    import json
-
-    from edgeprof.base.units import format_duration_ns
     from edgeprof.cli.progress import progress
     from edgeprof.measuring.compare import compare as run_comparison
 
-    with progress("Comparing", None, quiet=as_json):
+    settings = arguments.settings()
+    with progress("Comparing", None, quiet=arguments.as_json):
         result = run_comparison(
-            model_a, changed(settings, changes_a), model_b or model_a, changed(settings, changes_b)
+            arguments.model_a,
+            changed(settings, arguments.changes_a),
+            arguments.model_b or arguments.model_a,
+            changed(settings, arguments.changes_b),
         )
-    if as_json:
-        fields = {
-            "ratio": result.ratio,
-            "ratio_low": result.ratio_low,
-            "ratio_high": result.ratio_high,
-            "n_rounds": result.n_rounds,
-            "drift_rel": result.drift_rel,
-            "is_different": result.is_different,
-            "verdict": result.verdict,
-            "warnings": list(result.warnings),
-            "a": result.a.summary(),
-            "b": result.b.summary(),
-        }
-        click.echo(json.dumps(fields, indent=2))
-        return
+    if arguments.as_json:
+        click.echo(json.dumps(_as_dict(result), indent=2))
+    else:
+        _print(result)
+
+
+def _as_dict(result: Comparison) -> dict[str, Any]:
+    return {
+        "ratio": result.ratio,
+        "ratio_low": result.ratio_low,
+        "ratio_high": result.ratio_high,
+        "n_rounds": result.n_rounds,
+        "drift_rel": result.drift_rel,
+        "is_different": result.is_different,
+        "verdict": result.verdict,
+        "warnings": list(result.warnings),
+        "a": result.a.summary(),
+        "b": result.b.summary(),
+    }
+
+
+def _print(result: Comparison) -> None:
+    from edgeprof.base.units import format_duration_ns
+
     for name, side in (("A", result.a), ("B", result.b)):
         click.echo(f"{name}: {side.model}: {format_duration_ns(side.latency_median_ns)}")
         for warning in side.warnings:
@@ -80,12 +98,10 @@ def compare(
 
 def changed(settings: Settings, changes: tuple[tuple[str, Any], ...]) -> Settings:
     """Return the settings with changes to one side; what is no setting is the runtime's option."""
-    from dataclasses import replace
-
     own: dict[str, Any] = {
         key: CpuList().convert(value, None, None) if key == "cpus" else value
         for key, value in changes
         if key in ("cpus", "library", "runtime", "threads")
     }
-    options = {key: value for key, value in changes if key not in own}
-    return replace(settings, runtime_options={**settings.runtime_options, **options}, **own)
+    others = {key: value for key, value in changes if key not in own}
+    return replace(settings, runtime_options={**settings.runtime_options, **others}, **own)

@@ -2,148 +2,159 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from edgeprof.cli.subnets import parse_integers
+from edgeprof.cli import options
+from edgeprof.cli.values import SourceLimit
+
+if TYPE_CHECKING:
+    from edgeprof.runs.jobs import ProfileSettings
+    from edgeprof.search import Search, SearchOptions, SearchResult
+
+
+@dataclass(frozen=True)
+class SearchArguments:
+    """What ``edgeprof search`` is asked for."""
+
+    latency: Path = options.option(
+        "--latency",
+        required=True,
+        type=options.INPUT,
+        help="Latency source: an .edgp, a .host.npz, or a folder of lookup tables.",
+    )
+    accuracy: str = options.option(
+        "--accuracy",
+        required=True,
+        help="Accuracy model: a .npz, .pth, .onnx or .edgp, or 'capacity-proxy'.",
+    )
+    budget_ms: str | None = options.option(
+        "--budget-ms", metavar="X[,Y...]", help="Latency budgets, in milliseconds."
+    )
+    pareto: bool = options.flag(
+        "--pareto", help="Find the whole front; the largest budget is its far end."
+    )
+    space: str | None = options.space_of_files()
+    resolutions: tuple[int, ...] | None = options.resolutions()
+    seed: int = options.seed()
+    confidence: float | None = options.option(
+        "--confidence",
+        type=float,
+        help="Keep latency limits with this probability (host models).",
+    )
+    also_latency: tuple[tuple[Path, float], ...] = options.option(
+        "--also-latency",
+        multiple=True,
+        type=SourceLimit(),
+        help="A further latency source and its limit; may be repeated.",
+    )
+    max_macs: float | None = options.option(
+        "--max-macs", type=float, help="Limit of multiply-accumulates."
+    )
+    max_parameters: float | None = options.option(
+        "--max-parameters", type=float, help="Limit of weights and biases."
+    )
+    max_model_bytes: float | None = options.option(
+        "--max-model-bytes", type=float, help="Limit of the exported model's bytes."
+    )
+    precision: str = options.precision()
+    model_format: str | None = options.model_format(default=None)
+    method: str = options.option(
+        "--method",
+        default="guided",
+        type=click.Choice(["guided", "evolution"]),
+        help="Climbs over all single changes, or Once-For-All's evolution.",
+    )
+    population: int = options.option("--population", default=100, help="Subnets per generation.")
+    generations: int = options.option("--generations", default=500, help="Generations at most.")
+    patience: int | None = options.option(
+        "--patience", type=int, help="Rounds without improvement before it ends."
+    )
+    max_evaluations: int | None = options.option(
+        "--max-evaluations",
+        type=int,
+        help="Of the accuracy model, per budget  [default: population x (generations + 1)]",
+    )
+    resolution_mutation: float = options.option(
+        "--resolution-mutation", default=0.1, help="Probability of a new resolution in a mutant."
+    )
+    no_local_search: bool = options.flag(
+        "--no-local-search", help="Leave out the climb after evolution."
+    )
+    verify_on: str | None = options.option(
+        "--verify-on", metavar="BOARD", help="Measure the finalists on a board, or 'local'."
+    )
+    runtime: str | None = options.runtime()
+    threads: int = options.threads()
+    boards: Path | None = options.on_boards()
+    finalists: int = options.option(
+        "-k", default=10, type=click.IntRange(1), help="Finalists to measure."
+    )
+    output: Path | None = options.output_file(
+        help="Write the subnets, one JSON object a line: the input of `edgeprof export`."
+    )
+    ofa: bool = options.flag(
+        "--ofa", help="Write Once-For-All's own dicts there: no space, r as a list."
+    )
+    csv: Path | None = options.option("--csv", type=options.OUTPUT_FILE, help="Write a table.")
+    as_json: bool = options.as_json()
+
+    def budgets_ms(self) -> list[float]:
+        """Return the budgets; none where the whole front is wanted."""
+        from edgeprof.base.errors import SearchError
+
+        if self.pareto and self.verify_on is not None:
+            raise click.UsageError("--pareto and --verify-on do not go together")
+        if self.budget_ms is None:
+            if self.pareto:
+                return []
+            raise click.UsageError("Missing option '--budget-ms' (or '--pareto').")
+        try:
+            return [float(part) for part in self.budget_ms.split(",")]
+        except ValueError:
+            raise SearchError(
+                f"--budget-ms {self.budget_ms!r} is no list of milliseconds"
+            ) from None
+
+    def search_options(self) -> SearchOptions:
+        """Return how to search."""
+        from edgeprof.search import SearchOptions
+
+        return SearchOptions(
+            method=self.method,
+            local_search=not self.no_local_search,
+            population=self.population,
+            generations=self.generations,
+            patience=self.patience,
+            max_evaluations=self.max_evaluations,
+            resolution_mutation_probability=self.resolution_mutation,
+            seed=self.seed,
+        )
+
+    def profile_settings(self) -> ProfileSettings:
+        """Return how finalists are exported and measured."""
+        from edgeprof.runs.jobs import ProfileSettings
+
+        return ProfileSettings(
+            format=self.model_format or "onnx",
+            precision=self.precision,
+            runtime=self.runtime or ("litert" if self.model_format == "tflite" else "onnxruntime"),
+            threads=self.threads,
+        )
 
 
 @click.command()
-@click.option(
-    "--latency",
-    "source",
-    required=True,
-    type=click.Path(readable=False, path_type=Path),
-    help="Latency source: an .edgp, a .host.npz, or a folder of lookup tables.",
-)
-@click.option(
-    "--accuracy",
-    required=True,
-    help="Accuracy model: a .npz, .pth, .onnx or .edgp, or 'capacity-proxy'.",
-)
-@click.option("--budget-ms", metavar="X[,Y...]", help="Latency budgets, in milliseconds.")
-@click.option(
-    "--pareto", is_flag=True, help="Find the whole front; the largest budget is its far end."
-)
-@click.option("--space", help="Search space, where the latency source does not name it.")
-@click.option("--resolutions", metavar="R[,R...]", help="Resolutions to search, in pixels.")
-@click.option("--seed", default=0, show_default=True, help="Equal seeds give equal results.")
-@click.option(
-    "--confidence", type=float, help="Keep latency limits with this probability (host models)."
-)
-@click.option(
-    "--also-latency",
-    multiple=True,
-    metavar="SOURCE=MS",
-    help="A further latency source and its limit; may be repeated.",
-)
-@click.option("--max-macs", type=float, help="Limit of multiply-accumulates.")
-@click.option("--max-parameters", type=float, help="Limit of weights and biases.")
-@click.option("--max-model-bytes", type=float, help="Limit of the exported model's bytes.")
-@click.option(
-    "--precision",
-    default="fp32",
-    show_default=True,
-    type=click.Choice(["fp32", "int8"]),
-    help="Of the models that --max-model-bytes counts and --verify-on measures.",
-)
-@click.option(
-    "--format",
-    "model_format",
-    type=click.Choice(["onnx", "tflite"]),
-    help="Of these models  [default: the larger of them counts, onnx is measured].",
-)
-@click.option(
-    "--method",
-    default="guided",
-    show_default=True,
-    type=click.Choice(["guided", "evolution"]),
-    help="Climbs over all single changes, or Once-For-All's evolution.",
-)
-@click.option("--population", default=100, show_default=True, help="Subnets per generation.")
-@click.option("--generations", default=500, show_default=True, help="Generations at most.")
-@click.option("--patience", type=int, help="Rounds without improvement before it ends.")
-@click.option(
-    "--max-evaluations",
-    type=int,
-    help="Of the accuracy model, per budget  [default: population x (generations + 1)]",
-)
-@click.option(
-    "--resolution-mutation",
-    default=0.1,
-    show_default=True,
-    help="Probability of a new resolution in a mutant.",
-)
-@click.option("--no-local-search", is_flag=True, help="Leave out the climb after evolution.")
-@click.option("--verify-on", metavar="BOARD", help="Measure the finalists on a board, or 'local'.")
-@click.option("--runtime", help="To measure with  [default: by the format].")
-@click.option("--threads", default=1, show_default=True, type=click.IntRange(1), help="Likewise.")
-@click.option(
-    "--boards",
-    type=click.Path(readable=False, path_type=Path),
-    help="Inventory that has the board.",
-)
-@click.option(
-    "-k",
-    "finalists",
-    default=10,
-    show_default=True,
-    type=click.IntRange(min=1),
-    help="Finalists to measure.",
-)
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(readable=False, dir_okay=False, path_type=Path),
-    help="Write the subnets, one JSON object a line: the input of `edgeprof export`.",
-)
-@click.option(
-    "--ofa", is_flag=True, help="Write Once-For-All's own dicts there: no space, r as a list."
-)
-@click.option(
-    "--csv",
-    "csv_file",
-    type=click.Path(readable=False, dir_okay=False, path_type=Path),
-    help="Write a table.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
-def search(
-    source: Path,
-    accuracy: str,
-    budget_ms: str | None,
-    pareto: bool,
-    space: str | None,
-    resolutions: str | None,
-    seed: int,
-    confidence: float | None,
-    also_latency: tuple[str, ...],
-    max_macs: float | None,
-    max_parameters: float | None,
-    max_model_bytes: float | None,
-    precision: str,
-    model_format: str | None,
-    method: str,
-    population: int,
-    generations: int,
-    patience: int | None,
-    max_evaluations: int | None,
-    resolution_mutation: float,
-    no_local_search: bool,
-    verify_on: str | None,
-    runtime: str | None,
-    threads: int,
-    boards: Path | None,
-    finalists: int,
-    output: Path | None,
-    ofa: bool,
-    csv_file: Path | None,
-    as_json: bool,
-) -> None:
+@options.takes(SearchArguments)
+def search(arguments: SearchArguments) -> None:
     """Find the most accurate subnets within latency budgets.
 
     Every result is computed anew from its subnet and keeps its budget. A budget that no subnet
-    meets ends at once and names the smallest latency there is.
+    meets ends at once and names the smallest latency there is. --precision and --format are those
+    of the models that --max-model-bytes counts and --verify-on measures; without --format the
+    larger format counts, and ONNX is measured.
 
     \b
     Examples:
@@ -152,98 +163,56 @@ def search(
       edgeprof search --latency pi4.edgp --accuracy acc.npz --pareto --csv front.csv
       edgeprof search --latency pi4.host.npz --accuracy acc.npz --budget-ms 20 --confidence 0.95
     """
-    from edgeprof.accuracy import load_accuracy
     from edgeprof.base.files import atomic_write
-    from edgeprof.cli.progress import progress
-    from edgeprof.networks.spaces import get_space
-    from edgeprof.runs.jobs import ProfileSettings
-    from edgeprof.search import (
-        Search,
-        SearchOptions,
-        search_front,
-        search_verified,
-        sources,
-        to_csv,
-        to_json,
-        to_ofa_lines,
-        to_subnet_lines,
-        to_table,
-    )
+    from edgeprof.search import to_csv, to_json, to_ofa_lines, to_subnet_lines, to_table
 
-    budgets_ms = _parse_budgets(budget_ms, pareto=pareto, verify=verify_on is not None)
-    options = SearchOptions(
-        method=method,
-        local_search=not no_local_search,
-        population=population,
-        generations=generations,
-        patience=patience,
-        max_evaluations=max_evaluations,
-        resolution_mutation_probability=resolution_mutation,
-        seed=seed,
-    )
-    latency = sources.load_latency(source, space)
-    searched = get_space(latency.space)
-    plan = Search(
-        searched,
-        load_accuracy(accuracy, searched),
-        latency,
-        limits=sources.further_limits(
-            searched,
-            latency_ms=[_parse_source_limit(text) for text in also_latency],
-            macs=max_macs,
-            parameters=max_parameters,
-            model_bytes=max_model_bytes,
-            precision=precision,
-            model_format=model_format,
-            confidence=confidence,
-        ),
-        confidence=confidence,
-        resolutions=parse_integers(resolutions, "--resolutions"),
-        options=options,
-    )
-    settings = ProfileSettings(
-        format=model_format or "onnx",
-        precision=precision,
-        runtime=runtime or ("litert" if model_format == "tflite" else "onnxruntime"),
-        threads=threads,
-    )
-    with progress("Searching", None, quiet=as_json):
-        if pareto:
-            results = search_front(plan, budgets_ms)
-        elif verify_on is not None:
-            with sources.measuring_on(verify_on, boards, settings) as measure:
-                results = search_verified(plan, budgets_ms, measure, finalists)
-        else:
-            results = plan.run(budgets_ms)
-    lines = to_ofa_lines(results) if ofa else to_subnet_lines(results)
-    for path, text in ((output, lines), (csv_file, to_csv(results))):
+    results = _run(arguments)
+    lines = to_ofa_lines(results) if arguments.ofa else to_subnet_lines(results)
+    for path, text in ((arguments.output, lines), (arguments.csv, to_csv(results))):
         if path is not None:
             with atomic_write(path) as stream:
                 stream.write(text)
-    click.echo(to_json(results) if as_json else to_table(results))
+    click.echo(to_json(results) if arguments.as_json else to_table(results))
 
 
-def _parse_budgets(text: str | None, *, pareto: bool, verify: bool) -> list[float]:
-    from edgeprof.base.errors import SearchError
+def _run(arguments: SearchArguments) -> list[SearchResult]:
+    from edgeprof.cli.progress import progress
+    from edgeprof.search import search_front, search_verified, sources
 
-    if pareto and verify:
-        raise click.UsageError("--pareto and --verify-on do not go together")
-    if text is None:
-        if pareto:
-            return []
-        raise click.UsageError("Missing option '--budget-ms' (or '--pareto').")
-    try:
-        budgets_ms = [float(part) for part in text.split(",")]
-    except ValueError:
-        raise SearchError(f"--budget-ms {text!r} is no list of milliseconds") from None
-    return budgets_ms
+    budgets_ms = arguments.budgets_ms()
+    plan = _plan(arguments)
+    with progress("Searching", None, quiet=arguments.as_json):
+        if arguments.pareto:
+            return search_front(plan, budgets_ms)
+        if arguments.verify_on is None:
+            return plan.run(budgets_ms)
+        settings = arguments.profile_settings()
+        with sources.measuring_on(arguments.verify_on, arguments.boards, settings) as measure:
+            return search_verified(plan, budgets_ms, measure, arguments.finalists)
 
 
-def _parse_source_limit(text: str) -> tuple[Path, float]:
-    path, equals, limit = text.rpartition("=")
-    try:
-        if equals:
-            return Path(path), float(limit)
-    except ValueError:
-        pass
-    raise click.BadParameter(f"{text!r}, want SOURCE=MS", param_hint="--also-latency")
+def _plan(arguments: SearchArguments) -> Search:
+    from edgeprof.accuracy import load_accuracy
+    from edgeprof.networks.spaces import get_space
+    from edgeprof.search import Search, sources
+
+    latency = sources.load_latency(arguments.latency, arguments.space)
+    space = get_space(latency.space)
+    return Search(
+        space,
+        load_accuracy(arguments.accuracy, space),
+        latency,
+        limits=sources.further_limits(
+            space,
+            latency_ms=arguments.also_latency,
+            macs=arguments.max_macs,
+            parameters=arguments.max_parameters,
+            model_bytes=arguments.max_model_bytes,
+            precision=arguments.precision,
+            model_format=arguments.model_format,
+            confidence=arguments.confidence,
+        ),
+        confidence=arguments.confidence,
+        resolutions=arguments.resolutions,
+        options=arguments.search_options(),
+    )

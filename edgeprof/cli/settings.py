@@ -1,77 +1,64 @@
-"""The options of a measurement, shared by the commands that time something."""
+"""The options of a measurement, shared by the commands that time model files."""
 
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgeprof.cli import options
+from edgeprof.cli.values import CpuList, Shape
 from edgeprof.measuring.runtimes import RUNTIMES
 
-
-class Shape(click.ParamType):  # type: ignore[type-arg, unused-ignore]  # generic in new clicks
-    """``NAME=1,3,224,224``: an input and its shape."""
-
-    name = "NAME=N,N,..."
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, tuple[int, ...]]:
-        """Split at the last ``=``: names of inputs may hold anything."""
-        if isinstance(value, tuple):
-            return value
-        name, _, numbers = str(value).rpartition("=")
-        try:
-            shape = tuple(int(number) for number in numbers.split(","))
-        except ValueError:
-            shape = ()
-        if not name or not shape or min(shape) < 1:
-            self.fail(f"{value!r} is not of the form NAME=1,3,224,224", param, ctx)
-        return name, shape
+if TYPE_CHECKING:
+    from edgeprof.measuring.harness import Settings
 
 
-class CpuList(click.ParamType):  # type: ignore[type-arg, unused-ignore]  # likewise
-    """``0-3,6``: cores."""
+@dataclass(frozen=True)
+class SettingsArguments:
+    """How model files are to be timed."""
 
-    name = "CPUS"
+    runtime: str | None = options.runtime()
+    library: str | None = options.option(
+        "--library",
+        type=click.Path(readable=False),
+        help="The runtime's library  [default: found on this machine]",
+    )
+    threads: int = options.threads()
+    cpus: tuple[int, ...] = options.cpus()
+    shapes: tuple[tuple[str, tuple[int, ...]], ...] = options.option(
+        "--shape", type=Shape(), multiple=True, help="Shape of a dynamic input; may be repeated."
+    )
+    runtime_options: tuple[tuple[str, Any], ...] = options.runtime_options()
+    ci_rel: float = options.ci_rel()
+    max_secs: float = options.max_secs(default=10.0)
+    max_load_secs: float | None = options.max_load_secs()
+    max_drift: float = options.option(
+        "--max-drift",
+        default=0.1,
+        type=options.POSITIVE,
+        help="Refuse when the machine changes by more than this share meanwhile.",
+    )
+    reference: str | None = options.option(
+        "--reference",
+        type=click.Path(readable=False),
+        help="A model that runs in the same turns, to tell drift by  [default: a built-in loop]",
+    )
+    seed: int = options.seed()
 
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[int, ...]:
-        """Read the kernel's own notation of core lists."""
-        from edgeprof.base.cpu_list import parse_cpus
+    def settings(self) -> Settings:
+        """Return the settings of one measurement."""
+        from edgeprof.measuring.harness import Settings
 
-        if isinstance(value, tuple):
-            return value
-        try:
-            return tuple(parse_cpus(str(value)))
-        except ValueError:
-            self.fail(f"{value!r} is not a list of cores such as 0-3,6", param, ctx)
+        values = {field.name: getattr(self, field.name) for field in fields(SettingsArguments)}
+        values.update(shapes=dict(self.shapes), runtime_options=dict(self.runtime_options))
+        return Settings(**values)
 
 
-class KeyValue(click.ParamType):  # type: ignore[type-arg, unused-ignore]  # likewise
-    """``KEY=VALUE``; the value is JSON where it can be, else text."""
-
-    name = "KEY=VALUE"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, Any]:
-        """Split at the first ``=``."""
-        if isinstance(value, tuple):
-            return value
-        key, separator, text = str(value).partition("=")
-        if not key or not separator:
-            self.fail(f"{value!r} is not of the form KEY=VALUE", param, ctx)
-        try:
-            return key, json.loads(text)
-        except ValueError:
-            return key, text
-
-
+# The decorators of commands that declare no dataclass yet.
 SHARE = click.FloatRange(0, 1, min_open=True)
 SECONDS = click.FloatRange(0, min_open=True)
 cpus_option = click.option(
@@ -113,77 +100,16 @@ dask_option = click.option(
     "--dask", metavar="ADDRESS", help="Let the workers of this Dask scheduler do it instead."
 )
 
-_OPTIONS = (
-    click.option(
-        "--runtime", help="onnxruntime, litert, tflite_c or tflite_runtime; default: by the ending."
-    ),
-    click.option(
-        "--library", type=click.Path(readable=False), help="The runtime's library; default: found."
-    ),
-    click.option("--threads", type=click.IntRange(1), help="Threads of the runtime; default 1."),
-    cpus_option,
-    click.option(
-        "--shape", "shapes", type=Shape(), multiple=True, help="Shape of a dynamic input."
-    ),
-    click.option(
-        "--option",
-        "runtime_options",
-        type=KeyValue(),
-        multiple=True,
-        help="The runtime's own, as in graph_optimization=basic or providers='[\"CUDA\"]'.",
-    ),
-    click.option(
-        "--ci",
-        "ci_rel",
-        type=SHARE,
-        help="Stop when the 95 % interval of the median is within +- this share; default 0.01.",
-    ),
-    click.option(
-        "--max-secs",
-        type=SECONDS,
-        help="Stop after so long at the latest; default 10.",
-    ),
-    click.option(
-        "--max-load-secs",
-        type=click.FloatRange(0, min_open=True),
-        help="Give up opening the runtime or loading the model after so long; default 120.",
-    ),
-    click.option(
-        "--max-drift",
-        type=click.FloatRange(0, min_open=True),
-        help="Refuse when the machine changes by more than this share meanwhile; default 0.1.",
-    ),
-    click.option(
-        "--reference",
-        type=click.Path(readable=False),
-        help="A model that runs in the same turns, to tell drift by; default: a built-in loop.",
-    ),
-    click.option("--seed", type=click.IntRange(0), help="Of the inputs' values; default 0."),
-)
-
 
 def settings_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options of a measurement; it gets them as ``settings``."""
+    parameters = fields(SettingsArguments)
 
     @functools.wraps(command)
-    def with_settings(
-        *,
-        shapes: tuple[tuple[str, tuple[int, ...]], ...],
-        runtime_options: tuple[tuple[str, Any], ...],
-        **options: Any,
-    ) -> None:
-        from dataclasses import fields
+    def with_settings(**values: Any) -> None:
+        arguments = SettingsArguments(**{p.name: values.pop(p.name) for p in parameters})
+        command(settings=arguments.settings(), **values)
 
-        from edgeprof.measuring.harness import Settings
-
-        names = {field.name for field in fields(Settings)} & options.keys()
-        settings = Settings(
-            shapes=dict(shapes),
-            runtime_options=dict(runtime_options),
-            **{name: options.pop(name) for name in names},
-        )
-        command(settings=settings, **options)
-
-    for option in reversed(_OPTIONS):
-        with_settings = option(with_settings)
+    for parameter in reversed(parameters):
+        with_settings = parameter.metadata["declare"](parameter.name)(with_settings)
     return with_settings

@@ -685,7 +685,7 @@ def test_people_see_that_a_proxy_is_a_proxy(edgp):
         ((), 2, "Missing option '--budget-ms'"),
         (("--budget-ms", "9", "-k", "-1"), 2, "-1 is not in the range"),
         (("--budget-ms", "9", "-k", "0"), 2, "0 is not in the range"),
-        (("--budget-ms", "9", "--also-latency", "x"), 2, "want SOURCE=MS"),
+        (("--budget-ms", "9", "--also-latency", "x"), 2, "of the form SOURCE=MS"),
     ],
 )
 def test_wrong_usage_is_told(edgp, arguments, status, message):

@@ -1,0 +1,178 @@
+"""Options of the command line: how a command declares them, and those that several share.
+
+Owns: ``takes``, which hands a command one frozen dataclass made from its parameters, and every
+option that more than one command has, with its one name, text and default. A command declares its
+parameters as the fields of a dataclass; those of a base class become parameters too::
+
+    @dataclass(frozen=True)
+    class SampleArguments:
+        space: str = options.space()
+        pixels: int = options.option("--pixels", default=1, help="Pixels.")
+
+    @click.command()
+    @options.takes(SampleArguments)
+    def sample(arguments: SampleArguments) -> None: ...
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import field, fields
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from edgeprof.cli.values import CpuList, Integers, KeyValue
+from edgeprof.measuring.runtimes import RUNTIMES
+
+Arguments = TypeVar("Arguments")
+
+FORMATS = ("onnx", "tflite")
+INPUT = click.Path(readable=False, path_type=Path)
+"""A path to read. The library says what is wrong with it, in one line and with exit status 1."""
+OUTPUT_FILE = click.Path(readable=False, dir_okay=False, path_type=Path)
+OUTPUT_FOLDER = click.Path(readable=False, file_okay=False, path_type=Path)
+POSITIVE = click.FloatRange(0, min_open=True)
+
+
+def option(*names: str, **attributes: Any) -> Any:
+    """Declare an option as the field of a dataclass; its default is shown where it has one."""
+    if attributes.get("default") not in (None, ()):
+        attributes.setdefault("show_default", True)
+    return field(metadata={"declare": lambda name: click.option(name, *names, **attributes)})
+
+
+def argument(**attributes: Any) -> Any:
+    """Declare a positional argument as the field of a dataclass."""
+    return field(metadata={"declare": lambda name: click.argument(name, **attributes)})
+
+
+def takes(kind: type[Arguments]) -> Callable[[Callable[[Arguments], None]], Callable[..., None]]:
+    """Give a command the parameters that a dataclass declares, as one object of that class."""
+
+    def decorate(command: Callable[[Arguments], None]) -> Callable[..., None]:
+        @functools.wraps(command)
+        def collected(**values: Any) -> None:
+            command(kind(**values))
+
+        for parameter in reversed(fields(kind)):  # type: ignore[arg-type]
+            collected = parameter.metadata["declare"](parameter.name)(collected)
+        return collected
+
+    return decorate
+
+
+flag = partial(option, is_flag=True)
+as_json = partial(flag, "--json", help="Print the result as JSON.")
+seed = partial(
+    option, "--seed", default=0, type=click.IntRange(0), help="Equal seeds draw the same at random."
+)
+count = partial(option, "-n", type=click.IntRange(1), help="How many.")
+"""How many are usual depends on the command: ``count(default=10)``."""
+output_file = partial(option, "-o", "--output", type=OUTPUT_FILE)
+output_folder = partial(option, "-o", "--output", type=OUTPUT_FOLDER)
+"""Both with ``help``: what is written depends on the command."""
+
+# What is measured, predicted or searched.
+space = partial(option, "--space", default="ofa-mbv3-w1.0", help="Search space.")
+space_of_files = partial(
+    option, "--space", help="Search space  [default: the one that the files name]"
+)
+resolutions = partial(
+    option,
+    "--resolutions",
+    type=Integers(),
+    help="Resolutions in pixels  [default: the usual ones of the space]",
+)
+subnets = partial(option, "--subnets", type=INPUT, help="Take the subnets of this file, in order.")
+subnet_output = partial(
+    output_file, help="File to write, one JSON object a line  [default: standard output]"
+)
+store = partial(option, "--store", required=True, type=INPUT, help="Store to append to (.db).")
+
+# Model files.
+model_format = partial(
+    option, "--format", default="onnx", type=click.Choice(FORMATS), help="Model format."
+)
+precision = partial(
+    option,
+    "--precision",
+    default="fp32",
+    type=click.Choice(["fp32", "int8"]),
+    help="Type of weights and activations.",
+)
+batch = partial(option, "--batch", default=1, type=click.IntRange(1), help="Images per inference.")
+
+# How to measure.
+runtime = partial(
+    option,
+    "--runtime",
+    type=click.Choice(RUNTIMES),
+    help="Inference runtime  [default: by the model's format]",
+)
+runtime_options = partial(
+    option,
+    "--option",
+    type=KeyValue(),
+    multiple=True,
+    help="The runtime's own, as in graph_optimization=basic or providers='[\"CUDA\"]'.",
+)
+threads = partial(
+    option, "--threads", default=1, type=click.IntRange(1), help="Threads of the runtime."
+)
+cpus = partial(
+    option,
+    "--cpus",
+    type=CpuList(),
+    default=(),
+    help="Cores to run on, as in 0-3,6  [default: any]",
+)
+ci_rel = partial(
+    option,
+    "--ci",
+    default=0.01,
+    type=click.FloatRange(0, 1, min_open=True),
+    help="Stop when the 95 % interval of the median is within +- this share.",
+)
+max_secs = partial(
+    option, "--max-secs", type=POSITIVE, help="Time a model for so many seconds at most."
+)
+"""What is usual depends on how many models wait their turn: ``max_secs(default=5.0)``."""
+max_load_secs = partial(
+    option,
+    "--max-load-secs",
+    type=POSITIVE,
+    help="Give up opening the runtime or loading a model after so long  [default: 120]",
+)
+
+# Boards.
+inventory = partial(
+    option, "--boards", default="boards.yaml", type=INPUT, help="Inventory of the boards."
+)
+on_boards = partial(option, "--boards", type=INPUT, help="Inventory of the boards.")
+"""Where it is given, the boards measure; where not, this machine."""
+board_names = partial(
+    option, "--board", multiple=True, help="This board, tag or group; may be repeated."
+)
+attempts = partial(
+    option,
+    "--attempts",
+    default=3,
+    type=click.IntRange(1),
+    help="Tries of a measurement that was disturbed or failed in a way that may pass.",
+)
+
+# Work that is shared among processes.
+jobs = partial(
+    option,
+    "--jobs",
+    type=click.IntRange(1),
+    help="Processes on this machine  [default: one, or one per core where the work is long]",
+)
+dask = partial(option, "--dask", metavar="ADDRESS", help="Use the workers of this Dask scheduler.")
+
+# Rows of a dataset.
+drop_invalid = partial(flag, "--drop-invalid", help="Leave invalid rows out and say how many.")

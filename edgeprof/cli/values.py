@@ -1,0 +1,114 @@
+"""Values of options: how their text is read, with a usage error that names the option."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from edgeprof.base.cpu_list import parse_cpus
+
+
+class _Value(click.ParamType):  # type: ignore[type-arg, unused-ignore]  # generic in new clicks
+    """A value that ``parse`` makes from text; ``ValueError`` is wrong usage."""
+
+    wanted: str
+    parse: Callable[[str], Any]
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the value; what is not text has been converted already."""
+        if not isinstance(value, str):
+            return value
+        try:
+            return self.parse(value)
+        except ValueError:
+            self.fail(f"{value!r} is not {self.wanted}", param, ctx)
+
+
+class Shape(_Value):
+    """An input and its shape."""
+
+    name = "NAME=N,N,..."
+    wanted = "of the form NAME=1,3,224,224"
+
+    @staticmethod
+    def parse(text: str) -> tuple[str, tuple[int, ...]]:
+        """Split at the last ``=``: names of inputs may hold anything."""
+        name, _, numbers = text.rpartition("=")
+        shape = tuple(int(number) for number in numbers.split(","))
+        if not name or min(shape) < 1:
+            raise ValueError(text)
+        return name, shape
+
+
+class CpuList(_Value):
+    """Cores, in the kernel's own notation."""
+
+    name = "CPUS"
+    wanted = "a list of cores such as 0-3,6"
+
+    @staticmethod
+    def parse(text: str) -> tuple[int, ...]:
+        """Read ``0-3,6``."""
+        return tuple(parse_cpus(text))
+
+
+class Integers(_Value):
+    """Integers, separated by commas."""
+
+    name = "N[,N...]"
+    wanted = "a list of integers"
+
+    @staticmethod
+    def parse(text: str) -> tuple[int, ...]:
+        """Read ``160,192``."""
+        return tuple(int(part) for part in text.split(","))
+
+
+class SourceLimit(_Value):
+    """A latency source and its limit."""
+
+    name = "SOURCE=MS"
+    wanted = "of the form SOURCE=MS"
+
+    @staticmethod
+    def parse(text: str) -> tuple[Path, float]:
+        """Split at the last ``=``."""
+        path, equals, limit_ms = text.rpartition("=")
+        if not equals:
+            raise ValueError(text)
+        return Path(path), float(limit_ms)
+
+
+class Condition(_Value):
+    """A field and the value it must have."""
+
+    name = "FIELD=VALUE"
+    wanted = "of the form FIELD=VALUE"
+
+    @staticmethod
+    def parse(text: str) -> tuple[str, str]:
+        """Split at the first ``=``."""
+        key, equals, value = text.partition("=")
+        if not key or not equals:
+            raise ValueError(text)
+        return key, value
+
+
+class KeyValue(Condition):
+    """A setting and its value, which is JSON where it can be, else text."""
+
+    name = "KEY=VALUE"
+    wanted = "of the form KEY=VALUE"
+
+    @staticmethod
+    def parse(text: str) -> tuple[str, Any]:
+        """Split at the first ``=``."""
+        key, value = Condition.parse(text)
+        try:
+            return key, json.loads(value)
+        except ValueError:
+            return key, value

@@ -1,0 +1,114 @@
+"""An option that several commands have means the same in each of them."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from edgeprof.cli import cli, options
+
+OWN_DEFAULT = {
+    "--boards": "given, the boards measure and not this machine; else they are in boards.yaml",
+    "--format": "search counts the larger of the formats",
+    "--max-secs": "how long depends on how many models wait their turn",
+    "--space": "drawn from the usual space; of files, the one that they name",
+    "-n": "how many is usual",
+    "-o": "where the result goes",
+}
+OWN_WORDS = {
+    "--space": "see above",
+    "--to": "each command converts to forms of its own",
+    "--predictor": "report takes FILE=DEVICE",
+    "-o": "what is written",
+}
+UNCONVERTED = {
+    "accuracy compact",
+    "accuracy fit",
+    "adapt",
+    "compare-predictors",
+    "dataset export",
+    "dataset import",
+    "doctor",
+    "evaluate",
+    "export",
+    "harness build",
+    "lut build",
+    "lut predict",
+    "predict",
+    "profile",
+    "quickstart",
+    "report",
+    "sample",
+    "ship",
+    "suggest",
+    "train",
+}
+
+
+def commands(command, path=()):
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            yield from commands(command.get_command(context, name), (*path, name))
+    elif " ".join(path) not in UNCONVERTED:
+        yield " ".join(path), command
+
+
+def uses_of_options():
+    uses = defaultdict(dict)
+    for name, command in commands(cli):
+        for parameter in command.params:
+            if isinstance(parameter, click.Option):
+                uses[parameter.opts[0]][name] = parameter
+    return {option: found for option, found in uses.items() if len(found) > 1}
+
+
+USES = uses_of_options()
+
+
+def values_of(option):
+    kind = option.type
+    bounds = [getattr(kind, name, None) for name in ("choices", "min", "max", "min_open")]
+    return type(kind).__name__, str(bounds), option.multiple, option.nargs
+
+
+@pytest.mark.parametrize("option", USES)
+def test_an_option_has_the_same_words_everywhere(option):
+    if option not in OWN_WORDS:
+        assert len({use.help for use in USES[option].values()}) == 1, USES[option]
+
+
+@pytest.mark.parametrize("option", USES)
+def test_an_option_takes_the_same_values_everywhere(option):
+    if option not in OWN_WORDS:
+        kinds = {name: values_of(use) for name, use in USES[option].items()}
+        assert len(set(kinds.values())) == 1, kinds
+
+
+@pytest.mark.parametrize("option", USES)
+def test_an_option_has_the_same_default_everywhere(option):
+    if option not in OWN_DEFAULT:
+        defaults = {name: repr(use.default) for name, use in USES[option].items()}
+        assert len(set(defaults.values())) == 1, defaults
+
+
+@dataclass(frozen=True)
+class _Base:
+    seed: int = options.seed()
+
+
+@dataclass(frozen=True)
+class _Arguments(_Base):
+    files: tuple[str, ...] = options.argument(nargs=-1)
+    count: int = options.count(default=3)
+
+
+def test_a_command_gets_one_object_with_the_fields_of_its_base_class():
+    got = []
+    command = click.command()(options.takes(_Arguments)(got.append))
+    result = CliRunner().invoke(command, ["a", "b", "--seed", "7"])
+    assert result.exit_code == 0, result.output
+    assert got == [_Arguments(seed=7, files=("a", "b"), count=3)]
+    assert [parameter.name for parameter in command.params] == ["seed", "files", "count"]
