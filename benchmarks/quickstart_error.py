@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgeprof.cli.progress import progress
+from edgeprof.cli.progress_bar import progress_bar
 from edgeprof.networks.spaces import get_space
 from edgeprof.predictors.base import LatencyPredictor
 from edgeprof.predictors.compact.distil import distil
@@ -42,7 +42,7 @@ def measure_twice(
                 device=device,
                 settings=settings,
                 models=folder / "models",
-                progress=progress,
+                progress=progress_bar,
             )
         export_dataset(opened, folder / "data.csv")
 

@@ -8,7 +8,8 @@ import numpy as np
 
 from edgeprof.accuracy.base import Accuracies
 from edgeprof.accuracy.ofa import OFA_INPUTS, OfaEncoding
-from edgeprof.base.errors import MissingDependency, PredictorFormatError
+from edgeprof.base.errors import PredictorFormatError
+from edgeprof.base.extras import optional
 from edgeprof.networks.spaces.base import Codes, SearchSpace
 
 
@@ -23,12 +24,9 @@ class OnnxAccuracy:
     is_proxy = False
 
     def __init__(self, path: Path, space: SearchSpace) -> None:
-        try:
+        with optional(f"{path}: an ONNX accuracy model"):
             import onnxruntime
-        except ImportError as error:
-            raise MissingDependency(
-                f"{path}: needs onnxruntime: pip install 'edgeprof[onnx]'"
-            ) from error
+
         self.name = path.name
         self._path = path
         self._encode = OfaEncoding(space)

@@ -13,7 +13,8 @@ from concurrent.futures import BrokenExecutor, CancelledError, Executor, Process
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, TypeVar
 
-from edgeprof.base.errors import ClusterUnreachable, MissingDependency, WorkerLost
+from edgeprof.base.errors import ClusterUnreachable, WorkerLost
+from edgeprof.base.extras import optional
 
 CONNECT_DEADLINE_S = 20.0
 WORKERS_DEADLINE_S = 60.0
@@ -114,12 +115,9 @@ def _open_dask(address: str) -> Iterator[Executor]:
 @contextmanager
 def open_client(address: str) -> Iterator[Any]:
     """Connect to a Dask scheduler; see :func:`open_executor`."""
-    try:
+    with optional("--dask"):
         from distributed import Client
-    except ImportError as error:
-        raise MissingDependency(
-            "--dask needs Dask's distributed: pip install 'edgeprof[dask]'"
-        ) from error
+
     try:
         client = Client(address, timeout=CONNECT_DEADLINE_S, set_as_default=False)
     except (OSError, ValueError, TimeoutError) as error:

@@ -10,7 +10,8 @@ import gzip
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from edgeprof.base.errors import DatasetError, MissingDependency
+from edgeprof.base.errors import DatasetError
+from edgeprof.base.extras import optional
 
 
 def read_table(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, Mapping[str, object]]]:
@@ -52,13 +53,10 @@ def _read_csv(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, Mapping
 
 
 def _read_parquet(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, Mapping[str, object]]]:
-    try:
+    with optional(f"{path}: reading Parquet"):
         import pyarrow as pa
         import pyarrow.parquet as pq
-    except ImportError as error:
-        raise MissingDependency(
-            f"{path}: reading Parquet needs pyarrow; pip install 'edgeprof[parquet]'"
-        ) from error
+
     try:
         table = pq.read_table(path)
     except pa.ArrowException as error:

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from edgeprof.base.errors import InventoryError, MissingDependency
+from edgeprof.base.errors import InventoryError
+from edgeprof.base.extras import optional
 
 
 class YamlMapping:
@@ -109,12 +110,9 @@ def compose(text: str, source: Path) -> Any:
         InventoryError: it is no YAML; the line is named.
         MissingDependency: PyYAML is not installed.
     """
-    try:
+    with optional("reading boards.yaml"):
         import yaml
-    except ImportError as error:
-        raise MissingDependency(
-            "reading boards.yaml needs PyYAML: pip install 'edgeprof[host]'"
-        ) from error
+
     try:
         return yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:

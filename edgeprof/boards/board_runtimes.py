@@ -20,55 +20,12 @@ from edgeprof.base.errors import RuntimeUnavailable, ToolchainError
 from edgeprof.base.files import atomic_write, cache_folder, make_folder
 from edgeprof.boards.elf import Version, format_version, read_elf
 from edgeprof.boards.toolchain import TARGETS
+from edgeprof.measuring.runtimes import TABLE, Wheel
 
 # Every wheel holds the same library whatever Python it is for; this one has had wheels longest.
 _WHEEL_PYTHON = "3.11"
 _OLDEST_GLIBC = (2, 17)
 _FETCH_DEADLINE_S = 900.0
-
-
-@dataclass(frozen=True)
-class _Package:
-    """A package with a runtime's library.
-
-    Attributes:
-        name: on the package index.
-        library: pattern of the library's path in the wheel.
-        floors: (glibc, requirement): the newest releases that run with that glibc, by the
-            libraries' symbols and not by the wheels' tags, which promise more than they hold.
-        targets: for which processors.
-    """
-
-    name: str
-    library: str
-    floors: tuple[tuple[Version, str], ...]
-    targets: tuple[str, ...]
-
-
-_PACKAGES: dict[str, tuple[_Package, ...]] = {
-    "onnxruntime": (
-        _Package(
-            name="onnxruntime",
-            library=r"onnxruntime/capi/libonnxruntime\.so\.[\d.]+",
-            floors=(((2, 28), ">=1.29"), ((2, 27), ">=1.19,<1.29")),
-            targets=("aarch64", "x86_64"),
-        ),
-        _Package(
-            name="sherpa-onnx-core",
-            library=r"sherpa_onnx/lib/libonnxruntime\.so",
-            floors=(((2, 35), ""),),
-            targets=("armv7",),
-        ),
-    ),
-    "litert": (
-        _Package(
-            name="ai-edge-litert",
-            library=r"ai_edge_litert/libLiteRt(RuntimeCApi)?\.so",
-            floors=(((2, 34), ">=2.1"), ((2, 30), "==1.4.0")),
-            targets=("aarch64", "x86_64"),
-        ),
-    ),
-}
 
 
 @dataclass(frozen=True)
@@ -100,7 +57,7 @@ def fetch_runtime(
 
     Args:
         target: the board's processor, one of ``toolchain.TARGETS``.
-        runtime: ``"onnxruntime"`` or ``"litert"``.
+        runtime: one that has wheels in ``runtimes.TABLE``.
         glibc: the board's C library, such as ``(2, 31)``.
         version: the release to take instead of the newest.
         cache: folder to keep libraries in; default: the user's cache folder.
@@ -139,20 +96,22 @@ def platform_tags(machine: str, glibc: Version) -> list[str]:
     return [*tags, f"manylinux2014_{machine}"]
 
 
-def _package(target: str, runtime: str) -> _Package:
+def _package(target: str, runtime: str) -> Wheel:
     if target not in TARGETS:
         raise ToolchainError(f"unknown target {target!r}; known: {', '.join(TARGETS)}")
-    for package in _PACKAGES.get(runtime, ()):
+    for package in TABLE[runtime].wheels if runtime in TABLE else ():
         if target in package.targets:
             return package
-    having = [name for name, known in _PACKAGES.items() if any(target in p.targets for p in known)]
+    having = [
+        name for name, known in TABLE.items() if any(target in w.targets for w in known.wheels)
+    ]
     raise RuntimeUnavailable(
         f"no package brings {runtime} to {target} (known there: {', '.join(having)}); "
         "name a library of your own"
     )
 
 
-def _requirement(package: _Package, glibc: Version, version: str | None) -> str:
+def _requirement(package: Wheel, glibc: Version, version: str | None) -> str:
     """Return what to ask pip for."""
     if version:
         return f"{package.name}=={version}"
@@ -165,7 +124,7 @@ def _requirement(package: _Package, glibc: Version, version: str | None) -> str:
     )
 
 
-def _advice(package: _Package, glibc: Version) -> str:
+def _advice(package: Wheel, glibc: Version) -> str:
     """Say which release would do, or which C library."""
     for floor, releases in package.floors:
         if glibc >= floor:
@@ -174,7 +133,7 @@ def _advice(package: _Package, glibc: Version) -> str:
     return f"{package.name}{releases} needs glibc {format_version(floor)}"
 
 
-def _fetch(package: _Package, requirement: str, target: str, glibc: Version, folder: Path) -> None:
+def _fetch(package: Wheel, requirement: str, target: str, glibc: Version, folder: Path) -> None:
     """Put the library and a label that names it into the folder, the label last."""
     with tempfile.TemporaryDirectory(prefix="fetch.", dir=folder) as download:
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
@@ -213,7 +172,7 @@ def _fetch(package: _Package, requirement: str, target: str, glibc: Version, fol
         json.dump({"package": f"{name.replace('_', '-')} {release}", "library": library}, stream)
 
 
-def _extract(wheel: Path, package: _Package, folder: Path) -> str:
+def _extract(wheel: Path, package: Wheel, folder: Path) -> str:
     """Take the library out of a wheel; returns its file name."""
     with zipfile.ZipFile(wheel) as archive:
         for entry in archive.namelist():

@@ -27,10 +27,10 @@ from edgeprof.boards.toolchain import DEFAULT_GLIBC, build_harness, check_board_
 from edgeprof.boards.transport import Transport
 from edgeprof.boards.transport.base import unreadable
 from edgeprof.measuring.harness import PROGRAM
-from edgeprof.measuring.runtimes import find_runtime
+from edgeprof.measuring.runtimes import NULL, RUNTIMES, find_runtime
 
 PUT_DEADLINE_S = 600.0
-DEFAULT_RUNTIME = "onnxruntime"
+DEFAULT_RUNTIME = RUNTIMES[0]
 _MARGIN_BYTES = 16 << 20
 _FINDING: dict[str, threading.Lock] = {}  # by processor: fifty boards need one build, not fifty
 
@@ -104,7 +104,7 @@ def find_software(board: BoardSpec, facts: BoardFacts) -> Software:
     check_cores(board, facts)
     with _FINDING.setdefault(facts.architecture, threading.Lock()), _named(board):
         program = _local_program(facts) or _built_program(facts)
-        library = None if board.runtime == "null" else _find_library(board, facts)
+        library = None if board.runtime == NULL else _find_library(board, facts)
     return Software(
         Payload.of(program, executable=True),
         None if library is None else Payload.of(library, executable=False),

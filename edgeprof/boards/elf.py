@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgeprof.base.errors import MissingDependency, ToolchainError
+from edgeprof.base.errors import ToolchainError
+from edgeprof.base.extras import optional
 
 Version = tuple[int, ...]
 
@@ -56,13 +57,10 @@ def read_elf(path: Path) -> ElfFacts:
         MissingDependency: without pyelftools.
         ToolchainError: no such file, or no ELF file.
     """
-    try:
+    with optional("reading ELF files"):
         from elftools.common.exceptions import ELFError
         from elftools.elf.elffile import ELFFile
-    except ImportError as error:
-        raise MissingDependency(
-            "reading ELF files needs pyelftools; run: pip install 'edgeprof[cross]'"
-        ) from error
+
     try:
         with path.open("rb") as stream:
             return _facts(ELFFile(stream), path.stat().st_size)

@@ -26,10 +26,10 @@ from typing import Any
 from edgeprof.base.cpu_list import parse_cpus
 from edgeprof.base.errors import BoardSetupError, InventoryError
 from edgeprof.base.yaml_lines import YamlMapping, compose
+from edgeprof.measuring.runtimes import BOARD_RUNTIMES
 
 DEFAULT_FOLDER = "~/.edgeprof"
 DEFAULT_LOCK = "/tmp/edgeprof-board.lock"
-RUNTIMES = ("onnxruntime", "litert", "tflite_c", "null")
 
 
 @dataclass(frozen=True)
@@ -236,9 +236,9 @@ def _check_board(board: BoardSpec, entry: YamlMapping) -> None:
         ("user", board.user or "x", _is_host, "wanted a user name"),
         (
             "runtime",
-            board.runtime or RUNTIMES[0],
-            RUNTIMES.__contains__,
-            f"wanted one of {', '.join(RUNTIMES)}",
+            board.runtime or BOARD_RUNTIMES[0],
+            BOARD_RUNTIMES.__contains__,
+            f"wanted one of {', '.join(BOARD_RUNTIMES)}",
         ),
         ("folder", board.folder, _is_remote_path, "wanted a path from / or ~/"),
         ("lock", board.lock, _is_remote_path, "wanted a path from / or ~/"),

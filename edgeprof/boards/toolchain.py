@@ -20,7 +20,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgeprof.base.errors import MissingDependency, ToolchainError
+from edgeprof.base.errors import ToolchainError
+from edgeprof.base.extras import missing
 from edgeprof.base.files import atomic_write, cache_folder, make_folder, packaged, sha256_of
 from edgeprof.boards.elf import ElfFacts, Version, format_version, parse_version, read_elf
 
@@ -255,10 +256,7 @@ def find_zig() -> Path:
     """
     spec = importlib.util.find_spec("ziglang")
     if spec is None or spec.origin is None:
-        raise MissingDependency(
-            "cross-compilation needs the package ziglang; run: pip install 'edgeprof[cross]', "
-            "or name a toolchain file of another compiler"
-        )
+        raise missing("ziglang", "cross-compilation without --toolchain")
     return Path(spec.origin).parent / "zig"
 
 
@@ -298,9 +296,7 @@ def _find_tool(name: str) -> str:
     beside = Path(sys.executable).parent / name
     found = str(beside) if beside.is_file() else shutil.which(name)
     if not found:
-        raise MissingDependency(
-            f"building the board program needs {name}; run: pip install 'edgeprof[cross]'"
-        )
+        raise missing(name, "building the board program")
     return found
 
 

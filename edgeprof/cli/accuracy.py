@@ -74,12 +74,12 @@ def compact(model: Path, space: str, seed: int, output: Path) -> None:
     from edgeprof.accuracy import load_accuracy
     from edgeprof.accuracy.fitted import compact_accuracy
     from edgeprof.base.units import format_bytes
-    from edgeprof.cli.progress import progress
+    from edgeprof.cli.progress_bar import progress_bar
     from edgeprof.networks.spaces import get_space
     from edgeprof.predictors.compact.distil import N_STEPS
 
     searched = get_space(space)
-    with progress("Distilling", N_STEPS) as advance:
+    with progress_bar("Distilling", N_STEPS) as advance:
         report = compact_accuracy(
             load_accuracy(model, searched), searched, output, seed=seed, progress=advance
         )

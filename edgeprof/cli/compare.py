@@ -48,11 +48,11 @@ def compare(arguments: CompareArguments) -> None:
       edgeprof compare model.onnx --a cpus=0 --b cpus=4-7
       edgeprof compare model.onnx --b graph_optimization=disable
     """
-    from edgeprof.cli.progress import progress
+    from edgeprof.cli.progress_bar import progress_bar
     from edgeprof.measuring.compare import compare as run_comparison
 
     settings = arguments.settings()
-    with progress("Comparing", None, quiet=arguments.as_json):
+    with progress_bar("Comparing", None, quiet=arguments.as_json):
         result = run_comparison(
             arguments.model_a,
             changed(settings, arguments.changes_a),

@@ -127,7 +127,7 @@ def compare_predictors(
     from dataclasses import asdict
 
     from edgeprof.base.executors import FITS_WORTH_A_POOL, bulk_executor
-    from edgeprof.cli.progress import progress
+    from edgeprof.cli.progress_bar import progress_bar
     from edgeprof.cli.subnets import parse_integers
     from edgeprof.predictors.compare import compare_models, plot_learning_curves
     from edgeprof.predictors.lut.lut import load_tables
@@ -138,7 +138,7 @@ def compare_predictors(
     n_trials = len(wanted) * draws
     with (
         bulk_executor(n_trials, FITS_WORTH_A_POOL, jobs=jobs, dask=dask) as executor,
-        progress("Comparing", n_trials, quiet=as_json) as advance,
+        progress_bar("Comparing", n_trials, quiet=as_json) as advance,
     ):
         points = compare_models(
             measured,

@@ -60,7 +60,7 @@ def export(
       edgeprof export subnets.jsonl --format tflite --precision int8 -o models
     """
     from edgeprof.base.executors import EXPORTS_WORTH_A_POOL, bulk_executor
-    from edgeprof.cli.progress import progress
+    from edgeprof.cli.progress_bar import progress_bar
     from edgeprof.export import MANIFEST_NAME, export_subnets
     from edgeprof.networks.subnet import read_subnets
 
@@ -72,7 +72,7 @@ def export(
     wanted = read_subnets(subnets, space=space)
     with (
         bulk_executor(len(wanted), EXPORTS_WORTH_A_POOL, jobs=jobs, dask=dask) as executor,
-        progress("Exporting", len(wanted), quiet=as_json) as advance,
+        progress_bar("Exporting", len(wanted), quiet=as_json) as advance,
     ):
         entries = export_subnets(
             wanted,

@@ -96,11 +96,12 @@ def build(
       edgeprof lut build --resolutions 224 --boards boards.yaml --board rpi4 -o luts/
     """
     from edgeprof.cli.subnets import parse_integers
+    from edgeprof.measuring.runtimes import default_runtime
     from edgeprof.runs.jobs import ProfileSettings
 
     settings = ProfileSettings(
         format=model_format,
-        runtime=runtime or {"onnx": "onnxruntime", "tflite": "litert"}[model_format],
+        runtime=runtime or default_runtime(model_format),
         threads=threads,
         ci_rel=ci,
         max_secs=max_secs,
@@ -129,18 +130,18 @@ def _build_here(
     import platform
 
     from edgeprof.base.files import sha256_of
-    from edgeprof.cli.progress import progress
+    from edgeprof.cli.progress_bar import progress_bar
     from edgeprof.measuring.harness import Settings
-    from edgeprof.measuring.runtimes import find_runtime
+    from edgeprof.measuring.runtimes import find_library
     from edgeprof.networks.spaces import get_space
     from edgeprof.runs.lut_build import HarnessTimer, build_tables, n_blocks
 
     found = get_space(space)
-    library = None if settings.runtime == "null" else find_runtime(settings.runtime).path
+    library = find_library(settings.runtime)
     about = {
         "device": device or platform.node() or "this machine",
         "runtime": settings.runtime,
-        "library_sha256": library and sha256_of(library),
+        "library_sha256": library and sha256_of(library.path),
         "format": settings.format,
         "threads": settings.threads,
         "ci_rel": settings.ci_rel,
@@ -155,7 +156,7 @@ def _build_here(
         ),
         settings.format,
     )
-    with progress("Timing", n_blocks(found, resolutions), quiet=as_json) as advance:
+    with progress_bar("Timing", n_blocks(found, resolutions), quiet=as_json) as advance:
         tables = build_tables(
             found, output, timer, resolutions=resolutions, about=about, progress=advance
         )

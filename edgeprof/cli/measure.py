@@ -65,7 +65,7 @@ def measure(
     from dataclasses import replace
 
     from edgeprof.base.files import atomic_write
-    from edgeprof.cli.progress import progress
+    from edgeprof.cli.progress_bar import progress_bar
     from edgeprof.measuring.measurement import Measurement
     from edgeprof.measuring.trace import chrome_trace
 
@@ -76,7 +76,7 @@ def measure(
     )
     runs: list[list[Outcome]] = [[] for _ in models]
     summaries = []
-    with progress("Measuring", len(models) * launches, quiet=as_json) as advance:
+    with progress_bar("Measuring", len(models) * launches, quiet=as_json) as advance:
         for launch in range(launches):
             for index, outcome in enumerate(_outcomes(models, settings, interleave)):
                 runs[index].append(outcome)

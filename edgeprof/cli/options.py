@@ -26,11 +26,10 @@ from typing import Any, TypeVar
 import click
 
 from edgeprof.cli.values import CpuList, Integers, KeyValue
-from edgeprof.measuring.runtimes import RUNTIMES
+from edgeprof.measuring.runtimes import FORMATS, RUNTIMES
 
 Arguments = TypeVar("Arguments")
 
-FORMATS = ("onnx", "tflite")
 INPUT = click.Path(readable=False, path_type=Path)
 """A path to read. The library says what is wrong with it, in one line and with exit status 1."""
 OUTPUT_FILE = click.Path(readable=False, dir_okay=False, path_type=Path)
@@ -95,7 +94,7 @@ store = partial(option, "--store", required=True, type=INPUT, help="Store to app
 
 # Model files.
 model_format = partial(
-    option, "--format", default="onnx", type=click.Choice(FORMATS), help="Model format."
+    option, "--format", default=FORMATS[0], type=click.Choice(FORMATS), help="Model format."
 )
 precision = partial(
     option,

@@ -158,7 +158,8 @@ def profile(
     import numpy as np
 
     from edgeprof.base.executors import EXPORTS_WORTH_A_POOL, bulk_executor
-    from edgeprof.cli.progress import progress
+    from edgeprof.cli.progress_bar import progress_bar
+    from edgeprof.measuring.runtimes import default_runtime
     from edgeprof.networks.spaces import get_space
     from edgeprof.networks.subnet import read_subnets
     from edgeprof.records.store import Store
@@ -174,7 +175,7 @@ def profile(
         format=model_format,
         precision=precision,
         batch=batch,
-        runtime=runtime or {"onnx": "onnxruntime", "tflite": "litert"}[model_format],
+        runtime=runtime or default_runtime(model_format),
         threads=threads,
         cpus=cpus,
         ci_rel=ci_rel,
@@ -196,7 +197,7 @@ def profile(
             device=device or socket.gethostname(),
             settings=settings,
             models=models,
-            progress=partial(progress, quiet=as_json),
+            progress=partial(progress_bar, quiet=as_json),
             executor=executor,
         )
     if as_json:

@@ -136,12 +136,14 @@ class SearchArguments:
 
     def profile_settings(self) -> ProfileSettings:
         """Return how finalists are exported and measured."""
+        from edgeprof.measuring.runtimes import FORMATS, default_runtime
         from edgeprof.runs.jobs import ProfileSettings
 
+        chosen = self.model_format or FORMATS[0]
         return ProfileSettings(
-            format=self.model_format or "onnx",
+            format=chosen,
             precision=self.precision,
-            runtime=self.runtime or ("litert" if self.model_format == "tflite" else "onnxruntime"),
+            runtime=self.runtime or default_runtime(chosen),
             threads=self.threads,
         )
 
@@ -176,12 +178,12 @@ def search(arguments: SearchArguments) -> None:
 
 
 def _run(arguments: SearchArguments) -> list[SearchResult]:
-    from edgeprof.cli.progress import progress
+    from edgeprof.cli.progress_bar import progress_bar
     from edgeprof.search import search_front, search_verified, sources
 
     budgets_ms = arguments.budgets_ms()
     plan = _plan(arguments)
-    with progress("Searching", None, quiet=arguments.as_json):
+    with progress_bar("Searching", None, quiet=arguments.as_json):
         if arguments.pareto:
             return search_front(plan, budgets_ms)
         if arguments.verify_on is None:

@@ -207,7 +207,7 @@ def _train(
     as_json: bool,
     spread: Spread = _here,
 ) -> None:
-    from edgeprof.cli.progress import progress
+    from edgeprof.cli.progress_bar import progress_bar
     from edgeprof.predictors.models import FOLDS
     from edgeprof.predictors.train import N_TRAINING_STEPS, train
 
@@ -215,7 +215,7 @@ def _train(
     n_fits = FOLDS if model == "paper-mlp" else 0
     with (
         spread(n_fits) as executor,
-        progress("Training", N_TRAINING_STEPS, quiet=as_json) as advance,
+        progress_bar("Training", N_TRAINING_STEPS, quiet=as_json) as advance,
     ):
         done = train(
             data,
@@ -256,7 +256,7 @@ def _train_across(
 ) -> None:
     from edgeprof.base.errors import DatasetError
     from edgeprof.cli.evaluate import print_metrics
-    from edgeprof.cli.progress import progress
+    from edgeprof.cli.progress_bar import progress_bar
     from edgeprof.predictors.hardware.devices import read_devices
     from edgeprof.predictors.train import N_TRAINING_STEPS, leave_one_device_out, train_across
     from edgeprof.records.dataset import devices_of
@@ -279,7 +279,7 @@ def _train_across(
     errors = {}
     with (
         spread(len(measured)) as executor,
-        progress("Training", N_TRAINING_STEPS, quiet=as_json) as advance,
+        progress_bar("Training", N_TRAINING_STEPS, quiet=as_json) as advance,
     ):
         done = train_across(
             measured,

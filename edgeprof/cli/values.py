@@ -19,11 +19,11 @@ class _Value(click.ParamType):  # type: ignore[type-arg, unused-ignore]  # gener
     parse: Callable[[str], Any]
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return the value; what is not text has been converted already."""
-        if not isinstance(value, str):
+        """Return the value; a tuple has been converted already."""
+        if isinstance(value, tuple):
             return value
         try:
-            return self.parse(value)
+            return self.parse(str(value))
         except ValueError:
             self.fail(f"{value!r} is not {self.wanted}", param, ctx)
 

@@ -18,18 +18,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeprof.base.errors import MissingDependency
+from edgeprof.base.extras import optional
 from edgeprof.base.files import atomic_write
 from edgeprof.export.weights import Constant, MadeWeights, WeightFile, WeightSource, constants_of
 from edgeprof.networks.layers import INPUT, Block, Layer, Network, Op, Shape, as_network
 
-try:
+with optional("ONNX export"):
     import onnx
     from onnx import TensorProto, helper
-except ImportError as error:
-    raise MissingDependency(
-        "ONNX export needs the package 'onnx': pip install 'edgeprof[host]'"
-    ) from error
+
 
 OPSET = 14
 IR_VERSION = 7

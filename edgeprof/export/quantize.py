@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeprof.base.errors import MissingDependency
+from edgeprof.base.extras import optional
 from edgeprof.export.weights import WeightSource
 from edgeprof.networks.layers import INPUT, Network
 
@@ -61,12 +61,9 @@ def calibrate(network: Network, weights: WeightSource) -> dict[str, Scale]:
     Raises:
         MissingDependency: without onnx or onnxruntime.
     """
-    try:
+    with optional("int8 export"):
         import onnxruntime
-    except ImportError as error:
-        raise MissingDependency(
-            "int8 export calibrates with the package 'onnxruntime': pip install 'edgeprof[onnx]'"
-        ) from error
+
     from edgeprof.export.onnx import INPUT_NAME, OUTPUT_NAME, serialise
 
     model = serialise(network, batch=CALIBRATION_IMAGES, weights=weights, keep_all=True)

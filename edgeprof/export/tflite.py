@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeprof.base.errors import MissingDependency, UnsupportedModel
+from edgeprof.base.errors import UnsupportedModel
+from edgeprof.base.extras import optional
 from edgeprof.base.files import atomic_write
 from edgeprof.export.quantize import (
     Scale,
@@ -39,14 +40,10 @@ from edgeprof.networks.layers import (
     fused_activations,
 )
 
-try:
+with optional("TFLite export"):
     import flatbuffers
     from ai_edge_litert import schema_py_generated as schema
-except ImportError as error:
-    raise MissingDependency(
-        "TFLite export needs the packages 'flatbuffers' and 'ai-edge-litert': "
-        "pip install 'edgeprof[host,tflite]'"
-    ) from error
+
 
 SCHEMA_VERSION = 3
 _FILE_IDENTIFIER = b"TFL3"

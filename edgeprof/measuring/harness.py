@@ -24,7 +24,7 @@ from edgeprof.base.files import packaged
 from edgeprof.measuring.calm import known_calm_ns, learn
 from edgeprof.measuring.measurement import Measurement, Record, check_version, error_of
 from edgeprof.measuring.python_door import door_command
-from edgeprof.measuring.runtimes import PYTHON_RUNTIMES, find_runtime, runtime_of
+from edgeprof.measuring.runtimes import PYTHON_RUNTIMES, find_library, runtime_of
 
 Job = Mapping[str, Any]
 """What to measure and how: the fields of a job line (see ``csrc/board/main.cpp``)."""
@@ -109,8 +109,8 @@ def make_job(model: str | os.PathLike[str], settings: Settings) -> Job:
     """
     runtime = settings.runtime or runtime_of(model)
     job: dict[str, Any] = {"model": os.fspath(model), "runtime": runtime}
-    if runtime != "null":
-        job["library"] = os.fspath(find_runtime(runtime, settings.library).path)
+    if library := find_library(runtime, settings.library):
+        job["library"] = os.fspath(library.path)
     for name in _PLAIN_FIELDS:
         if (value := getattr(settings, name)) is not None:
             job[name] = value

@@ -1,8 +1,10 @@
-"""Inference runtimes of this machine: where their libraries lie.
+"""Inference runtimes: one table of them, and where their libraries lie on this machine.
 
-Owns: the order of search (what the caller names, an environment variable, an installed Python
-package, the system's folders) and which package brings which runtime. Does not open a library: a
-build for another processor dies at that, so only the harness does, in a process of its own.
+Owns: everything that is known of a runtime beforehand, so that a new one is a new entry of the
+table (and a backend in ``csrc/runtimes/``); and the order of search for its library (what the
+caller names, an environment variable, an installed Python package, the system's folders). Does not
+open a library: a build for another processor dies at that, so only the harness does, in a process
+of its own.
 """
 
 from __future__ import annotations
@@ -12,54 +14,123 @@ import os
 import re
 import sysconfig
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from edgeprof.base.errors import RuntimeUnavailable
+from edgeprof.base.extras import install_with
+
+FORMAT_OF_SUFFIX = {".onnx": "onnx", ".ort": "onnx", ".tflite": "tflite"}
+FORMATS = tuple(dict.fromkeys(FORMAT_OF_SUFFIX.values()))
+"""Formats of model files."""
 
 
 @dataclass(frozen=True)
-class _Source:
-    """Where one runtime may be found: a package's folder (module, folder inside), file patterns."""
+class Wheel:
+    """A package on the index that holds a runtime's library for boards.
 
-    variable: str
-    modules: tuple[tuple[str, str], ...]
-    patterns: tuple[str, ...]
-    suffixes: tuple[str, ...]
-    remedy: str
+    Attributes:
+        name: of the package.
+        library: pattern of the library's path in it.
+        floors: (glibc, requirement): the newest releases that run with that glibc, by the
+            libraries' symbols and not by the wheels' tags, which promise more than they hold.
+        targets: the processors, as ``boards.toolchain.TARGETS`` names them.
+    """
+
+    name: str
+    library: str
+    floors: tuple[tuple[tuple[int, ...], str], ...]
+    targets: tuple[str, ...]
 
 
-_SOURCES = {
-    "onnxruntime": _Source(
+@dataclass(frozen=True)
+class Runtime:
+    """What is known of a runtime.
+
+    Attributes:
+        formats: the formats of model files that it reads.
+        variable: the environment variable that names its library; ``""`` if it has no library.
+        modules: (module, folder inside): Python packages that hold the library.
+        patterns: names of the library.
+        remedy: how to get it onto this machine.
+        wheels: where to fetch the library from for boards.
+        needs_python: only Python can open it: the harness program cannot, nor can a board.
+    """
+
+    formats: tuple[str, ...]
+    variable: str = ""
+    modules: tuple[tuple[str, str], ...] = ()
+    patterns: tuple[str, ...] = ()
+    remedy: str = ""
+    wheels: tuple[Wheel, ...] = ()
+    needs_python: bool = False
+
+
+NULL = "null"
+"""The runtime of the harness itself, which opens no model: for tests of what is around it."""
+
+TABLE = {
+    "onnxruntime": Runtime(
+        formats=("onnx",),
         variable="EDGEPROF_ONNXRUNTIME",
         modules=(("onnxruntime", "capi"), ("sherpa_onnx", "lib")),
         patterns=("libonnxruntime.so*", "libonnxruntime*.dylib"),
-        suffixes=(".onnx", ".ort"),
-        remedy="pip install 'edgeprof[onnx]'",
+        remedy=install_with("onnxruntime"),
+        wheels=(
+            Wheel(
+                name="onnxruntime",
+                library=r"onnxruntime/capi/libonnxruntime\.so\.[\d.]+",
+                floors=(((2, 28), ">=1.29"), ((2, 27), ">=1.19,<1.29")),
+                targets=("aarch64", "x86_64"),
+            ),
+            Wheel(
+                name="sherpa-onnx-core",
+                library=r"sherpa_onnx/lib/libonnxruntime\.so",
+                floors=(((2, 35), ""),),
+                targets=("armv7",),
+            ),
+        ),
     ),
-    "litert": _Source(
+    "litert": Runtime(
+        formats=("tflite",),
         variable="EDGEPROF_LITERT",
         modules=(("ai_edge_litert", "."),),
         patterns=("libLiteRt.so*", "libLiteRt.dylib", "libLiteRtRuntimeCApi.so*"),
-        suffixes=(".tflite",),
-        remedy="pip install 'edgeprof[tflite]'",
+        remedy=install_with("ai_edge_litert"),
+        wheels=(
+            Wheel(
+                name="ai-edge-litert",
+                library=r"ai_edge_litert/libLiteRt(RuntimeCApi)?\.so",
+                floors=(((2, 34), ">=2.1"), ((2, 30), "==1.4.0")),
+                targets=("aarch64", "x86_64"),
+            ),
+        ),
     ),
-    "tflite_c": _Source(
+    "tflite_c": Runtime(
+        formats=("tflite",),
         variable="EDGEPROF_TFLITE_C",
-        modules=(),
         patterns=("libtensorflowlite_c.so*", "libtensorflowlite_c.dylib"),
-        suffixes=(".tflite",),
         remedy="build or install libtensorflowlite_c.so",
     ),
-    # Driven through Python: the library is the package's own extension module.
-    "tflite_runtime": _Source(
+    "tflite_runtime": Runtime(
+        formats=("tflite",),
         variable="EDGEPROF_TFLITE_RUNTIME",
         modules=(("tflite_runtime", "."),),
-        patterns=("_pywrap_tensorflow_interpreter_wrapper*.so",),
-        suffixes=(".tflite",),
+        patterns=("_pywrap_tensorflow_interpreter_wrapper*.so",),  # the package's own extension
         remedy="pip install tflite-runtime 'numpy<2' (wheels exist up to Python 3.11)",
+        needs_python=True,
     ),
+    NULL: Runtime(formats=FORMATS),
 }
+"""By name, as jobs and options have it; the first that reads a format is its default."""
+
+RUNTIMES = tuple(name for name in TABLE if name != NULL)
+"""Those that a user may choose."""
+
+PYTHON_RUNTIMES = tuple(name for name in RUNTIMES if TABLE[name].needs_python)
+BOARD_RUNTIMES = tuple(name for name in TABLE if name not in PYTHON_RUNTIMES)
+"""Those that the board program can open."""
 
 _SYSTEM_FOLDERS = (
     "/usr/local/lib",
@@ -67,12 +138,6 @@ _SYSTEM_FOLDERS = (
     "/usr/lib64",
     "/usr/lib",
 )
-
-RUNTIMES = tuple(_SOURCES)
-"""Names of all runtimes, as jobs and options have them."""
-
-PYTHON_RUNTIMES = ("tflite_runtime",)
-"""Those that only Python can open: the harness program cannot, nor can a board without Python."""
 
 
 @dataclass(frozen=True)
@@ -101,42 +166,59 @@ def find_runtime(runtime: str, library: str | os.PathLike[str] | None = None) ->
     Raises:
         RuntimeUnavailable: no such library; the message names what to install.
     """
-    source = _source_of(runtime)
+    entry = entry_of(runtime)
     if library is not None:
         return _named(runtime, Path(library), "option")
-    if named := os.environ.get(source.variable):
-        return _named(runtime, Path(named), f"environment variable {source.variable}")
-    for found_by, folder in _folders(source):
-        for path in _matches(folder, source.patterns):
+    if named := os.environ.get(entry.variable):
+        return _named(runtime, Path(named), f"environment variable {entry.variable}")
+    for found_by, folder in _folders(entry):
+        for path in _matches(folder, entry.patterns):
             return RuntimeLibrary(runtime, path, found_by)
     raise RuntimeUnavailable(
-        f"no library of the runtime {runtime!r} found on this machine; {source.remedy},"
-        f" or name it with --library or {source.variable}",
+        f"no library of the runtime {runtime!r} found on this machine; {entry.remedy},"
+        f" or name it with --library or {entry.variable}",
         runtime=runtime,
     )
 
 
+def find_library(
+    runtime: str, library: str | os.PathLike[str] | None = None
+) -> RuntimeLibrary | None:
+    """Find the library of a runtime as ``find_runtime`` does; ``None`` if it has none."""
+    return find_runtime(runtime, library) if entry_of(runtime).variable else None
+
+
+def default_runtime(model_format: str) -> str:
+    """Return the runtime that reads a format where none is named."""
+    return _readers(model_format)[0]
+
+
 def runtime_of(model: str | os.PathLike[str]) -> str:
-    """Return the runtime for a model file by its ending; for ``.tflite`` the one that is installed.
+    """Return the runtime for a model file by its ending, the first that is installed here.
 
     Unknown endings are taken for ONNX: the runtime says what it thinks of the contents.
     """
-    suffix = Path(model).suffix.lower()
-    names = [name for name, source in _SOURCES.items() if suffix in source.suffixes]
+    names = _readers(FORMAT_OF_SUFFIX.get(Path(model).suffix.lower(), "onnx"))
     for name in names:
-        try:
-            find_runtime(name)
-        except RuntimeUnavailable:
-            continue
-        return name
-    return names[0] if names else RUNTIMES[0]
+        with suppress(RuntimeUnavailable):
+            return find_runtime(name).runtime
+    return names[0]
 
 
-def _source_of(runtime: str) -> _Source:
-    if runtime not in _SOURCES:
+def entry_of(runtime: str) -> Runtime:
+    """Return what is known of a runtime.
+
+    Raises:
+        RuntimeUnavailable: there is none of this name.
+    """
+    if runtime not in TABLE:
         known = ", ".join(RUNTIMES)
         raise RuntimeUnavailable(f"unknown runtime {runtime!r}; known: {known}", runtime=runtime)
-    return _SOURCES[runtime]
+    return TABLE[runtime]
+
+
+def _readers(model_format: str) -> list[str]:
+    return [name for name in RUNTIMES if model_format in TABLE[name].formats]
 
 
 def _named(runtime: str, path: Path, found_by: str) -> RuntimeLibrary:
@@ -147,8 +229,8 @@ def _named(runtime: str, path: Path, found_by: str) -> RuntimeLibrary:
     return RuntimeLibrary(runtime, path, found_by)
 
 
-def _folders(source: _Source) -> Iterator[tuple[str, Path]]:
-    for module, folder in source.modules:
+def _folders(entry: Runtime) -> Iterator[tuple[str, Path]]:
+    for module, folder in entry.modules:
         # Finding is not importing: the package's own copy of the runtime is never loaded.
         spec = importlib.util.find_spec(module)
         for root in (spec.submodule_search_locations or []) if spec else []:

@@ -12,7 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from edgeprof.base.errors import InvalidModel, MissingDependency, UnsupportedModel
+from edgeprof.base.errors import InvalidModel, UnsupportedModel
+from edgeprof.base.extras import optional
 from edgeprof.networks.layers import (
     ACTIVATIONS,
     INPUT,
@@ -48,12 +49,9 @@ def read_onnx_network(path: Path) -> Network:
         UnsupportedModel: an operator, or a form of one, that is not known; the message names it.
         MissingDependency: if the package onnx is not installed.
     """
-    try:
+    with optional(f"{path}: reading an ONNX model"):
         import onnx
-    except ImportError as error:
-        raise MissingDependency(
-            f"{path}: reading ONNX models needs onnx; pip install 'edgeprof[host]'"
-        ) from error
+
     try:
         # Weights are not looked at: files of external data may be elsewhere.
         model = onnx.load(str(path), load_external_data=False)

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from edgeprof.base.errors import DatasetError, MissingDependency, OutputError
+from edgeprof.base.errors import DatasetError, OutputError
 from edgeprof.base.executors import map_through
+from edgeprof.base.extras import optional
 from edgeprof.predictors.base import LatencyPredictor
 from edgeprof.predictors.lut.lut import LookupTables
 from edgeprof.predictors.metrics import Metrics, evaluate, trivial_predictors
@@ -166,12 +167,9 @@ def plot_learning_curves(points: Sequence[Point], title: str, path: Path) -> Non
     """
     if path.suffix not in (".png", ".svg"):
         raise OutputError(f"{path}: want a file name that ends in .png or .svg")
-    try:
+    with optional(f"{path}: drawing a plot"):
         from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingDependency(
-            f"{path}: plots need matplotlib; pip install 'edgeprof[host]'"
-        ) from error
+
     figure = Figure(figsize=(6.4, 4.2), layout="constrained")
     axes = figure.add_subplot()
     for name in dict.fromkeys(point.model for point in points):

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeprof.base.errors import DatasetError
-from edgeprof.base.extras import extra
+from edgeprof.base.extras import optional
 from edgeprof.networks.spaces import get_space
 from edgeprof.networks.spaces.base import Codes
 from edgeprof.networks.subnet import Subnet
@@ -82,7 +82,7 @@ def metrics_of(predicted_ms: Latencies, measured_ms: Latencies) -> Metrics:
 def _rank_correlation(a: Latencies, b: Latencies, name: str) -> float | None:
     if np.ptp(a) == 0 or np.ptp(b) == 0:
         return None  # one value has no ranks; a number here would mean something else
-    with extra("host"):
+    with optional("a rank correlation"):
         from scipy import stats
 
     correlation: Callable[[Latencies, Latencies], tuple[float, float]] = getattr(stats, name)

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from edgeprof.base.cpu_list import format_cpus
-from edgeprof.base.errors import DatasetError, MissingDependency, MixedMachineState, OutputError
+from edgeprof.base.errors import DatasetError, MixedMachineState, OutputError
+from edgeprof.base.extras import optional
 from edgeprof.base.files import atomic_write, make_folder, sha256_of
 from edgeprof.base.units import ns_to_ms
 from edgeprof.networks.subnet import Subnet
@@ -253,13 +254,10 @@ def _write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _write_parquet(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    try:
+    with optional(f"{path}: writing Parquet"):
         import pyarrow as pa
         import pyarrow.parquet as pq
-    except ImportError as error:
-        raise MissingDependency(
-            f"{path}: writing Parquet needs pyarrow; pip install 'edgeprof[parquet]'"
-        ) from error
+
     columns = {name: [row.get(name) for row in rows] for name in EXPORTED_COLUMNS}
     try:
         with atomic_write(path, binary=True) as stream:

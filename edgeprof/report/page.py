@@ -12,7 +12,7 @@ import html
 import json
 from collections.abc import Sequence
 
-from edgeprof.base.errors import MissingDependency
+from edgeprof.base.extras import optional
 from edgeprof.report.figure import Figure
 from edgeprof.report.plotly_figure import to_plotly
 from edgeprof.report.tables import Table
@@ -101,10 +101,9 @@ def render_page(
 
 
 def _packed_plotly() -> str:
-    try:
+    with optional("a report"):
         from plotly.offline import get_plotlyjs
-    except ImportError as error:
-        raise MissingDependency("a report needs plotly: pip install 'edgeprof[host]'") from error
+
     # Without a time stamp inside, equal reports are equal files.
     return base64.b64encode(gzip.compress(get_plotlyjs().encode(), mtime=0)).decode()
 

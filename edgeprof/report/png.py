@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgeprof.base.errors import MissingDependency
+from edgeprof.base.extras import optional
 from edgeprof.base.files import atomic_write, make_folder
 from edgeprof.report.figure import BARS, COLOURS, LINE, Figure
 
@@ -18,13 +18,10 @@ def write_png(figure: Figure, folder: Path) -> Path:
         MissingDependency: without matplotlib.
         OutputError: if it cannot be written.
     """
-    try:
+    with optional("a PNG plot"):
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure as Canvas
-    except ImportError as error:
-        raise MissingDependency(
-            "PNG plots need matplotlib: pip install 'edgeprof[host]'"
-        ) from error
+
     canvas = Canvas(figsize=(7.2, 4.4), layout="constrained")
     FigureCanvasAgg(canvas)
     axes = canvas.subplots()

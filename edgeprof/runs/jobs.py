@@ -23,7 +23,7 @@ class ProfileSettings:
         format: model format, ``"onnx"`` or ``"tflite"``.
         precision: ``"fp32"`` or ``"int8"``.
         batch: images per inference.
-        runtime: ``"onnxruntime"``, ``"litert"`` or ``"tflite_c"``.
+        runtime: name of the runtime, see ``measuring.runtimes``.
         threads: threads of the runtime.
         cpus: CPUs to run on; empty leaves it to the scheduler.
         ci_rel: stop when the confidence interval of the median is within this fraction.

@@ -21,7 +21,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from edgeprof.base.errors import BoardSetupError, BoardUnreachable, EdgeprofError, MissingDependency
+from edgeprof.base.errors import BoardSetupError, BoardUnreachable, EdgeprofError
+from edgeprof.base.extras import optional
 from edgeprof.boards.inventory import BoardSpec
 from edgeprof.boards.transport.base import Chunks, Completed, Transport, as_chunks, shell_command
 
@@ -325,10 +326,7 @@ class _Target:
 
 
 def _import_asyncssh() -> Any:
-    try:
+    with optional("reaching boards over SSH"):
         import asyncssh
-    except ImportError as error:
-        raise MissingDependency(
-            "boards over SSH need asyncssh: pip install 'edgeprof[host]'"
-        ) from error
+
     return asyncssh

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeprof.base.extras import extra
+from edgeprof.base.extras import optional
 
 Array = NDArray[np.float64]
 Array32 = NDArray[np.float32]
@@ -92,7 +92,7 @@ def fit_residual_net(
         progress: called with a number of steps as they are done.
         n_steps: how many of them in all.
     """
-    with extra("host"):
+    with optional("training"):
         from scipy.optimize import minimize
 
     advance = _Advance(progress, n_steps)

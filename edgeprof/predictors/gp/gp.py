@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from edgeprof.base.errors import PredictorFormatError, UnsupportedModel
-from edgeprof.base.extras import extra
+from edgeprof.base.extras import optional
 from edgeprof.networks.layers import Network
 from edgeprof.networks.spaces import get_space
 from edgeprof.networks.spaces.base import Codes
@@ -377,7 +377,7 @@ def _cholesky(gram: Floats) -> Floats | None:
 
 
 def _solve_triangular(factor: Floats, right: Floats, *, lower: bool) -> Floats:
-    with extra("host"):  # slow to import: not where nothing is predicted
+    with optional("predicting with a host model"):  # slow to import: not where nothing is predicted
         from scipy.linalg import solve_triangular
 
     return np.asarray(solve_triangular(factor, right, lower=lower), dtype=np.float64)

@@ -11,11 +11,11 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from edgeprof.base.extras import extra
+from edgeprof.base.extras import optional
 from edgeprof.predictors.features import Floats
 from edgeprof.predictors.gp.kernels import Component, weighted_alone, weighted_between
 
-with extra("host"):
+with optional("training"):
     from scipy.optimize import fmin_l_bfgs_b
     from sklearn.gaussian_process import GaussianProcessRegressor
     from sklearn.gaussian_process.kernels import Hyperparameter, Kernel

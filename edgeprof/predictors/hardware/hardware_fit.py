@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from edgeprof.base.extras import extra
+from edgeprof.base.extras import optional
 from edgeprof.predictors.features import Floats
 
 _RIDGE = 0.02
@@ -77,7 +77,7 @@ def log_deviation(devices: Sequence[DeviceWork], factors: Floats) -> float:
 
 def _factors_given(devices: Sequence[DeviceWork], levels: Floats) -> Floats:
     """Fit by least squares on relative errors, every piece of hardware with the same weight."""
-    with extra("host"):
+    with optional("training"):
         from scipy.optimize import nnls
 
     groups = _groups(devices)

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgeprof.base.errors import LookupTableError, MissingDependency
+from edgeprof.base.errors import LookupTableError
+from edgeprof.base.extras import optional
 from edgeprof.base.files import atomic_write, make_folder
 from edgeprof.predictors.lut.lut_keys import Grammar, parse_key
 
@@ -182,10 +183,7 @@ def _read_about(path: Path) -> Mapping[str, Any]:
 
 
 def _yaml() -> Any:
-    try:
+    with optional("reading or writing lookup tables"):
         import yaml
-    except ImportError as error:
-        raise MissingDependency(
-            "lookup tables need the package 'pyyaml': pip install 'edgeprof[host]'"
-        ) from error
+
     return yaml

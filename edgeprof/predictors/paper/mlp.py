@@ -20,7 +20,7 @@ import numpy as np
 
 from edgeprof.accuracy.ofa import OfaEncoding
 from edgeprof.base.errors import DatasetError, PredictorFormatError
-from edgeprof.base.extras import extra
+from edgeprof.base.extras import optional
 from edgeprof.networks.spaces import get_space
 from edgeprof.networks.spaces.base import Codes
 from edgeprof.networks.subnet import Subnet
@@ -206,7 +206,7 @@ def _hidden(layers: Layers, inputs: Floats) -> Floats:
 def _fit_layers(
     inputs: Floats, latency_ms: Floats, seed: int, max_epochs: int
 ) -> tuple[Layers, float, float]:
-    with extra("host"):
+    with optional("training"):
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.neural_network import MLPRegressor
 

@@ -11,17 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeprof.base.errors import MissingDependency
+from edgeprof.base.extras import optional
 from edgeprof.predictors.compact.compact import first_rows, padded_rows
 from edgeprof.predictors.compact.edgp_file import CompactModel
 
-try:
+with optional("an ONNX predictor"):
     import onnx
     from onnx import TensorProto, helper, numpy_helper
-except ImportError as error:
-    raise MissingDependency(
-        "an ONNX predictor needs the package 'onnx': pip install 'edgeprof[host]'"
-    ) from error
+
 
 OPSET = 14
 IR_VERSION = 7

@@ -25,6 +25,7 @@ from edgeprof.boards.facts import BoardFacts
 from edgeprof.boards.inventory import BoardSpec
 from edgeprof.boards.transport.ssh import SshNetwork
 from edgeprof.export import ManifestEntry, export_subnets
+from edgeprof.measuring.runtimes import entry_of
 from edgeprof.networks.subnet import Subnet
 from edgeprof.records.store import Store
 from edgeprof.runs.fleet.ledger import Plan
@@ -260,11 +261,11 @@ def _check_format(board: BoardSpec, settings: ProfileSettings) -> None:
         BoardSetupError: with the format that it reads.
     """
     runtime = board.runtime or settings.runtime
-    wanted = {"onnxruntime": "onnx", "litert": "tflite", "tflite_c": "tflite"}.get(runtime)
-    if wanted not in (None, settings.format):
+    wanted = entry_of(runtime).formats
+    if settings.format not in wanted:
         raise BoardSetupError(
             f"board {board.name}: runtime {runtime} does not read {settings.format} models; "
-            f"use --format {wanted}, or another 'runtime' of this board",
+            f"use --format {wanted[0]}, or another 'runtime' of this board",
             board=board.name,
         )
 
