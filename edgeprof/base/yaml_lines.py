@@ -34,7 +34,7 @@ class YamlMapping:
         if not isinstance(node, yaml.MappingNode):
             raise InventoryError(f"{source}, line {line}: {what}: wanted 'key: value' pairs")
         values: dict[str, Any] = {}
-        for key, value in node.value:
+        for key, value in pairs_of(node):
             line_of_key, name = key.start_mark.line + 1, str(key.value)
             where = f"{source}, line {line_of_key}: {what}"
             if not isinstance(key, yaml.ScalarNode):
@@ -101,6 +101,58 @@ class YamlMapping:
     def mapping(self, key: str) -> YamlMapping:
         """Return a mapping within."""
         return YamlMapping.of(self.values.get(key), self.source, key)
+
+
+def pairs_of(node: Any) -> list[tuple[Any, Any]]:
+    """Return the keys and values of a mapping node; those that ``<<`` brings are the last.
+
+    What the mapping says itself goes before what it merges, and the first merged one before others.
+    """
+    own = [pair for pair in node.value if not _is_merge(pair[0])]
+    found = {str(key.value) for key, _ in own}
+    merged: list[tuple[Any, Any]] = []
+    for part in _merged_by(node):
+        for key, value in part.value:
+            if not _is_merge(key) and str(key.value) not in found:
+                found.add(str(key.value))
+                merged.append((key, value))
+    return own + merged
+
+
+def merged_anywhere(top: Any) -> set[int]:
+    """Return the identities of the nodes below ``top`` that some ``<<`` merges."""
+    found: set[int] = set()
+    seen: set[int] = set()
+    left = [top]
+    while left:
+        node = left.pop()
+        if node is None or id(node) in seen or isinstance(node.value, str):
+            continue
+        seen.add(id(node))
+        items = node.value
+        if node.id == "mapping":
+            found.update(map(id, _merged_by(node)))
+            items = [part for pair in node.value for part in pair]
+        left += items
+    return found
+
+
+def _is_merge(key: Any) -> bool:
+    return bool(key.tag == "tag:yaml.org,2002:merge")
+
+
+def _merged_by(node: Any) -> list[Any]:
+    """Return the mappings that a mapping merges, and those that they merge in turn."""
+    found: list[Any] = []
+    left = [node]
+    while left:
+        for key, value in left.pop(0).value:
+            if _is_merge(key):
+                parts = value.value if value.id == "sequence" else [value]
+                new = [part for part in parts if part.id == "mapping" and part not in found]
+                found += new
+                left += new
+    return found
 
 
 def compose(text: str, source: Path) -> Any:

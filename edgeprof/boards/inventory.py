@@ -25,7 +25,8 @@ from typing import Any
 
 from edgeprof.base.cpu_list import parse_cpus
 from edgeprof.base.errors import BoardSetupError, InventoryError
-from edgeprof.base.yaml_lines import YamlMapping, compose
+from edgeprof.base.yaml_lines import YamlMapping, compose, merged_anywhere, pairs_of
+from edgeprof.boards.destination import is_name, parse_destination
 from edgeprof.measuring.runtimes import BOARD_RUNTIMES
 
 DEFAULT_FOLDER = "~/.edgeprof"
@@ -128,8 +129,11 @@ def read_inventory(path: Path) -> Inventory:
 
 def parse_inventory(text: str, source: Path) -> Inventory:
     """Parse the text of a ``boards.yaml``; see :func:`read_inventory`."""
-    top = YamlMapping.of(compose(text, source), source, "the file")
-    top.refuse_unknown(("ssh_config", "defaults", "boards", "groups"))
+    node = compose(text, source)
+    top = YamlMapping.of(node, source, "the file")
+    merged = merged_anywhere(node)  # settings that stand only to be merged by ``<<``
+    templates = (key for key, value in top.values.items() if id(value) in merged)
+    top.refuse_unknown(("ssh_config", "defaults", "boards", "groups", *templates))
     ssh_config = _path_beside(source, top.scalar("ssh_config"))
     defaults = top.mapping("defaults")
     boards: dict[str, BoardSpec] = {}
@@ -165,7 +169,7 @@ def _entries(
 
     node = top.values.get("boards")
     if isinstance(node, yaml.MappingNode):
-        entries = [(key, key, value) for key, value in node.value]
+        entries = [(key, key, value) for key, value in pairs_of(node)]
     elif isinstance(node, yaml.SequenceNode):
         entries = [(None, item, item) for item in node.value]
     elif node is not None and node.value:
@@ -206,9 +210,10 @@ def _read_board(
     merged = YamlMapping(entry.source, entry.what, entry.line, {**defaults.values, **entry.values})
     if not name.strip() or not name.isprintable():
         raise merged.error("name", f"{name!r}; wanted printable characters")
+    host, port, user = _read_destination(name, entry, defaults)
     optional: dict[str, Any] = {
-        "port": merged.integer("port", 1, 65535),
-        "user": merged.scalar("user"),
+        "port": port,
+        "user": user,
         "tags": merged.strings("tags") or None,
         "threads": merged.integer("threads", 1, 1024),
         "cores": _read_cores(merged),
@@ -221,7 +226,7 @@ def _read_board(
     }
     board = BoardSpec(
         name=name,
-        host=merged.scalar("host") or name,
+        host=host,
         ssh_config=ssh_config,
         line=entry.line,
         **{key: value for key, value in optional.items() if value is not None},
@@ -232,8 +237,7 @@ def _read_board(
 
 def _check_board(board: BoardSpec, entry: YamlMapping) -> None:
     checks: tuple[tuple[str, str, Callable[[str], bool], str], ...] = (
-        ("host", board.host, _is_host, "wanted a host name or an address"),
-        ("user", board.user or "x", _is_host, "wanted a user name"),
+        ("user", board.user or "x", is_name, "wanted a user name"),
         (
             "runtime",
             board.runtime or BOARD_RUNTIMES[0],
@@ -248,9 +252,24 @@ def _check_board(board: BoardSpec, entry: YamlMapping) -> None:
             raise entry.error(key, f"{value!r}; {wanted}")
 
 
-def _is_host(text: str) -> bool:
-    # What reaches ssh's ProxyCommand as %h must not be an option, nor words of a shell.
-    return text != "" and text[0] != "-" and all(c.isalnum() or c in "-_.:%@[]" for c in text)
+def _read_destination(
+    name: str, entry: YamlMapping, defaults: YamlMapping
+) -> tuple[str, int | None, str | None]:
+    """Read host, port and user; ``host`` may hold all three: ``user@host:port``."""
+    text = entry.scalar("host") or name
+    try:
+        said = parse_destination(text)
+    except ValueError as error:
+        raise entry.error("host", f"{text!r}; {error}") from error
+    port, user = entry.integer("port", 1, 65535), entry.scalar("user")
+    for key, value, in_host in (("port", port, said.port), ("user", user, said.user)):
+        if value is not None and in_host is not None and value != in_host:
+            raise entry.error(key, f"{value!r}, but 'host' says {in_host!r}")
+    return (
+        said.host,
+        port or said.port or defaults.integer("port", 1, 65535),
+        user or said.user or defaults.scalar("user"),
+    )
 
 
 def _is_remote_path(text: str) -> bool:

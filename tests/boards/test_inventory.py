@@ -69,6 +69,44 @@ def test_a_list_of_boards_with_names_is_read_too():
     assert [(board.name, board.host) for board in inventory.boards] == [("a", "h"), ("b", "b")]
 
 
+def test_a_host_may_hold_user_and_port():
+    text = """
+defaults: {user: nobody, port: 1}
+boards:
+  a: {host: "pi@10.0.0.11:2222"}
+  b: {host: "[fe80::1]", port: 22}
+  c: {host: "ssh://me@board.lab"}
+"""
+    found = [(board.host, board.port, board.user) for board in parse(text).boards]
+    assert found == [
+        ("10.0.0.11", 2222, "pi"),
+        ("fe80::1", 22, "nobody"),
+        ("board.lab", 1, "me"),
+    ]
+
+
+def test_yaml_merges_are_followed():
+    text = """
+common: &common {threads: 4, tags: [pi4], host: nowhere}
+boards:
+  a: &a {<<: *common, host: h1}
+  b: {<<: [*a, *common], threads: 2}
+  <<: {c: {host: h3}}
+"""
+    inventory = parse(text)
+    assert not inventory.problems
+    found = [(board.name, board.host, board.threads, board.tags) for board in inventory.boards]
+    assert found == [
+        ("a", "h1", 4, ("pi4",)),
+        ("b", "h1", 2, ("pi4",)),
+        ("c", "h3", None, ()),
+    ]
+
+
+def test_a_merge_of_itself_ends():
+    assert [board.host for board in parse("boards: {a: &a {<<: *a, host: h}}").boards] == ["h"]
+
+
 def test_values_of_the_environment_are_in_no_representation():
     assert "s3cret" not in repr(parse(GOOD))
 
@@ -100,6 +138,8 @@ def test_a_file_that_is_no_inventory_is_refused_with_the_line(text, message):
     [
         ("{port: 70000}", "'port': '70000'; wanted an integer from 1 to 65535"),
         ("{port: x}", "'port': 'x'"),
+        ("{host: 'h:0'}", "'host': 'h:0'; port '0'; wanted an integer from 1 to 65535"),
+        ("{host: 'h:22', port: 23}", "'port': 23, but 'host' says 22"),
         ("{thread: 4}", "'thread': unknown key; did you mean 'threads'?"),
         ("{cores: 3-x}", "'cores': CPU list '3-x'"),
         ("{cores: 3-0}", "'cores': CPU list '3-0': '3-0' is no range of CPUs"),

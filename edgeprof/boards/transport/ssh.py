@@ -1,9 +1,9 @@
 """SSH, through asyncssh.
 
-Owns: connections, the check of host keys, and the mapping of everything that SSH may refuse to one
-error of ours. asyncssh rather than paramiko: native deadlines and cancellation without a thread
-for each board, and it reads ``~/.ssh/config`` (ProxyJump included). Rather than the ``ssh``
-program: no process for each board, and an error has a type instead of a text.
+Owns: connections, the check of host keys, and the mapping of everything that SSH may refuse to
+errors of ours. asyncssh rather than paramiko: native deadlines and cancellation without a thread
+for each board. Rather than the ``ssh`` program: no process for each board, and an error has a type
+instead of a text. What the user's configuration says, ``ssh_config.py`` asks ``ssh`` itself.
 
 One connection for each board, with at most two sessions at once (sshd's MaxSessions is 10). Boards
 behind the same jump host share one connection to it. At most ``HANDSHAKES_AT_ONCE`` connections
@@ -15,24 +15,29 @@ from __future__ import annotations
 import asyncio
 import os
 import shlex
-from collections.abc import Sequence
-from contextlib import suppress
+import socket
+import subprocess
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from edgeprof.base.errors import BoardSetupError, BoardUnreachable, EdgeprofError
 from edgeprof.base.extras import optional
+from edgeprof.boards.destination import Destination, parse_destination
 from edgeprof.boards.inventory import BoardSpec
 from edgeprof.boards.transport.base import Chunks, Completed, Transport, as_chunks, shell_command
+from edgeprof.boards.transport.ssh_config import SshSettings, ask_ssh
 
 HANDSHAKES_AT_ONCE = 6
 CONNECT_DEADLINE_S = 20.0
 KEEPALIVE_INTERVAL_S = 15.0
 KEEPALIVE_COUNT = 3
 _CLOSE_DEADLINE_S = 3.0
+_MAX_JUMPS = 8
 _MARK = "--- edgeprof ---"
-_DEFAULT_KNOWN_HOSTS = ("~/.ssh/known_hosts", "/etc/ssh/ssh_known_hosts")
 
 
 class SshNetwork:
@@ -43,7 +48,7 @@ class SshNetwork:
 
     def __init__(self) -> None:
         self._gate = asyncio.Semaphore(HANDSHAKES_AT_ONCE)
-        self._jumps: dict[tuple[str, Path | None], asyncio.Task[Any]] = {}
+        self._jumps: dict[tuple[str, Path | None, int], asyncio.Task[Any]] = {}
 
     async def __aenter__(self) -> SshNetwork:
         return self
@@ -61,42 +66,43 @@ class SshNetwork:
             BoardUnreachable: no answer; a retry may help.
             BoardSetupError: host key unknown or changed, or login refused; a retry will not help.
         """
-        target = _Target(board, board.host, board.port, board.user)
-        connection = await self._connect(target)
-        return SshTransport(board.name, connection)
+        target = _Target(board, Destination(board.host, board.port, board.user))
+        return SshTransport(board.name, await self._connect(target))
 
-    async def _connect(self, target: _Target, tunnel: Any = None) -> Any:
+    async def _connect(self, target: _Target) -> Any:
         asyncssh = _import_asyncssh()
-        try:
-            options = target.options(asyncssh)
-            if not target.is_hop:
-                tunnel = await self._jump(target.board, options.tunnel)
+        with _mapped_errors(target.explained):
+            await asyncio.to_thread(target.resolve, asyncssh)
+            tunnel = await self._jump(target.board, target.jump, target.depth + 1)
             async with self._gate:
-                return await asyncio.wait_for(
-                    asyncssh.connect(
-                        target.host,
-                        target.port or (),
-                        tunnel=tunnel,
-                        config=target.config(),
-                        options=options,
-                    ),
-                    CONNECT_DEADLINE_S,
+                way = {"tunnel": tunnel}
+                if target.proxy_command:
+                    way = {"sock": await asyncio.to_thread(_start_proxy, target.proxy_command)}
+                connecting = asyncssh.connect(
+                    target.settings.host,
+                    target.settings.port,
+                    config=None,
+                    options=target.options,
+                    **way,
                 )
-        except (OSError, asyncio.TimeoutError, ValueError, asyncssh.Error) as error:
-            raise target.explained(error, asyncssh) from error
+                return await asyncio.wait_for(connecting, CONNECT_DEADLINE_S)
 
-    async def _jump(self, board: BoardSpec, hops: object) -> Any:
+    async def _jump(self, board: BoardSpec, hops: str, depth: int) -> Any:
         """Return the connection to the last of the jump hosts (``user@host:port,...``).
 
         Boards that ask at the same time get the same answer, an error too: a dead jump host costs
         its deadline once, not once for each board behind it.
         """
-        if not isinstance(hops, str) or hops.lower() == "none":
+        if not hops:
             return None
-        key = (hops, board.ssh_config)
+        if depth > _MAX_JUMPS:
+            raise ValueError(f"ProxyJump {hops}: more than {_MAX_JUMPS} hosts, or a circle")
+        key = (hops, board.ssh_config, depth)  # with the depth, a circle cannot wait for itself
         making = self._jumps.get(key)
         if making is None or (making.done() and (_failed(making) or making.result().is_closed())):
-            making = self._jumps[key] = asyncio.ensure_future(self._hop(board, hops))
+            *before, last = (hop.strip() for hop in hops.split(","))
+            target = _Target(board, parse_destination(last), ",".join(before), depth)
+            making = self._jumps[key] = asyncio.ensure_future(self._connect(target))
             making.set_name(board.name)
         try:
             return await asyncio.shield(making)
@@ -104,24 +110,35 @@ class SshNetwork:
             message = str(error).replace(f"board {making.get_name()}:", f"board {board.name}:", 1)
             raise type(error)(message, **{**error.evidence, "board": board.name}) from error
 
-    async def _hop(self, board: BoardSpec, hops: str) -> Any:
-        connection = None
-        for hop in hops.split(","):
-            user, _, address = hop.strip().rpartition("@")
-            host, colon, port = address.rpartition(":")
-            target = _Target(
-                board,
-                host if colon else address,
-                int(port) if colon else None,
-                user or None,
-                is_hop=True,
-            )
-            connection = await self._connect(target, connection)
-        return connection
-
 
 def _failed(task: asyncio.Task[Any]) -> bool:
     return task.cancelled() or task.exception() is not None
+
+
+def _start_proxy(command: str) -> socket.socket:
+    """Start a ProxyCommand; returns our end of its input and output."""
+    ours, theirs = socket.socketpair()
+    with theirs:
+        # A session of its own: Ctrl-C must not cut the connection by which boards are restored.
+        process = subprocess.Popen(
+            ["/bin/sh", "-c", command],
+            stdin=theirs.fileno(),
+            stdout=theirs.fileno(),
+            start_new_session=True,
+        )
+    # It ends when our end is closed; a thread collects its status then.
+    threading.Thread(target=process.wait, daemon=True).start()
+    return ours
+
+
+@contextmanager
+def _mapped_errors(explained: Callable[[BaseException], EdgeprofError]) -> Iterator[None]:
+    """Raise an error of ours for whatever SSH, the system or a configuration refuses."""
+    asyncssh = _import_asyncssh()
+    try:
+        yield
+    except (OSError, asyncio.TimeoutError, ValueError, asyncssh.Error) as error:
+        raise explained(error) from error
 
 
 class SshTransport(Transport):
@@ -135,27 +152,26 @@ class SshTransport(Transport):
         self, argv: Sequence[str], *, deadline_s: float, stdin: Chunks = b"", silent: bool = False
     ) -> Completed:
         """Run a command in a session of its own; see :meth:`Transport.run`."""
-        asyncssh = _import_asyncssh()
+        command = f"echo {_MARK}; exec {shell_command(argv)}"
         if silent:
             self._connection.set_keepalive(0)
         try:
-            completed = await asyncio.wait_for(
-                self._run(f"echo {_MARK}; exec {shell_command(argv)}", stdin), deadline_s
-            )
-            # What a login script printed stands before the mark.
-            _, mark, output = completed.stdout.partition(f"{_MARK}\n".encode())
-            return replace(completed, stdout=output) if mark else completed
-        except asyncio.TimeoutError as error:
-            # A session that does not answer holds one of sshd's slots: the connection goes.
-            self._connection.abort()
-            raise self._unreachable(f"no answer within {deadline_s:g} s") from error
-        except (OSError, asyncssh.Error) as error:
-            self._connection.abort()
-            raise self._unreachable(f"connection lost: {error}") from error
+            with _mapped_errors(lambda error: self._lost(error, deadline_s)):
+                completed = await asyncio.wait_for(self._run(command, stdin), deadline_s)
         finally:
             if silent:
-                with suppress(OSError, asyncssh.Error):
+                with suppress(OSError, _import_asyncssh().Error):
                     self._connection.set_keepalive(KEEPALIVE_INTERVAL_S)
+        # What a login script printed stands before the mark.
+        _, mark, output = completed.stdout.partition(f"{_MARK}\n".encode())
+        return replace(completed, stdout=output) if mark else completed
+
+    def _lost(self, error: BaseException, deadline_s: float) -> EdgeprofError:
+        # A session that does not answer holds one of sshd's slots: the connection goes.
+        self._connection.abort()
+        if isinstance(error, asyncio.TimeoutError):
+            return self._unreachable(f"no answer within {deadline_s:g} s")
+        return self._unreachable(f"connection lost: {error}")
 
     async def _run(self, command: str, stdin: Chunks) -> Completed:
         self.sent_bytes += len(command)
@@ -197,132 +213,115 @@ class SshTransport(Transport):
 class _Target:
     """One host to connect to on behalf of a board, and the words for what may go wrong.
 
+    Args:
+        before: jump hosts that stand before it in a list; then its own ProxyJump has no say.
+        depth: how many hosts lie behind it, the board included; 0 for the board itself.
+
     Attributes:
-        is_hop: it is a jump host; its own ProxyJump has no say then.
+        settings, options: of the connection, once resolved.
     """
 
+    settings: SshSettings
+    options: Any
+
     def __init__(
-        self,
-        board: BoardSpec,
-        host: str,
-        port: int | None,
-        user: str | None,
-        *,
-        is_hop: bool = False,
+        self, board: BoardSpec, asked: Destination, before: str = "", depth: int = 0
     ) -> None:
         self.board = board
-        self.is_hop = is_hop
-        self.host = host
-        self.port = port
-        self._user = user
+        self.depth = depth
+        self._asked = asked
+        self._before = before
+        self._where = asked.host
         self._known_hosts: Any = None
-        self._known_hosts_file = _DEFAULT_KNOWN_HOSTS[0]
-        self._options: Any = None
 
-    def config(self) -> Any:
+    @property
+    def jump(self) -> str:
+        """The jump hosts to go through."""
+        return self._before or self.settings.jump
+
+    @property
+    def proxy_command(self) -> str | None:
+        """The command to connect through, where there is no jump host."""
+        return None if self.jump else self.settings.proxy_command
+
+    def resolve(self, asyncssh: Any) -> None:
+        """Find out how to connect.
+
+        Raises:
+            ValueError: the configuration cannot be used.
+        """
         path = self.board.ssh_config
-        if path is None:
-            return ()  # asyncssh's word for the default, ~/.ssh/config
-        if not path.is_file():
+        if path is not None and not path.exists():
             raise BoardSetupError(
                 f"board {self.board.name}: ssh_config {path}: no such file", board=self.board.name
             )
-        return [str(path)]
-
-    def options(self, asyncssh: Any) -> Any:
-        given = {"config": self.config(), "host": self.host}
-        if self.port is not None:
-            given["port"] = self.port
-        if self._user is not None:
-            given["username"] = self._user
-        resolved = asyncssh.SSHClientConnectionOptions(**given)
-        self._options = asyncssh.SSHClientConnectionOptions(
-            **given,
-            known_hosts=self._read_known_hosts(asyncssh, resolved.known_hosts),
+        self.settings = ask_ssh(self._asked, path)
+        self._where = f"{self.settings.host}:{self.settings.port}"
+        existing = [name for name in self.settings.known_hosts if Path(name).is_file()]
+        # To asyncssh an empty list means its default, and None no check at all.
+        self._known_hosts = (
+            asyncssh.read_known_hosts(existing) if existing else asyncssh.import_known_hosts("")
+        )
+        self.options = asyncssh.SSHClientConnectionOptions(
+            **self.settings.options(asyncssh, self._known_hosts),
             # Nobody sits at the controller to type a password.
             password_auth=False,
             kbdint_auth=False,
-            ignore_encrypted=True,
             keepalive_interval=KEEPALIVE_INTERVAL_S,
             keepalive_count_max=KEEPALIVE_COUNT,
             login_timeout=CONNECT_DEADLINE_S,
         )
-        return self._options
 
-    def _read_known_hosts(self, asyncssh: Any, files: object) -> Any:
-        """Load known hosts; ``UserKnownHostsFile none`` does not switch the check off."""
-        names = [str(name) for name in files] if isinstance(files, list) and files else []
-        paths = [Path(name).expanduser() for name in names or _DEFAULT_KNOWN_HOSTS]
-        self._known_hosts_file = str(paths[0])
-        existing = [str(path) for path in paths if path.is_file()]
-        # An empty value would mean the default to asyncssh, None no check at all.
-        self._known_hosts = (
-            asyncssh.read_known_hosts(existing) if existing else asyncssh.import_known_hosts("")
-        )
-        return self._known_hosts
-
-    def explained(self, error: BaseException, asyncssh: Any) -> EdgeprofError:
+    def explained(self, error: BaseException) -> EdgeprofError:
         """Return our error for whatever kept the connection from being made."""
-        name, where = self.board.name, self._address()
+        asyncssh = _import_asyncssh()
         if isinstance(error, asyncssh.HostKeyNotVerifiable):
             return self._host_key_error(asyncssh)
         if isinstance(error, asyncssh.PermissionDenied):
-            return BoardSetupError(
-                f"board {name}: {where} refused every key for user {self._options.username!r}; "
-                "check IdentityFile, the agent (ssh-add -l) and authorized_keys on the board",
-                board=name,
+            return self._setup_error(
+                f"{self._where} refused every key for user {self.settings.user!r}; "
+                "check IdentityFile, the agent (ssh-add -l) and authorized_keys on the board"
             )
         if isinstance(error, ValueError):  # a key or configuration that cannot be parsed
-            return BoardSetupError(f"board {name}: SSH configuration: {error}", board=name)
+            return self._setup_error(f"SSH configuration: {error}")
         if isinstance(error, asyncio.TimeoutError):
-            return BoardUnreachable(
-                f"board {name}: {where} did not answer within {CONNECT_DEADLINE_S:g} s; "
-                "is it switched on?",
-                board=name,
-            )
+            reason = f"did not answer within {CONNECT_DEADLINE_S:g} s; is it switched on?"
+            return self._unreachable(f"{self._where} {reason}")
         number = getattr(error, "errno", None)
         # asyncio's own text repeats the address instead of saying why.
         reason = os.strerror(number) if number and number > 0 else str(error)
-        return BoardUnreachable(
-            f"board {name}: {where}: {reason or type(error).__name__}", board=name
-        )
-
-    def _hops(self) -> str:
-        hops = self._options.tunnel
-        return hops if isinstance(hops, str) and hops.lower() != "none" else ""
-
-    def _address(self) -> str:
-        if self._options is None:
-            return self.host
-        return f"{self._options.host}:{self._options.port}"
+        return self._unreachable(f"{self._where}: {reason or type(error).__name__}")
 
     def _host_key_error(self, asyncssh: Any) -> BoardSetupError:
-        host, port = self._options.host, self._options.port
-        known = asyncssh.match_known_hosts(self._known_hosts, host, "", port)
-        name = self.board.name
-        entry = host if port == 22 else f"[{host}]:{port}"
-        scan = shell_command(["ssh-keyscan", "-p", str(port), host])
-        if not self.is_hop and self._hops():
-            *before, last = self._hops().split(",")  # only the last of them sees the board
+        port, name = self.settings.port, self.settings.key_name
+        known = asyncssh.match_known_hosts(self._known_hosts, name, "", port)
+        scan = shell_command(["ssh-keyscan", "-p", str(port), self.settings.host])
+        if self.jump:
+            *before, last = self.jump.split(",")  # only the last of them sees the board
             jump = ["-J", ",".join(before)] if before else []
             scan = f"{shell_command(['ssh', *jump, last])} {shlex.quote(scan)}"
-        file = shell_command([self._known_hosts_file])
+        file = self.settings.known_hosts[0]
+        add = f"{scan} >> {shell_command([file])}"
         if any(known[:2]):
-            forget = shell_command(["ssh-keygen", "-f", self._known_hosts_file, "-R", entry])
-            return BoardSetupError(
-                f"board {name}: the host key of {self._address()} is not the one in "
-                f"{self._known_hosts_file}; another machine answers, or the board was installed "
-                f"anew. If you know why: {forget} && {scan} >> {file}",
-                board=name,
+            entry = name if port == 22 else f"[{name}]:{port}"
+            forget = shell_command(["ssh-keygen", "-f", file, "-R", entry])
+            return self._setup_error(
+                f"the host key of {self._where} is not the one in {file}; another machine answers, "
+                f"or the board was installed anew. If you know why: {forget} && {add}",
                 host_key="changed",
             )
-        return BoardSetupError(
-            f"board {name}: host key of {self._address()} is unknown; compare it with the "
-            f"board's (ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub there) and add it: "
-            f"{scan} >> {file}",
-            board=name,
+        return self._setup_error(
+            f"host key of {self._where} is unknown; compare it with the board's "
+            "(ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub there) and add it: " + add,
             host_key="unknown",
         )
+
+    def _setup_error(self, what: str, **evidence: str) -> BoardSetupError:
+        name = self.board.name
+        return BoardSetupError(f"board {name}: {what}", board=name, **evidence)
+
+    def _unreachable(self, what: str) -> BoardUnreachable:
+        return BoardUnreachable(f"board {self.board.name}: {what}", board=self.board.name)
 
 
 def _import_asyncssh() -> Any:
