@@ -1,7 +1,7 @@
-"""Looking a board over without changing it.
+"""Looking at a board without changing it.
 
 Owns: the report of ``edgeprof boards check``. What cannot be found out is an error of that board,
-told in one line; it keeps nobody from looking at the others.
+in one line; the other boards are looked at all the same.
 """
 
 from __future__ import annotations
@@ -25,10 +25,13 @@ STATE_DEADLINE_S = 60.0
 Connect = Callable[[BoardSpec], Awaitable[Transport]]
 """Makes the transport to a board."""
 
-# Parameter: the folder. The program comes in compressed and goes again.
+# Parameter: the folder. The program comes in compressed and goes again; a folder that is not there
+# is not made.
 _RUN_STATE_ONCE = """
 umask 077
-program=$1/.state.$$
+place=$1
+while [ ! -d "$place" ]; do place=$(dirname -- "$place"); done
+program=$place/.edgeprof-state.$$
 trap 'rm -f -- "$program"' EXIT
 gzip -dc > "$program" && chmod 700 "$program" && "$program" state
 """

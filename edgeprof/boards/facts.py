@@ -19,8 +19,9 @@ PROBE_DEADLINE_S = 30.0
 _NEEDED_TOOLS = ("gzip", "mkdir", "mv", "rm", "sha256sum", "tar")
 
 # Parameters: the folder and the lock, as the inventory has them, then the tools to look for.
-# Answers with lines ``key=value``; what a board does not have stays empty. Nothing heavy is done
-# while somebody measures there: the content of objects is hashed on an idle board only.
+# Answers with lines ``key=value``; what a board does not have stays empty. Nothing is left behind:
+# the folder is made by what is put there. Nothing heavy is done while somebody measures there: the
+# content of objects is hashed on an idle board only.
 _PROBE = """
 folder=$1 lock=$2
 shift 2
@@ -36,18 +37,19 @@ echo "online=$(cat /sys/devices/system/cpu/online 2>/dev/null)"
 { echo "model=$(tr -d '\\000' < /proc/device-tree/model)"; } 2>/dev/null
 for tool; do command -v "$tool" > /dev/null || echo "missing=$tool"; done
 umask 077
-if error=$(mkdir -p -- "$folder" 2>&1); then
-  probe=$folder/.probe.$$
-  if error=$({ printf '#!/bin/sh\\nexit 0\\n' > "$probe" && chmod 700 "$probe"; } 2>&1); then
-    "$probe" 2>/dev/null || echo "noexec=1"
-  else
-    echo "unwritable=$(echo "$error" | tail -n 1)"
-  fi
-  rm -f -- "$probe"
+# Where there is no folder yet, the one that it would be made in answers for it.
+place=$folder
+while [ ! -e "$place" ] && [ ! -L "$place" ]; do place=$(dirname -- "$place"); done
+probe=$place/.edgeprof-probe.$$
+if [ ! -d "$place" ]; then
+  echo "unwritable=$place: Not a directory"
+elif error=$({ printf '#!/bin/sh\\nexit 0\\n' > "$probe" && chmod 700 "$probe"; } 2>&1); then
+  "$probe" 2>/dev/null || echo "noexec=1"
 else
   echo "unwritable=$(echo "$error" | tail -n 1)"
 fi
-echo "free_kib=$(df -Pk -- "$folder" 2>/dev/null | awk 'END { print $(NF - 2) }')"
+rm -f -- "$probe" 2>/dev/null
+echo "free_kib=$(df -Pk -- "$place" 2>/dev/null | awk 'END { print $(NF - 2) }')"
 is_idle=1
 for path in "$folder/worker.lock" "$lock"; do
   if command -v flock > /dev/null && [ -r "$path" ] && ! flock -n -s 9 9< "$path"; then
