@@ -1,11 +1,16 @@
 #include "base/sha256.h"
 
+#include <sys/stat.h>
+
 #include <array>
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
+#include <map>
 #include <memory>
+#include <mutex>
+#include <tuple>
 #include <vector>
 
 namespace edgeprof {
@@ -177,6 +182,20 @@ std::string sha256_of_file(const std::string& path) {
         hash.add(buffer.data(), n);
     }
     return std::ferror(file.get()) != 0 ? "" : hash.hex();
+}
+
+std::string remembered_sha256(const std::string& path) {
+    // By inode, not by name: jobs may name a file through a link.
+    using Key = std::tuple<dev_t, ino_t, std::int64_t, std::int64_t>;
+    static std::mutex mutex;  // the extension module may run jobs on several threads
+    static std::map<Key, std::string> known;
+    const std::lock_guard<std::mutex> lock(mutex);
+    struct stat facts = {};
+    if (stat(path.c_str(), &facts) != 0 || !S_ISREG(facts.st_mode)) return "";
+    const Key key(facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime);
+    const auto found = known.find(key);
+    if (found != known.end()) return found->second;
+    return known.emplace(key, sha256_of_file(path)).first->second;
 }
 
 }  // namespace edgeprof

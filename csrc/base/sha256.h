@@ -11,4 +11,8 @@ std::string sha256_of_file(const std::string& path);
 // The same for bytes in memory.
 std::string sha256_of_bytes(const std::string& bytes);
 
+// The same for a file, remembered as long as its size and time stay the same: a runtime, or weights
+// that subnets share, have tens of megabytes and serve thousands of jobs.
+std::string remembered_sha256(const std::string& path);
+
 }  // namespace edgeprof

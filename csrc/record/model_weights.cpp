@@ -4,11 +4,8 @@
 
 #include <fstream>
 #include <iterator>
-#include <map>
-#include <mutex>
 #include <set>
 #include <string_view>
-#include <tuple>
 
 #include "base/sha256.h"
 
@@ -74,20 +71,6 @@ bool ends_with(const std::string& text, std::string_view ending) {
 }
 
 }  // namespace
-
-std::string remembered_sha256(const std::string& path) {
-    // By inode, not by name: jobs may name a file through a link.
-    using Key = std::tuple<dev_t, ino_t, std::int64_t, std::int64_t>;
-    static std::mutex mutex;  // the extension module may run jobs on several threads
-    static std::map<Key, std::string> known;
-    const std::lock_guard<std::mutex> lock(mutex);
-    struct stat facts = {};
-    if (stat(path.c_str(), &facts) != 0 || !S_ISREG(facts.st_mode)) return "";
-    const Key key(facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime);
-    const auto found = known.find(key);
-    if (found != known.end()) return found->second;
-    return known.emplace(key, sha256_of_file(path)).first->second;
-}
 
 std::vector<std::string> external_locations(const std::string& model_bytes) {
     std::set<std::string> locations;

@@ -1,4 +1,4 @@
-// The weights that a model keeps outside of its own file, and hashes of large files.
+// The weights that a model keeps outside of its own file.
 #pragma once
 
 #include <cstdint>
@@ -7,10 +7,6 @@
 #include <vector>
 
 namespace edgeprof {
-
-// SHA-256 of a file, remembered as long as its size and time stay the same: a runtime, or weights
-// that subnets share, have tens of megabytes and serve thousands of jobs. Empty: cannot be read.
-std::string remembered_sha256(const std::string& path);
 
 // The files that the initialisers of an ONNX model name as their place (TensorProto.external_data,
 // key "location"), each once, sorted. Pure; of bytes that are no model, what was found so far.

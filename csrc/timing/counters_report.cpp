@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
+#include <vector>
 
 #include "base/json.h"
 #include "timing/clock.h"
@@ -35,36 +37,32 @@ std::array<std::uint64_t, kRepeats> read_clock(ClockKind kind, std::uint64_t loo
     });
 }
 
-}  // namespace
-
-std::string counters_report(std::uint64_t loop_iterations) {
-    const Clock clock = Clock::best();
-    CounterGroup counters(false, {}, "/");
-    json::Writer writer;
-    writer.begin_object()
-        .member("loop", loop_iterations)
-        .member("instructions_per_iteration", 2)
-        .member("repeats", kRepeats);
-    writer.key("counters").begin_array();
-    for (const ClockKind kind : {clock.kind(), ClockKind::kMonotonicRaw}) {
-        const Clock calibrated = Clock::named(name_of(kind));
+void write_clocks(json::Writer& writer, std::uint64_t loop_iterations) {
+    const ClockKind best = Clock::best().kind();
+    for (const ClockKind kind : {best, ClockKind::kMonotonicRaw}) {
+        const Clock clock = Clock::named(name_of(kind));
         auto readings = read_clock(kind, loop_iterations);
         writer.begin_object()
             .member("name", name_of(kind))
             .member("access", "timer")
-            .member("frequency_hz", calibrated.frequency_hz())
-            .member("resolution_ns", calibrated.resolution_ns())
-            .member("read_cost_ns", calibrated.read_cost_ns())
-            .member("empty", calibrated.scale().cost_ns / calibrated.scale().ns_per_tick);
+            .member("frequency_hz", clock.frequency_hz())
+            .member("resolution_ns", clock.resolution_ns())
+            .member("read_cost_ns", clock.read_cost_ns())
+            .member("empty", clock.scale().cost_ns / clock.scale().ns_per_tick);
         write_readings(writer, readings);
         writer.end_object();
-        if (clock.kind() == ClockKind::kMonotonicRaw) break;
+        if (best == ClockKind::kMonotonicRaw) break;
     }
-    struct Interval {
-        CounterReadings before, after;
-        std::int64_t elapsed_ns;
-    };
-    std::array<Interval, kRepeats> intervals;
+}
+
+struct Interval {
+    CounterReadings before, after;
+    std::int64_t elapsed_ns;
+};
+using Intervals = std::array<Interval, kRepeats>;
+
+Intervals read_counters(CounterGroup& counters, std::uint64_t loop_iterations) {
+    Intervals intervals;
     counters.switch_on();
     for (Interval& interval : intervals) {
         const std::int64_t start_ns = monotonic_raw_ns();
@@ -74,7 +72,13 @@ std::string counters_report(std::uint64_t loop_iterations) {
         interval.elapsed_ns = monotonic_raw_ns() - start_ns;
     }
     counters.switch_off();
-    std::vector<std::string> never_ran;
+    return intervals;
+}
+
+// Returns those that others held all the time.
+std::vector<AbsentCounter> write_counters(json::Writer& writer, const CounterGroup& counters,
+                                          const Intervals& intervals) {
+    std::vector<AbsentCounter> never_ran;
     const std::vector<CounterFacts> facts = counters.facts();
     for (std::size_t c = 0; c < facts.size(); ++c) {
         std::vector<std::uint64_t> readings;
@@ -84,7 +88,8 @@ std::string counters_report(std::uint64_t loop_iterations) {
             if (count != kNoCount) readings.push_back(count);
         }
         if (readings.empty()) {
-            never_ran.push_back(facts[c].name);
+            never_ran.push_back(
+                {facts[c].name, "others held the processor's counters all the time"});
             continue;
         }
         writer.begin_object()
@@ -96,17 +101,30 @@ std::string counters_report(std::uint64_t loop_iterations) {
         write_readings(writer, readings);
         writer.end_object();
     }
+    return never_ran;
+}
+
+}  // namespace
+
+std::string counters_report(std::uint64_t loop_iterations) {
+    CounterGroup counters(false, {}, "/");
+    json::Writer writer;
+    writer.begin_object()
+        .member("loop", loop_iterations)
+        .member("instructions_per_iteration", 2)
+        .member("repeats", kRepeats);
+    writer.key("counters").begin_array();
+    write_clocks(writer, loop_iterations);
+    std::vector<AbsentCounter> absent = counters.absent();
+    for (AbsentCounter& counter :
+         write_counters(writer, counters, read_counters(counters, loop_iterations))) {
+        absent.push_back(std::move(counter));
+    }
     writer.end_array().key("absent_counters").begin_array();
-    for (const AbsentCounter& counter : counters.absent()) {
+    for (const AbsentCounter& counter : absent) {
         writer.begin_object()
             .member("name", counter.name)
             .member("reason", counter.reason)
-            .end_object();
-    }
-    for (const std::string& name : never_ran) {
-        writer.begin_object()
-            .member("name", name)
-            .member("reason", "others held the processor's counters all the time")
             .end_object();
     }
     writer.end_array().end_object();

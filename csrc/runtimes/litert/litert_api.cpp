@@ -13,6 +13,14 @@ void need(const Library& library, const char* symbol, Function& target) {
     target = library.need<Function>(symbol);
 }
 
+void find_profiler(const Library& library, Api& api) {
+    find(library, "LiteRtCompiledModelGetProfiler", api.get_profiler);
+    find(library, "LiteRtStartProfiler", api.start_profiler);
+    find(library, "LiteRtStopProfiler", api.stop_profiler);
+    find(library, "LiteRtGetNumProfilerEvents", api.count_events);
+    find(library, "LiteRtGetProfilerEvents", api.get_events);
+}
+
 }  // namespace
 
 Api::Api(const Library& library) {
@@ -31,11 +39,7 @@ Api::Api(const Library& library) {
     find(library, "LiteRtFindCpuOptions", find_cpu_options);
     find(library, "LiteRtSetCpuOptionsNumThread", set_cpu_threads);
     need(library, "LiteRtCreateCompiledModel", create_compiled_model);
-    find(library, "LiteRtCompiledModelGetProfiler", get_profiler);
-    find(library, "LiteRtStartProfiler", start_profiler);
-    find(library, "LiteRtStopProfiler", stop_profiler);
-    find(library, "LiteRtGetNumProfilerEvents", count_events);
-    find(library, "LiteRtGetProfilerEvents", get_events);
+    find_profiler(library, *this);
     need(library, "LiteRtDestroyCompiledModel", destroy_compiled_model);
     find(library, "LiteRtCompiledModelIsFullyAccelerated", is_fully_accelerated);
     need(library, "LiteRtCompiledModelResizeInputTensor", resize_input);

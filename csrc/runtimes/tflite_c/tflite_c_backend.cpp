@@ -10,7 +10,7 @@
 
 #include "base/error.h"
 #include "base/owned.h"
-#include "record/model_weights.h"
+#include "base/sha256.h"
 #include "runtimes/backend.h"
 #include "runtimes/input_shapes.h"
 #include "runtimes/input_values.h"
