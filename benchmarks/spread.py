@@ -11,8 +11,7 @@ Each value comes from a fresh process; the policies take turns in an order drawn
 
 Policies: a plain Python loop (5 warm-ups, mean of 50 runs); the policy of LiteRT's benchmark tool
 (warm-up >= 0.5 s, then mean of >= 50 runs and >= 1 s); that of onnxruntime_perf_test (1 warm-up,
-mean of all runs); edgeprof (its median, default settings; refused runs are told and done again;
-what it remembers of the calm machine starts empty).
+mean of all runs); edgeprof (its median, default settings; refused runs are told and done again).
 The first three time ``session.run`` in Python, which costs a medium model 1 to 2 % and is the same
 for all three.
 """

@@ -3,7 +3,6 @@
 import numpy as np
 from numpy.typing import NDArray
 
-CANARY_TOLERANCE_REL: float
 NOTABLE_DRIFT_REL: float
 
 class CompactPredictor:

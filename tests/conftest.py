@@ -1,15 +1,11 @@
 """What holds for every test, and what the fleet's tests run on."""
 
-import os
 import signal
 
 import pytest
 import rack
 
 from edgeprof.records.store import Store
-
-# Else measurements here would wait for the calm of a machine that runs tests.
-os.environ.setdefault("EDGEPROF_CALM_MEMORY", "off")
 
 # A shell's background job ignores Ctrl-C, and so would all that is started here.
 signal.signal(signal.SIGINT, signal.default_int_handler)

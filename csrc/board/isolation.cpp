@@ -18,6 +18,8 @@
 #endif
 
 #include "base/error.h"
+#include "base/sha256.h"
+#include "record/model_weights.h"
 #include "record/record.h"
 #include "timing/clock.h"
 
@@ -148,7 +150,7 @@ std::string describe(const RuntimeFacts& runtime) {
 std::string timeout_record(const Job& job, const Watch& watch, const ErrorEvidence& evidence) {
     const bool is_measuring = watch.phase == Phase::kMeasuring;
     return failure_record(
-        job,
+        job.job_id, job.model_paths(),
         Error(ErrorKind::kHarnessTimeout,
               job.model_paths() + ": " + describe(watch.runtime) + " did not come back while " +
                   name_of(watch.phase) + ", stopped after " +
@@ -172,7 +174,7 @@ std::string crash_record(const Job& job, const Watch& watch, int status, ErrorEv
         }
     }
     return failure_record(
-        job,
+        job.job_id, job.model_paths(),
         Error(ErrorKind::kHarnessCrashed, job.model_paths() + ": " + describe(watch.runtime) + " " +
                                               how + " while " + name_of(watch.phase) + remedy),
         evidence);
@@ -189,11 +191,19 @@ double limit_secs(const Job& job, Phase phase, double round_secs) {
     return job.max_load_secs + static_cast<double>(n_runs) * last_secs;
 }
 
+// Hashes that serve many jobs, in the process that forks: what children work out is lost with them.
+void remember_hashes(const Job& job) {
+    for (const Subjob& subjob : job.subjobs) {
+        remembered_sha256(subjob.library);
+        external_weights(subjob.load.model_path);
+    }
+}
+
 std::string run_isolated(const Job& job) {
     int ends[2];
     const std::unique_ptr<std::FILE, int (*)(std::FILE*)> output(std::tmpfile(), std::fclose);
     if (!output || pipe(ends) != 0) {
-        return failure_record(job,
+        return failure_record(job.job_id, job.model_paths(),
                               Error(ErrorKind::kHarnessCrashed,
                                     std::string("no pipe or temporary file: ") + strerror(errno)),
                               {});
@@ -206,8 +216,8 @@ std::string run_isolated(const Job& job) {
         close(ends[0]);
         close(ends[1]);
         return failure_record(
-            job, Error(ErrorKind::kHarnessCrashed, std::string("no process: ") + strerror(errno)),
-            {});
+            job.job_id, job.model_paths(),
+            Error(ErrorKind::kHarnessCrashed, std::string("no process: ") + strerror(errno)), {});
     }
     if (child == 0) be_child(job, ends[1], fileno(output.get()));
     close(ends[1]);

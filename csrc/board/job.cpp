@@ -67,7 +67,6 @@ Subjob default_subjob() {
     subjob.measure.ci_rel = 0.01;
     subjob.measure.min_secs = 0.3;
     subjob.measure.max_secs = 10.0;
-    subjob.measure.calm_canary_ns = 0.0;
     subjob.measure.min_samples = 30;
     subjob.measure.max_samples = 100'000;
     subjob.measure.has_worker_threads = false;  // see complete()
@@ -93,8 +92,6 @@ bool read_measure_field(MeasureSettings& settings, const std::string& field,
         settings.min_secs = read_number(field, value, 0.0, kDay_secs);
     } else if (field == "max_secs") {
         settings.max_secs = read_number(field, value, 1e-3, kDay_secs);
-    } else if (field == "calm_canary_ns") {
-        settings.calm_canary_ns = read_number(field, value, 1.0, 1e12);
     } else if (field == "min_samples") {
         settings.min_samples = read_size(field, value, 1);
     } else if (field == "max_samples") {

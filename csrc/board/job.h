@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "runtimes/backend.h"
-#include "timing/measure.h"
+#include "timing/measure_settings.h"
 
 namespace edgeprof {
 

@@ -34,7 +34,6 @@
 //     clock            string   auto | clock_monotonic_raw | x86_tsc | arm_generic_timer
 //     ci_rel           number   stop when half the interval is within this share of the median
 //     min_secs, max_secs, min_samples, max_samples    bounds of the measurement
-//     calm_canary_ns   number   what the canary has read on this machine when all was calm
 //     outputs_file     string   file for the outputs of the last inference: raw, one after another
 //     max_load_secs    number   bound of opening the runtime and loading the model
 //     max_drift        number   refuse when the machine changed by more than this share meanwhile
@@ -161,7 +160,7 @@ std::string record_of_line(const std::string& line) {
     try {
         job = parse_job(line);
     } catch (const Error& error) {
-        return failure_record(job, error, {{"job_line", one_line(line)}});
+        return failure_record(job.job_id, job.model_paths(), error, {{"job_line", one_line(line)}});
     }
     return run_isolated(job);
 }

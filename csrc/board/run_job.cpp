@@ -4,6 +4,8 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cmath>
+#include <cstdio>
 #include <cstring>
 #include <fstream>
 #include <memory>
@@ -16,7 +18,7 @@
 #include "machine/energy_sampler.h"
 #include "machine/machine_state.h"
 #include "record/record.h"
-#include "timing/drift.h"
+#include "timing/instruments.h"
 
 namespace edgeprof {
 
@@ -84,52 +86,75 @@ Loaded load(const Job& job, const Subjob& subjob, const JobListener& listener,
     return loaded;
 }
 
+void refuse_failed(const Job& job, const std::vector<Outcome>& outcomes) {
+    for (std::size_t i = 0; i < outcomes.size(); ++i) {
+        if (outcomes[i].stop_reason != StopReason::kFailed) continue;
+        throw Error(ErrorKind::kUnsupportedModel,
+                    job.subjobs[i].load.model_path + ": inference failed: " + outcomes[i].failure);
+    }
+}
+
+// What is left to do for one model when all is timed.
+RecordParts report(const Subjob& subjob, const Loaded& loaded, const EnergySampler& energy,
+                   const Outcome& outcome, const JobListener& listener) {
+    if (!subjob.outputs_file.empty()) write_outputs(*loaded.model, subjob.outputs_file);
+    RecordParts parts{subjob.load,
+                      subjob.measure,
+                      subjob.per_op_runs,
+                      subjob.has_timestamps,
+                      loaded.runtime->facts(),
+                      *loaded.model,
+                      loaded.counters.get(),
+                      energy,
+                      loaded.load_ns,
+                      outcome,
+                      {},
+                      {},
+                      {},
+                      {}};
+    if (subjob.per_op_runs > 0) {
+        tell(listener, Phase::kProfiling, parts.runtime);
+        try {
+            parts.operators = loaded.runtime->profile(subjob.load, subjob.per_op_runs);
+        } catch (const Error& error) {  // what was timed stays
+            parts.profile_failure = error.what();
+        }
+    }
+    return parts;
+}
+
 std::string run(const Job& job, const JobListener& listener, RuntimeFacts& facts) {
     const std::string machine_json = machine_state_json("/");
     Clock clock = job.clock == "auto" ? Clock::best() : Clock::named(job.clock);
     // Before the counters are opened, which later threads would inherit.
     EnergySampler energy(job.root, job.measured_cpus());
     std::vector<Loaded> loaded;
+    std::vector<std::unique_ptr<Instruments>> instruments;
     std::vector<Subject> subjects;
     for (const Subjob& subjob : job.subjobs) {
         loaded.push_back(load(job, subjob, listener, facts));
-        subjects.push_back({loaded.back().model.get(), loaded.back().counters.get(), subjob.measure,
-                            job.root, &energy});
+        instruments.push_back(std::make_unique<MachineInstruments>(
+            clock, loaded.back().counters.get(), subjob.measure, job.root, &energy));
+        subjects.push_back({loaded.back().model.get(), instruments.back().get(), subjob.measure});
     }
     tell(listener, Phase::kMeasuring, facts);
     const std::vector<Outcome> outcomes =
-        measure(subjects, job.subjobs.front().load.seed, clock, listener.on_first_inference);
+        measure(subjects, job.subjobs.front().load.seed, listener.on_first_inference);
 
     // Before anything is loaded again. Of several models in one process, nobody knows whose it is.
     std::optional<std::int64_t> peak_bytes;
     if (!job.is_group) peak_bytes = read_peak_rss_bytes();
-    for (std::size_t i = 0; i < job.subjobs.size(); ++i) {
-        if (outcomes[i].stop_reason != StopReason::kFailed) continue;
-        throw Error(ErrorKind::kUnsupportedModel,
-                    job.subjobs[i].load.model_path + ": inference failed: " + outcomes[i].failure);
-    }
+    refuse_failed(job, outcomes);
     const std::vector<std::optional<Drift>> drifts = judge_drift(job, outcomes);
-
     std::vector<RecordParts> parts;
     for (std::size_t i = 0; i < job.subjobs.size(); ++i) {
-        const Subjob& subjob = job.subjobs[i];
-        if (!subjob.outputs_file.empty()) write_outputs(*loaded[i].model, subjob.outputs_file);
-        std::vector<OperatorTime> operators;
-        std::string profile_failure;
-        if (subjob.per_op_runs > 0) {
-            tell(listener, Phase::kProfiling, loaded[i].runtime->facts());
-            try {
-                operators = loaded[i].runtime->profile(subjob.load, subjob.per_op_runs);
-            } catch (const Error& error) {  // what was timed stays
-                profile_failure = error.what();
-            }
-        }
-        parts.push_back({subjob, loaded[i].runtime->facts(), *loaded[i].model,
-                         loaded[i].counters.get(), energy, loaded[i].load_ns, outcomes[i],
-                         drifts[i], peak_bytes, std::move(operators), std::move(profile_failure)});
+        parts.push_back(report(job.subjobs[i], loaded[i], energy, outcomes[i], listener));
+        parts.back().drift = drifts[i];
+        parts.back().peak_rss_bytes = peak_bytes;
     }
     tell(listener, Phase::kReporting, facts);
-    return success_record(job, clock, parts, machine_json);
+    return job.is_group ? group_record(job.job_id, clock, parts, machine_json)
+                        : success_record(job.job_id, clock, parts.front(), machine_json);
 }
 
 }  // namespace
@@ -150,17 +175,38 @@ const char* name_of(Phase phase) noexcept {
     return "unknown";
 }
 
+std::vector<std::optional<Drift>> judge_drift(const Job& job,
+                                              const std::vector<Outcome>& outcomes) {
+    std::optional<std::size_t> reference;
+    for (std::size_t i = 0; i < job.subjobs.size(); ++i) {
+        if (job.subjobs[i].is_reference) reference = i;
+    }
+    const std::vector<std::optional<Drift>> drifts = find_drifts(outcomes, reference);
+    for (std::size_t i = 0; i < drifts.size(); ++i) {
+        const std::optional<Drift>& drift = drifts[i];
+        if (!drift || std::abs(drift->rel) <= job.max_drift) continue;
+        char text[128];
+        std::snprintf(text, sizeof text, "drifted by %.1f %% while measuring (%s), want %g %%",
+                      drift->rel * 100.0, drift->by, job.max_drift * 100.0);
+        throw Error(ErrorKind::kUnsteadyMeasurement,
+                    job.subjobs[i].load.model_path + ": the machine " + text +
+                        " at most; repeat when it is calm, or raise --max-drift");
+    }
+    return drifts;
+}
+
 std::string run_job(const Job& job, const JobListener& listener) {
     RuntimeFacts facts;
     try {
         return run(job, listener, facts);
     } catch (const Error& error) {
-        return failure_record(job, error,
+        return failure_record(job.job_id, job.model_paths(), error,
                               {{"runtime", facts.name},
                                {"runtime_version", facts.version},
                                {"library_path", facts.library_path}});
     } catch (const std::exception& error) {
-        return failure_record(job, Error(ErrorKind::kHarnessCrashed, error.what()), {});
+        return failure_record(job.job_id, job.model_paths(),
+                              Error(ErrorKind::kHarnessCrashed, error.what()), {});
     }
 }
 

@@ -2,9 +2,13 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "board/job.h"
+#include "timing/drift.h"
+#include "timing/measure.h"
 
 namespace edgeprof {
 
@@ -15,6 +19,10 @@ struct JobListener {
     std::function<void(Phase, const RuntimeFacts&)> on_phase;  // of the subjob at hand
     FirstInferenceListener on_first_inference;
 };
+
+// What the machine's drift was for each model of the job. Throws Error(kUnsteadyMeasurement) beyond
+// the job's limit: a number from two machines, the one before and the one after, is none.
+std::vector<std::optional<Drift>> judge_drift(const Job& job, const std::vector<Outcome>& outcomes);
 
 // Does the job in this process and returns its record, one JSON line without the line end.
 // Failures become failure records: nothing is thrown. A listener's functions may be empty.

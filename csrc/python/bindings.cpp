@@ -17,7 +17,6 @@
 #include "python/bind_tflite_runtime.h"
 #include "record/record.h"
 #include "record/warnings.h"
-#include "timing/conditions.h"
 #include "timing/statistics.h"
 
 namespace py = pybind11;
@@ -30,7 +29,7 @@ std::string with_job(const std::string& line, Run&& run) {
     try {
         job = edgeprof::parse_job(line);
     } catch (const edgeprof::Error& error) {
-        return edgeprof::failure_record(job, error, {});
+        return edgeprof::failure_record(job.job_id, job.model_paths(), error, {});
     }
     return run(job);
 }
@@ -81,6 +80,5 @@ PYBIND11_MODULE(_core, module) {
     module.def("version", &edgeprof::version, "Version of the C++ core.");
     module.def("warning_texts", &warning_texts,
                "Id, what is found, consequence and remedy of each warning of a measurement.");
-    module.attr("CANARY_TOLERANCE_REL") = edgeprof::kCanaryTolerance;
     module.attr("NOTABLE_DRIFT_REL") = edgeprof::kNotableDrift;
 }

@@ -15,9 +15,9 @@ namespace edgeprof {
 
 namespace {
 
-void write_head(json::Writer& writer, const Job& job) {
+void write_head(json::Writer& writer, const std::string& job_id) {
     writer.member("record_version", kRecordVersion)
-        .member("job_id", job.job_id)
+        .member("job_id", job_id)
         .member("edgeprof_version", version());
 }
 
@@ -60,57 +60,58 @@ void write_runtime(json::Writer& writer, const RuntimeFacts& runtime, const Load
     writer.end_object();
 }
 
-void write_settings(json::Writer& writer, const Subjob& subjob) {
+void write_settings(json::Writer& writer, const RecordParts& parts) {
+    const MeasureSettings& settings = parts.settings;
     writer.key("settings")
         .begin_object()
-        .member("threads", subjob.load.threads)
-        .member("cpus", subjob.measure.cpus)
-        .member("seed", subjob.load.seed)
-        .member("ci_rel", subjob.measure.ci_rel)
-        .member("min_secs", subjob.measure.min_secs)
-        .member("max_secs", subjob.measure.max_secs)
-        .member("min_samples", subjob.measure.min_samples)
-        .member("max_samples", subjob.measure.max_samples)
+        .member("threads", parts.load.threads)
+        .member("cpus", settings.cpus)
+        .member("seed", parts.load.seed)
+        .member("ci_rel", settings.ci_rel)
+        .member("min_secs", settings.min_secs)
+        .member("max_secs", settings.max_secs)
+        .member("min_samples", settings.min_samples)
+        .member("max_samples", settings.max_samples)
         .end_object();
 }
 
-// Everything that one model's record holds.
-void write_parts(json::Writer& writer, const Clock& clock, const RecordParts& parts) {
-    write_model(writer, parts.subjob.load.model_path);
+void write_record(json::Writer& writer, const std::string& job_id, const Clock& clock,
+                  const RecordParts& parts, const std::string& machine_json) {
+    writer.begin_object();
+    write_head(writer, job_id);
+    write_model(writer, parts.load.model_path);
     write_runtime(writer, parts.runtime, parts.model);
-    write_settings(writer, parts.subjob);
+    write_settings(writer, parts);
     write_results(writer, clock, parts);
+    writer.key("machine").raw(machine_json).end_object();
 }
 
 }  // namespace
 
-std::string success_record(const Job& job, const Clock& clock,
-                           const std::vector<RecordParts>& parts, const std::string& machine_json) {
+std::string success_record(const std::string& job_id, const Clock& clock, const RecordParts& parts,
+                           const std::string& machine_json) {
     json::Writer writer;
-    writer.begin_object();
-    write_head(writer, job);
-    if (!job.is_group) {
-        write_parts(writer, clock, parts.front());
-        writer.key("machine").raw(machine_json);
-    } else {
-        writer.key("group").begin_array();
-        for (const RecordParts& part : parts) {
-            writer.begin_object();
-            write_head(writer, job);
-            write_parts(writer, clock, part);
-            writer.key("machine").raw(machine_json).end_object();
-        }
-        writer.end_array();
-    }
-    writer.end_object();
+    write_record(writer, job_id, clock, parts, machine_json);
     return writer.text();
 }
 
-std::string failure_record(const Job& job, const Error& error, const ErrorEvidence& evidence) {
+std::string group_record(const std::string& job_id, const Clock& clock,
+                         const std::vector<RecordParts>& parts, const std::string& machine_json) {
     json::Writer writer;
     writer.begin_object();
-    write_head(writer, job);
-    writer.key("model").begin_object().member("path", job.model_paths()).end_object();
+    write_head(writer, job_id);
+    writer.key("group").begin_array();
+    for (const RecordParts& part : parts) write_record(writer, job_id, clock, part, machine_json);
+    writer.end_array().end_object();
+    return writer.text();
+}
+
+std::string failure_record(const std::string& job_id, const std::string& model_path,
+                           const Error& error, const ErrorEvidence& evidence) {
+    json::Writer writer;
+    writer.begin_object();
+    write_head(writer, job_id);
+    writer.key("model").begin_object().member("path", model_path).end_object();
     writer.key("error")
         .begin_object()
         .member("kind", name_of(error.kind()))
@@ -130,13 +131,6 @@ std::optional<std::int64_t> read_peak_rss_bytes() {
         if (line.rfind("VmHWM:", 0) == 0) return std::stoll(line.substr(6)) * 1024;
     }
     return std::nullopt;
-}
-
-void remember_hashes(const Job& job) {
-    for (const Subjob& subjob : job.subjobs) {
-        remembered_sha256(subjob.library);
-        external_weights(subjob.load.model_path);
-    }
 }
 
 std::string one_line(const std::string& text) {

@@ -114,7 +114,7 @@ void write_samples(json::Writer& writer, const Clock& clock, const RecordParts& 
     if (basis == Basis::kLessWaiting || basis == Basis::kSlowMachine) {
         writer.member("waited_ns", samples.waited_ns);
     }
-    if (parts.subjob.has_timestamps) writer.member("start_ns", samples.start_ns);
+    if (parts.has_timestamps) writer.member("start_ns", samples.start_ns);
     if (!samples.ticks.empty()) {
         writer.member(clock.kind() == ClockKind::kX86Tsc ? "ref_cycles" : "timer_ticks",
                       samples.ticks);
@@ -164,7 +164,6 @@ void write_blocks(json::Writer& writer, const Outcome& outcome) {
     }
     writer.end_object();
     writer.member("calm_canary_ns", std::round(outcome.calm_canary_ns));
-    if (outcome.n_core_moves > 0) writer.member("core_moves", outcome.n_core_moves);
     if (const std::optional<double> drift = canary_drift(blocks)) {
         writer.member("canary_drift_rel", std::round(*drift * 1e4) / 1e4);
     }
@@ -203,10 +202,10 @@ void write_energy(json::Writer& writer, const RecordParts& parts) {
 }
 
 void write_operators(json::Writer& writer, const RecordParts& parts) {
-    if (parts.subjob.per_op_runs == 0 || !parts.profile_failure.empty()) return;
+    if (parts.per_op_runs == 0 || !parts.profile_failure.empty()) return;
     writer.key("per_op")
         .begin_object()
-        .member("n_runs", parts.subjob.per_op_runs)
+        .member("n_runs", parts.per_op_runs)
         .key("operators")
         .begin_array();
     for (const OperatorTime& op : parts.operators) {
@@ -221,7 +220,7 @@ void write_operators(json::Writer& writer, const RecordParts& parts) {
 
 MeasuredFacts measured_facts(const RecordParts& parts, const Summary& summary) {
     const bool is_counted = !parts.outcome.samples.counts.empty();
-    return {parts.subjob.measure,
+    return {parts.settings,
             parts.outcome,
             summary,
             parts.drift,
@@ -246,7 +245,12 @@ void write_results(json::Writer& writer, const Clock& clock, const RecordParts& 
         .member("reason", name_of(outcome.warmup.end))
         .end_object()
         .member("sampling_wall_ns", outcome.sampling_wall_ns)
-        .member("sampling_span_ns", outcome.sampling_span_ns);
+        .member("sampling_span_ns", outcome.sampling_span_ns)
+        .key("page_faults")
+        .begin_object()
+        .member("minor", outcome.page_faults.minor)
+        .member("major", outcome.page_faults.major)
+        .end_object();
     write_samples(writer, clock, parts);
     write_blocks(writer, outcome);
     if (parts.drift) {

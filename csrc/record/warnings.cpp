@@ -81,12 +81,6 @@ Seen wide_interval(const MeasuredFacts& facts) {
     return rounded(facts.summary.ci_half_width_rel() * 100.0, 100.0);
 }
 
-Seen slow_throughout(const MeasuredFacts& facts) {
-    if (!facts.outcome.is_slow_throughout) return std::nullopt;
-    return rounded((facts.outcome.calm_canary_ns / facts.settings.calm_canary_ns - 1.0) * 100.0,
-                   10.0);
-}
-
 Seen notable_drift(const MeasuredFacts& facts) {
     if (!facts.drift || std::abs(facts.drift->rel) <= kNotableDrift) return std::nullopt;
     return rounded(facts.drift->rel * 100.0, 10.0) + " % (" + facts.drift->by + ")";
@@ -131,9 +125,6 @@ const std::vector<WarningRule>& warning_rules() {
          "the noise does not average out", "calm the machine, or ask for less (--ci)"},
         {"wide-interval", wide_interval, "stopped with an interval of +-{} %, wider than asked for",
          "the median is known no better", "raise --max-secs"},
-        {"slow-throughout", slow_throughout,
-         "the machine was slower throughout than it has been before (canary: {} %)",
-         "a neighbour or a lower clock may have slowed the model too", "repeat when it is calm"},
         {"drift", notable_drift, "the machine drifted by {} while measuring",
          "the latency is of no one state of it", "repeat when it is calm"},
     };

@@ -9,7 +9,8 @@
 
 #include "timing/counters.h"
 #include "timing/drift.h"
-#include "timing/measure.h"
+#include "timing/measure_settings.h"
+#include "timing/outcome.h"
 #include "timing/summary.h"
 
 namespace edgeprof {

@@ -90,10 +90,6 @@ std::vector<OperatorTime> Runtime::profile(const LoadSettings&, std::size_t) {
     throw Error(ErrorKind::kUnsupportedModel, facts().name + " offers no profile by operator");
 }
 
-std::vector<std::uint8_t> LoadedModel::output_bytes(std::size_t) const {
-    throw Error(ErrorKind::kUnsupportedModel, "this runtime does not give the outputs of a model");
-}
-
 std::unique_ptr<Runtime> open_null_runtime() { return std::make_unique<NullRuntime>(); }
 
 std::unique_ptr<Runtime> open_runtime(const std::string& name, const std::string& library_path) {

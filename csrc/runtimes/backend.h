@@ -12,14 +12,9 @@
 #include <vector>
 
 #include "base/json.h"
+#include "timing/loaded_model.h"
 
 namespace edgeprof {
-
-struct TensorFacts {
-    std::string name;
-    std::string type;  // numpy's names: float32, int64 ...
-    std::vector<std::int64_t> shape;
-};
 
 // What a model is loaded with. No defaults: each of them changes what is measured.
 struct LoadSettings {
@@ -28,27 +23,6 @@ struct LoadSettings {
     std::uint64_t seed;                                       // of the inputs' values
     std::map<std::string, std::vector<std::int64_t>> shapes;  // input name -> shape
     json::Value options;  // the runtime's own, as the job gave them; unknown ones are refused
-};
-
-// A model ready to run, with inputs bound and outputs allocated.
-class LoadedModel {
-  public:
-    virtual ~LoadedModel() = default;
-
-    // Runs one inference to its end (device work included). Stands in the timed region: does not
-    // throw, and returns false when the runtime reports an error, which failure() then tells.
-    virtual bool invoke() noexcept = 0;
-    virtual std::string failure() const = 0;
-
-    virtual const std::vector<TensorFacts>& inputs() const = 0;
-    virtual const std::vector<TensorFacts>& outputs() const = 0;
-
-    // The elements of an output of the last inference, as they lie in memory: for comparing
-    // machines and runtimes. Throws Error(kUnsupportedModel) where a runtime does not give them.
-    virtual std::vector<std::uint8_t> output_bytes(std::size_t index) const;
-
-    // The options in force, defaults included, as a JSON object.
-    virtual std::string options_json() const = 0;
 };
 
 struct RuntimeFacts {

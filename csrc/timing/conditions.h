@@ -34,9 +34,7 @@ class Conditions {
     Conditions(const std::string& root, const std::vector<int>& cpus, EnergySampler* energy);
 
     void start_block();
-    BlockConditions read(std::size_t end_sample);     // after a block, or before the first
-    void forget_canary() { canary_read_at_ns_ = 0; }  // it was another core's
-    const MachineWatch& watch() const { return watch_; }
+    BlockConditions read(std::size_t end_sample);  // after a block, or before the first
 
   private:
     std::int64_t read_canary();

@@ -84,7 +84,6 @@ std::uint16_t disturbance_between(const Evidence& before, const Evidence& after,
         if (!is_told || lost_ns > elapsed_ns / kMaterialShare) mask |= kPreempted;
     }
     if (after.cpu != before.cpu) mask |= kMigrated;
-    if (after.major_faults != before.major_faults) mask |= kPageFault;
     return static_cast<std::uint16_t>(mask);
 }
 

@@ -13,7 +13,7 @@ namespace edgeprof {
 enum Disturbance : std::uint16_t {
     kPreempted = 1u << 0,    // threads of this process lost time on their core to others
     kMigrated = 1u << 1,     // the measuring thread came back on another core
-    kPageFault = 1u << 2,    // more page faults than its neighbours had, or one that read the disk
+    kPageFault = 1u << 2,    // in old records only: page faults may be the model's own
     kFrequency = 1u << 3,    // the clock frequency of its block was not the usual one
     kThrottled = 1u << 4,    // throttling or under-voltage was reported during its block
     kStolen = 1u << 5,       // the hypervisor gave the core to others during its block
@@ -68,8 +68,8 @@ class EvidenceReader {
 
 // What two readings say about the time between them. An involuntary switch counts when more than
 // 0.2 % of the time was lost to it, or when the kernel does not tell how much: inferences of half a
-// second never go without a glimpse of a kernel thread, which changes nothing. Minor faults are
-// judged later, against the neighbours: a model that maps memory in every run has them by nature.
+// second never go without a glimpse of a kernel thread, which changes nothing. Page faults are no
+// disturbance: a model that maps memory in every inference has them by nature.
 std::uint16_t disturbance_between(const Evidence& before, const Evidence& after,
                                   std::int64_t elapsed_ns) noexcept;
 

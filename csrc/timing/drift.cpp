@@ -2,9 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
-
-#include "base/error.h"
 
 namespace edgeprof {
 
@@ -82,31 +79,19 @@ std::optional<double> confirmed_drift(const Outcome& outcome) {
 
 }  // namespace
 
-std::vector<std::optional<Drift>> judge_drift(const Job& job,
-                                              const std::vector<Outcome>& outcomes) {
+std::vector<std::optional<Drift>> find_drifts(const std::vector<Outcome>& outcomes,
+                                              std::optional<std::size_t> reference) {
     std::optional<Drift> of_reference;
-    for (std::size_t i = 0; i < outcomes.size(); ++i) {
-        if (!job.subjobs[i].is_reference) continue;
-        if (const auto rel = counting_latency_drift(outcomes[i])) {
+    if (reference) {
+        if (const auto rel = counting_latency_drift(outcomes[*reference])) {
             of_reference = Drift{*rel, "reference"};
         }
     }
     std::vector<std::optional<Drift>> drifts;
-    for (std::size_t i = 0; i < outcomes.size(); ++i) {
+    for (const Outcome& outcome : outcomes) {
         drifts.push_back(of_reference);
-        if (!of_reference) {
-            if (const auto rel = confirmed_drift(outcomes[i])) {
-                drifts.back() = Drift{*rel, "canary"};
-            }
-        }
-        const std::optional<Drift>& drift = drifts.back();
-        if (!drift || std::abs(drift->rel) <= job.max_drift) continue;
-        char text[128];
-        std::snprintf(text, sizeof text, "drifted by %.1f %% while measuring (%s), want %g %%",
-                      drift->rel * 100.0, drift->by, job.max_drift * 100.0);
-        throw Error(ErrorKind::kUnsteadyMeasurement,
-                    job.subjobs[i].load.model_path + ": the machine " + text +
-                        " at most; repeat when it is calm, or raise --max-drift");
+        if (of_reference) continue;
+        if (const auto rel = confirmed_drift(outcome)) drifts.back() = Drift{*rel, "canary"};
     }
     return drifts;
 }

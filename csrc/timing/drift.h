@@ -1,10 +1,11 @@
 // Drift: whether the machine was the same at the end of a measurement as at its start. Pure.
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <vector>
 
-#include "board/job.h"
+#include "timing/outcome.h"
 
 namespace edgeprof {
 
@@ -28,8 +29,9 @@ struct Drift {
     const char* by;  // canary, or reference
 };
 
-// What the machine's drift was for each model of the job. Throws Error(kUnsteadyMeasurement) beyond
-// the job's limit: a number from two machines, the one before and the one after, is none.
-std::vector<std::optional<Drift>> judge_drift(const Job& job, const std::vector<Outcome>& outcomes);
+// What the machine's drift was for each outcome. `reference`: index of the one of a model that was
+// measured for its drift, which is then the machine's.
+std::vector<std::optional<Drift>> find_drifts(const std::vector<Outcome>& outcomes,
+                                              std::optional<std::size_t> reference);
 
 }  // namespace edgeprof

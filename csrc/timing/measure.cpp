@@ -9,26 +9,6 @@
 
 namespace edgeprof {
 
-const char* name_of(StopReason reason) noexcept {
-    switch (reason) {
-        case StopReason::kInterval:
-            return "interval";
-        case StopReason::kMaxSecs:
-            return "max_secs";
-        case StopReason::kMaxSamples:
-            return "max_samples";
-        case StopReason::kPlateau:
-            return "plateau";
-        case StopReason::kFailed:
-            return "failed";
-    }
-    return "unknown";
-}
-
-const char* name_of(WarmupEnd end) noexcept {
-    return end == WarmupEnd::kSteady ? "steady" : "time_limit";
-}
-
 namespace {
 
 // Fisher and Yates; std::shuffle may differ between libraries.
@@ -36,54 +16,65 @@ void shuffle(std::vector<std::size_t>& order, std::mt19937_64& random) {
     for (std::size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[random() % i]);
 }
 
-}  // namespace
+using Runs = std::vector<std::unique_ptr<Run>>;
 
-std::vector<Outcome> measure(const std::vector<Subject>& subjects, std::uint64_t seed, Clock& clock,
-                             const FirstInferenceListener& on_first_inference) {
-    const std::int64_t start_ns = monotonic_raw_ns();
-    const std::uint64_t origin_ticks = with_clock(clock.kind(), [](auto c) { return c.begin(); });
-    double budget_secs = 0.0;
-    std::vector<std::unique_ptr<Run>> runs;
-    for (const Subject& subject : subjects) {
-        budget_secs += subject.settings.max_secs;
-        runs.push_back(std::make_unique<Run>(subject, clock, subjects.size() > 1));
-    }
-    const std::int64_t deadline_ns = start_ns + static_cast<std::int64_t>(budget_secs * 1e9);
-    bool is_failed = false;
-    const auto note = [&is_failed](Run& run, bool is_done) {
-        if (is_done) return;
-        run.fail();
-        is_failed = true;
-    };
+// False when an inference failed.
+bool note(Run& run, bool is_done) {
+    if (!is_done) run.fail();
+    return is_done;
+}
+
+// First inferences and warm-up, and blocks so long that enough rounds fit. False on failure.
+bool prepare(Runs& runs, Instruments& time, std::int64_t deadline_ns,
+             const FirstInferenceListener& on_first_inference) {
     double round_secs = 0.0;
     for (const auto& run : runs) {
-        if (!is_failed) note(*run, run->prepare(on_first_inference));
+        if (!note(*run, run->prepare(on_first_inference))) return false;
         round_secs += run->block_secs();
     }
-    const double left_secs = std::max(budget_secs - secs_since(start_ns), 0.0);
+    const double left_secs = std::max(static_cast<double>(deadline_ns - time.now_ns()) / 1e9, 0.0);
     const double factor = left_secs / (static_cast<double>(kMinRounds) * round_secs);
     if (runs.size() > 1 && factor < 1.0) {
         for (const auto& run : runs) run->shorten_blocks(factor);
     }
+    return true;
+}
+
+// Round after round until all have stopped. False on failure.
+bool sample(Runs& runs, std::uint64_t seed, std::int64_t deadline_ns) {
     std::mt19937_64 random(seed);
     std::vector<std::size_t> order(runs.size());
     std::iota(order.begin(), order.end(), std::size_t{0});
-    bool should_stop = is_failed;
-    while (!should_stop) {
+    for (bool should_stop = false; !should_stop;) {
         shuffle(order, random);
         bool is_over = false;
         for (const std::size_t i : order) {
-            if (!is_failed) note(*runs[i], runs[i]->measure_block(deadline_ns));
+            if (!note(*runs[i], runs[i]->measure_block(deadline_ns))) return false;
             is_over = is_over || runs[i]->is_out_of_time();
         }
         should_stop = true;
-        for (const auto& run : runs) {
-            if (!is_failed && !run->should_stop(is_over)) should_stop = false;
-        }
+        for (const auto& run : runs) should_stop = run->should_stop(is_over) && should_stop;
     }
-    clock.refine();
+    return true;
+}
+
+}  // namespace
+
+std::vector<Outcome> measure(const std::vector<Subject>& subjects, std::uint64_t seed,
+                             const FirstInferenceListener& on_first_inference) {
+    Instruments& time = *subjects.front().instruments;
+    const std::uint64_t origin_ticks = time.now_ticks();
+    double budget_secs = 0.0;
+    Runs runs;
+    for (const Subject& subject : subjects) {
+        budget_secs += subject.settings.max_secs;
+        runs.push_back(std::make_unique<Run>(subject, subjects.size() > 1));
+    }
+    const std::int64_t deadline_ns = time.now_ns() + static_cast<std::int64_t>(budget_secs * 1e9);
+    if (prepare(runs, time, deadline_ns, on_first_inference)) sample(runs, seed, deadline_ns);
+    time.refine_clock();
     std::vector<Outcome> outcomes;
-    for (const auto& run : runs) outcomes.push_back(run->finish(clock, origin_ticks));
+    for (const auto& run : runs) outcomes.push_back(run->finish(origin_ticks));
     return outcomes;
 }
 

@@ -4,9 +4,9 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "runtimes/backend.h"
 #include "timing/clock.h"
 #include "timing/counters.h"
+#include "timing/loaded_model.h"
 
 namespace edgeprof {
 

@@ -21,7 +21,6 @@ from typing import IO, Any
 
 from edgeprof.base.errors import HarnessCrashed, InvalidJob
 from edgeprof.base.files import packaged
-from edgeprof.measuring.calm import known_calm_ns, learn
 from edgeprof.measuring.measurement import Measurement, Record, check_version, error_of
 from edgeprof.measuring.python_door import door_command
 from edgeprof.measuring.runtimes import PYTHON_RUNTIMES, find_library, runtime_of
@@ -154,12 +153,10 @@ def _run(command: list[str], jobs: Iterable[Job]) -> Iterator[Record]:
         process = _start(command, complaints)
         try:
             for job in jobs:
-                line = _ask(process, json.dumps(_with_calm(job)))
+                line = _ask(process, json.dumps(job))
                 if not line:
                     break  # the program has ended; its status says how
-                record = json.loads(line)
-                learn(record)
-                yield record
+                yield json.loads(line)
         except BaseException:
             # The caller stopped asking (Ctrl-C): the program's child dies with it.
             process.terminate()
@@ -190,16 +187,6 @@ def _start(command: list[str], complaints: IO[bytes]) -> subprocess.Popen[str]:
             f"{command[0]}: cannot be run: {error.strerror}; install edgeprof again",
             command=command,
         ) from error
-
-
-def _with_calm(job: Job) -> Job:
-    """Return the job with what this machine is known for when it is calm."""
-    members = job.get("interleave", [job])
-    calm_ns = known_calm_ns(members[0].get("cpus", ()))
-    if calm_ns is None:
-        return job
-    members = [{**member, "calm_canary_ns": calm_ns} for member in members]
-    return {**job, "interleave": members} if "interleave" in job else members[0]
 
 
 def _ask(process: subprocess.Popen[str], line: str) -> str:
@@ -246,9 +233,7 @@ def measure(
         return Measurement.from_record(record)
     from edgeprof import _core
 
-    record = json.loads(_core.run_job(json.dumps(_with_calm(job))))
-    learn(record)
-    return Measurement.from_record(record)
+    return Measurement.from_record(json.loads(_core.run_job(json.dumps(job))))
 
 
 def measure_interleaved(

@@ -12,7 +12,6 @@
 #include "board/run_job.h"
 #include "record/model_weights.h"
 #include "record/record.h"
-#include "timing/drift.h"
 
 using namespace edgeprof;
 
@@ -116,11 +115,9 @@ TEST_CASE("a job in a process of its own survives what kills the runtime") {
     CHECK(*aborted.find("error")->find("signal")->as_string() == std::to_string(SIGABRT));
     const json::Value failed = error_of(R"({"act": "fail"})");
     CHECK(*failed.find("error")->find("kind")->as_string() == "UnsupportedModel");
-    const std::int64_t start_ns = monotonic_raw_ns();
     const json::Value hung = error_of(R"({"act": "hang"})");
     CHECK(*hung.find("error")->find("kind")->as_string() == "HarnessTimeout");
     CHECK(*hung.find("error")->find("transient")->as_bool());
-    CHECK(monotonic_raw_ns() - start_ns < 20'000'000'000);
 }
 
 TEST_CASE("a job is given as long as its own slowest inferences need") {
@@ -232,7 +229,7 @@ TEST_CASE("no mutation of a job line does more than be refused") {
             CHECK(!job.subjobs.empty());
         } catch (const Error& error) {
             ++n_refused;
-            const std::string record = failure_record(Job{}, error, {{"job_line", mutant}});
+            const std::string record = failure_record("", "", error, {{"job_line", mutant}});
             CHECK(json::parse(record).find("error") != nullptr);
         }
     }

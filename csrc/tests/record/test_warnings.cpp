@@ -64,13 +64,6 @@ const std::map<std::string, Spoiled> kSpoiled{
       "the interval of +-3 %"}},
     {"wide-interval",
      {[](Measured& m) { m.summary.ci = {985.0, 1015.0}; }, "an interval of +-1.5 %"}},
-    {"slow-throughout",
-     {[](Measured& m) {
-          m.outcome.is_slow_throughout = true;
-          m.settings.calm_canary_ns = 1000.0;
-          m.outcome.calm_canary_ns = 2250.0;
-      },
-      "(canary: 125 %)"}},
     {"drift", {[](Measured& m) { m.drift = Drift{-0.081, "reference"}; }, "-8.1 % (reference)"}},
 };
 

@@ -1,58 +1,41 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
-#include <csignal>
 #include <cstring>
 #include <functional>
-#include <memory>
 
-#include "base/error.h"
-#include "base/json.h"
 #include "base/sha256.h"
-#include "board/isolation.h"
-#include "board/job.h"
 #include "record/record.h"
-#include "runtimes/backend.h"
 #include "runtimes/input_values.h"
+#include "tests/timing/fake_instruments.h"
+#include "timing/block_plan.h"
 #include "timing/conditions.h"
-#include "timing/core_choice.h"
-#include "timing/counters.h"
 #include "timing/disturbance.h"
 #include "timing/measure.h"
-#include "timing/registers.h"
 
 using namespace edgeprof;
 
 namespace {
 
-// A model whose inferences are a function of their number.
-class FakeModel final : public LoadedModel {
-  public:
-    explicit FakeModel(std::function<bool(int)> inference) : inference_(std::move(inference)) {}
-    bool invoke() noexcept override { return inference_(n_++); }
-    std::string failure() const override { return "tensor went astray"; }
-    const std::vector<TensorFacts>& inputs() const override { return none_; }
-    const std::vector<TensorFacts>& outputs() const override { return none_; }
-    std::string options_json() const override { return "{}"; }
-    int count() const { return n_; }
+// One model on a machine of its own.
+struct Bench {
+    FakeClock clock;
+    FakeInstruments instruments{clock};
+    FakeModel model;
 
-  private:
-    std::function<bool(int)> inference_;
-    std::vector<TensorFacts> none_;
-    int n_ = 0;
+    explicit Bench(std::function<std::int64_t(int)> inference_us)
+        : model(clock, std::move(inference_us)) {}
+    Outcome measure(const MeasureSettings& settings) {
+        return std::move(edgeprof::measure({{&model, &instruments, settings}}, 0, {}).front());
+    }
 };
 
-void busy_wait_us(std::int64_t duration_us) {
-    const std::int64_t end_ns = monotonic_raw_ns() + duration_us * 1000;
-    while (monotonic_raw_ns() < end_ns) {
-    }
+// Latencies that scatter by a few per cent around a mean, the same in each run.
+std::function<std::int64_t(int)> around_us(std::int64_t mean_us) {
+    return [mean_us](int n) { return mean_us + mean_us * (n * 7 % 11 - 5) / 200; };
 }
 
-MeasureSettings quick() { return {0.5, 0.0, 1.0, 20, 1000, false, {}, 0.0}; }
-
-Outcome measure_one(LoadedModel& model, const MeasureSettings& settings, Clock& clock) {
-    return std::move(measure({{&model, nullptr, settings}}, 0, clock, {}).front());
-}
+MeasureSettings quick() { return {0.5, 0.0, 1.0, 20, 1000, false, {}}; }
 
 Samples samples_of(std::vector<std::int64_t> latency_ns, std::vector<std::uint16_t> disturbed) {
     Samples samples;
@@ -64,117 +47,220 @@ Samples samples_of(std::vector<std::int64_t> latency_ns, std::vector<std::uint16
 }  // namespace
 
 TEST_CASE("latencies come out as long as the model took") {
-    FakeModel model([](int) {
-        busy_wait_us(500);
-        return true;
-    });
-    Clock clock = Clock::best();
-    MeasureSettings settings = quick();
-    settings.max_secs = 30.0;  // on a busy machine; else it ends within tenths of a second
-    const Outcome outcome = measure_one(model, settings, clock);
+    Bench bench(around_us(500));
+    const Outcome outcome = bench.measure(quick());
     CHECK(outcome.stop_reason == StopReason::kInterval);
     CHECK(outcome.samples.latency_ns.size() >= 20);
-    for (const std::int64_t ns : outcome.samples.latency_ns) CHECK(ns >= 499'000);
+    for (const std::int64_t ns : outcome.samples.latency_ns) {
+        CHECK(ns >= 485'000);
+        CHECK(ns <= 515'000);
+    }
     CHECK(outcome.samples.disturbed.size() == outcome.samples.latency_ns.size());
     // Every inference is the first, a warm-up, or a sample: none is lost.
-    CHECK(static_cast<std::size_t>(model.count()) ==
+    CHECK(static_cast<std::size_t>(bench.model.count()) ==
           1 + outcome.warmup.n + outcome.samples.latency_ns.size());
 }
 
-TEST_CASE("a first inference that is slow is told apart and does not enter the samples") {
-    FakeModel model([](int n) {
-        busy_wait_us(n == 0 ? 20'000 : 200);
-        return true;
-    });
+TEST_CASE("the real clock and the real machine time a model that does nothing") {
+    FakeClock unused;
+    FakeModel model(unused, [](int) { return 0; });
     Clock clock = Clock::best();
-    const Outcome outcome = measure_one(model, quick(), clock);
-    CHECK(outcome.first_inference_ns >= 19'900'000);
-    CHECK(summarize(outcome.samples).latency_median_ns < 10'000'000.0);
+    MachineInstruments instruments(clock, nullptr, quick(), "/", nullptr);
+    const Outcome outcome = std::move(measure({{&model, &instruments, quick()}}, 0, {}).front());
+    CHECK(outcome.samples.latency_ns.size() >= 20);
+    CHECK(outcome.samples.latency_ns.size() == outcome.samples.start_ns.size());
+    CHECK(std::is_sorted(outcome.samples.start_ns.begin(), outcome.samples.start_ns.end()));
+    CHECK(outcome.sampling_wall_ns > 0);
+    CHECK(outcome.blocks.size() >= 2);
+}
+
+TEST_CASE("a first inference that is slow is told apart and does not enter the samples") {
+    Bench bench([](int n) { return n == 0 ? 20'000 : 200; });
+    const Outcome outcome = bench.measure(quick());
+    CHECK(outcome.first_inference_ns == 20'000'000);
+    CHECK(summarize(outcome.samples).latency_median_ns == 200'000.0);
+    CHECK(outcome.samples.start_ns.front() > 20'000'000);
 }
 
 TEST_CASE("a failure in the middle ends the run and keeps what there was") {
-    FakeModel model([](int n) {
-        busy_wait_us(100);
-        return n < 25;
-    });
-    Clock clock = Clock::best();
-    const Outcome outcome = measure_one(model, quick(), clock);
+    Bench bench([](int n) { return n < 25 ? 20'000 : -1; });
+    const Outcome outcome = bench.measure(quick());
     CHECK(outcome.stop_reason == StopReason::kFailed);
     CHECK(outcome.failure == "tensor went astray");
     CHECK(outcome.samples.latency_ns.size() + outcome.warmup.n + 1 == 25);
 }
 
 TEST_CASE("bounds hold: of samples and of time") {
-    Clock clock = Clock::best();
-    FakeModel quick_model([](int) { return true; });
+    Bench quick_model([](int) { return 1; });
     MeasureSettings settings = quick();
     settings.ci_rel = 1e-6;
+    settings.min_secs = 0.5;
     settings.max_samples = 777;
-    const Outcome by_count = measure_one(quick_model, settings, clock);
-    CHECK(by_count.samples.latency_ns.size() <= 777);
+    const Outcome by_count = quick_model.measure(settings);
+    CHECK(by_count.stop_reason == StopReason::kMaxSamples);
+    CHECK(by_count.samples.latency_ns.size() == 777);
 
-    FakeModel erratic([](int n) {
-        busy_wait_us(n % 2 == 0 ? 100 : 3000);
-        return true;
-    });
+    Bench erratic([](int n) { return n % 2 == 0 ? 100 : 3000; });
     settings.max_samples = 1'000'000;
     settings.max_secs = 0.3;
-    const std::int64_t start_ns = monotonic_raw_ns();
-    const Outcome by_time = measure_one(erratic, settings, clock);
-    CHECK(by_time.stop_reason != StopReason::kInterval);
-    CHECK(monotonic_raw_ns() - start_ns < 2'000'000'000);
+    const std::int64_t start_ns = erratic.clock.now_ns;
+    const Outcome by_time = erratic.measure(settings);
+    CHECK(by_time.stop_reason == StopReason::kMaxSecs);
+    CHECK(erratic.clock.now_ns - start_ns < 310'000'000);
 }
 
 TEST_CASE("a model too slow for the time given keeps what fits, one sample at least") {
-    Clock clock = Clock::best();
     MeasureSettings settings = quick();
     settings.ci_rel = 1e-6;
     settings.max_secs = 0.1;
-    const auto slow = [](std::int64_t duration_us) {
-        return [duration_us](int) {
-            busy_wait_us(duration_us);
-            return true;
-        };
-    };
-    FakeModel beyond(slow(80'000));
+    Bench beyond([](int) { return 80'000; });
     std::vector<std::int64_t> told_ns;
     const std::vector<Outcome> outcomes =
-        measure({{&beyond, nullptr, settings}}, 0, clock,
+        measure({{&beyond.model, &beyond.instruments, settings}}, 0,
                 [&told_ns](std::int64_t latency_ns) { told_ns.push_back(latency_ns); });
     CHECK(outcomes.front().stop_reason == StopReason::kMaxSecs);
     CHECK(outcomes.front().samples.latency_ns.size() == 1);
-    CHECK(beyond.count() == 2);  // the first inference and the sample: no time to warm up
+    CHECK(beyond.model.count() == 2);  // the first inference and the sample: no time to warm up
     CHECK(told_ns == std::vector<std::int64_t>{outcomes.front().first_inference_ns});
     // Rounds of six samples each would take ten times as long as there is.
-    std::vector<std::unique_ptr<FakeModel>> models;
+    FakeClock clock;
+    FakeInstruments instruments(clock);
+    std::vector<FakeModel> models(4, FakeModel(clock, [](int) { return 25'000; }));
     std::vector<Subject> subjects;
-    for (int i = 0; i < 4; ++i) {
-        models.push_back(std::make_unique<FakeModel>(slow(25'000)));
-        subjects.push_back({models.back().get(), nullptr, settings});
-    }
+    for (FakeModel& model : models) subjects.push_back({&model, &instruments, settings});
     int n_inferences = 0;
-    for (const Outcome& outcome : measure(subjects, 0, clock, {})) {
+    for (const Outcome& outcome : measure(subjects, 0, {})) {
         CHECK(outcome.stop_reason == StopReason::kMaxSecs);
         CHECK(!outcome.samples.latency_ns.empty());
     }
-    for (const auto& model : models) n_inferences += model->count();
+    for (const FakeModel& model : models) n_inferences += model.count();
     CHECK(n_inferences <= 4 * 100 / 25 + 4);  // the time given, and one sample of each at most
 }
 
 TEST_CASE("the whole span holds the loops, and what lies between blocks") {
-    FakeModel model([](int) {
-        busy_wait_us(5000);
-        return true;
-    });
-    Clock clock = Clock::best();
+    Bench bench([](int) { return 5000; });
     MeasureSettings settings = quick();
     settings.min_secs = 0.2;
-    const Outcome outcome = measure_one(model, settings, clock);
+    const Outcome outcome = bench.measure(settings);
     CHECK(outcome.blocks.size() > 2);
     CHECK(outcome.sampling_span_ns > outcome.sampling_wall_ns);
     std::int64_t sum_ns = 0;
     for (const std::int64_t ns : outcome.samples.latency_ns) sum_ns += ns;
     CHECK(outcome.sampling_wall_ns > sum_ns);
+}
+
+TEST_CASE("a model that touches fresh pages in some inferences is timed with all of them") {
+    // Two of three inferences map memory and take twice as long: that is the model's latency.
+    std::int64_t n_faults = 0;
+    Bench bench([&n_faults](int n) {
+        if (n % 3 == 0) return 10'000;
+        n_faults += 500;
+        return 20'000;
+    });
+    bench.instruments.evidence = [&n_faults] { return Evidence{0, n_faults, 0, 0, 0}; };
+    MeasureSettings settings = quick();
+    settings.min_secs = 0.6;
+    const Outcome outcome = bench.measure(settings);
+    const Summary summary = summarize(outcome.samples);
+    CHECK(summary.n_undisturbed == summary.n_samples);
+    CHECK(summary.latency_median_ns == 20'000'000.0);
+    CHECK(outcome.page_faults.minor >= 500 * 10);
+    CHECK(outcome.page_faults.major == 0);
+}
+
+TEST_CASE("blocks beside a slow canary are left out while there are calm ones") {
+    Bench bench([&bench](int) { return bench.clock.now_ns / 100'000'000 % 2 == 0 ? 1000 : 1500; });
+    bench.instruments.canary_ns = [&bench]() -> std::int64_t {
+        return bench.clock.now_ns / 100'000'000 % 2 == 0 ? 100'000 : 160'000;
+    };
+    MeasureSettings settings = quick();
+    settings.max_samples = 100'000;
+    settings.min_secs = 0.6;
+    const Outcome outcome = bench.measure(settings);
+    CHECK(outcome.calm_canary_ns == 100'000.0);
+    CHECK(summarize(outcome.samples).basis == Basis::kUndisturbed);
+    CHECK(summarize(outcome.samples).latency_median_ns == 1'000'000.0);
+}
+
+TEST_CASE("a model is warm when its latency is steady, or its time for that is over") {
+    const MeasureSettings settings = quick();
+    WarmupRule rule(settings);
+    CHECK(rule.has_time(0.0, 0.0, 0.001));
+    for (int i = 0; i < 10; ++i) rule.add(100.0);
+    CHECK(rule.is_warm(0.2));
+    CHECK_FALSE(rule.is_warm(0.05));  // a clock that has not had the time to rise
+    for (int i = 0; i < 10; ++i) rule.add(100.0 / (1.0 + i));
+    CHECK_FALSE(rule.is_warm(0.2));
+    CHECK_FALSE(rule.has_time(0.25, 0.25, 0.001));
+    CHECK_FALSE(rule.has_time(0.1, 0.1, 0.5));  // better spent on a sample
+}
+
+TEST_CASE("blocks are short, and reading costs a small share of them") {
+    BlockPlanFacts facts{1e6, {20.0, 1000.0, 200'000.0, 100.0}, true, false, false, 100'000};
+    CHECK(plan_blocks(facts).block_samples == 19);  // 20 ms, of which the conditions are 1 %
+    CHECK(plan_blocks(facts).evidence_samples == 1);
+    CHECK(plan_blocks(facts).reads_counters);
+    facts.latency_ns = 1000.0;
+    CHECK(plan_blocks(facts).evidence_samples == 98);
+    CHECK_FALSE(plan_blocks(facts).reads_counters);
+    facts.latency_ns = 1e9;
+    CHECK(plan_blocks(facts).block_samples == 1);
+    facts.is_interleaved = true;
+    BlockPlan plan = plan_blocks(facts);
+    CHECK(plan.block_samples == 6);
+    plan.shorten(0.01, facts.latency_ns);
+    CHECK(plan.block_samples == 1);
+}
+
+TEST_CASE("a measurement ends by the first reason that holds, and not before its time") {
+    MeasureSettings settings = quick();
+    settings.ci_rel = 0.01;
+    settings.min_secs = 1.0;
+    StopDecision decision(settings, false);
+    CHECK_FALSE(decision.is_due({0.5, 100, 5, false}));
+    CHECK(decision.is_due({0.5, 100, 5, true}));
+    CHECK(decision.is_due({0.5, 1000, 5, false}));
+    const UsedLatencies steady{Basis::kUndisturbed, 100, std::vector<double>(100, 1000.0)};
+    CHECK_FALSE(decision.look({2.0, 100, 5, false}, steady));  // one look may be luck
+    CHECK(decision.look({2.0, 110, 6, false}, steady) == StopReason::kInterval);
+    decision.note_look({2.0, 110, 6, false}, 0.1);
+    CHECK_FALSE(decision.is_due({6.0, 130, 7, false}));
+    CHECK(decision.is_due({8.0, 130, 7, false}));
+    const UsedLatencies slow{Basis::kSlowMachine, 0, std::vector<double>(100, 1000.0)};
+    StopDecision patient(settings, false);
+    for (int i = 0; i < 3; ++i) CHECK_FALSE(patient.look({2.0, 100, 5, false}, slow));
+    CHECK(patient.look({2.0, 100, 5, true}, slow) == StopReason::kMaxSecs);
+    StopDecision in_turns(settings, true);
+    CHECK_FALSE(in_turns.is_due({2.0, 100, kMinRounds - 1, false}));
+    CHECK(in_turns.is_due({2.0, 100, kMinRounds, false}));
+}
+
+TEST_CASE("interleaved models take turns, in an order that changes, each in every round") {
+    std::string turns;
+    FakeClock clock;
+    FakeInstruments instruments(clock);
+    const auto player = [&turns](char name) {
+        return [&turns, name](int) {
+            if (turns.empty() || turns.back() != name) turns.push_back(name);
+            return 2000;
+        };
+    };
+    FakeModel a(clock, player('a')), b(clock, player('b'));
+    MeasureSettings settings = quick();
+    settings.min_secs = 0.4;
+    settings.max_secs = 60.0;
+    const std::vector<Outcome> outcomes =
+        measure({{&a, &instruments, settings}, {&b, &instruments, settings}}, 1, {});
+    REQUIRE(outcomes.size() == 2);
+    CHECK(outcomes[0].blocks.size() == outcomes[1].blocks.size());
+    CHECK(outcomes[0].blocks.size() > kMinRounds);
+    for (const Outcome& outcome : outcomes) {
+        for (std::size_t round = 0; round + 1 < outcome.blocks.size(); ++round) {
+            CHECK((outcome.samples.disturbed[outcome.blocks[round].end_sample] & kAfterSwitch));
+        }
+    }
+    CHECK(turns.size() > 4);
+    CHECK(turns.size() < 2 * outcomes[0].blocks.size());  // some rounds began with the last one's
 }
 
 TEST_CASE("the summary is over undisturbed samples, or over all when there are none") {
@@ -234,7 +320,7 @@ TEST_CASE("what the kernel counted between two readings is what disturbed") {
     CHECK(mask({6, 100, 0, 1500, 2}) == 0);         // a glimpse
     CHECK(mask({6, 100, 0, -1, 2}) == kPreempted);  // the kernel does not say how long
     CHECK(mask({5, 100, 0, 1000, 3}) == kMigrated);
-    CHECK(mask({6, 100, 1, 500'000, 3}) == (kPreempted | kMigrated | kPageFault));
+    CHECK(mask({6, 900, 1, 500'000, 3}) == (kPreempted | kMigrated));  // page faults count
 }
 
 TEST_CASE("SHA-256 of the standard's examples") {
@@ -267,33 +353,6 @@ TEST_CASE("inputs are the same for the same seed, other for another, and never d
     CHECK(bytes_per_element("string") == 0);
 }
 
-TEST_CASE("interleaved models take turns, in an order that changes, each in every round") {
-    std::string turns;
-    const auto player = [&turns](char name) {
-        return [&turns, name](int) {
-            busy_wait_us(2000);
-            if (turns.empty() || turns.back() != name) turns.push_back(name);
-            return true;
-        };
-    };
-    FakeModel a(player('a')), b(player('b'));
-    MeasureSettings settings = quick();
-    settings.min_secs = 0.4;
-    settings.max_secs = 60.0;
-    Clock clock = Clock::best();
-    const std::vector<Outcome> outcomes =
-        measure({{&a, nullptr, settings}, {&b, nullptr, settings}}, 1, clock, {});
-    REQUIRE(outcomes.size() == 2);
-    CHECK(outcomes[0].blocks.size() == outcomes[1].blocks.size());
-    CHECK(outcomes[0].blocks.size() > 3);
-    for (const Outcome& outcome : outcomes) {
-        for (std::size_t round = 0; round + 1 < outcome.blocks.size(); ++round) {
-            CHECK((outcome.samples.disturbed[outcome.blocks[round].end_sample] & kAfterSwitch));
-        }
-    }
-    CHECK(turns.size() > 4);
-}
-
 TEST_CASE("few samples beside a calm canary count before many beside a slow one") {
     Samples samples = samples_of(std::vector<std::int64_t>(40, 130),
                                  std::vector<std::uint16_t>(40, kSlowMachine));
@@ -323,27 +382,6 @@ TEST_CASE("calm is the lowest reading that is no single luck") {
     CHECK(calm_canary_ns(blocks) == 250.0);
 }
 
-TEST_CASE("a machine known to be faster is waited for, and the slowness told") {
-    FakeModel model([](int) {
-        busy_wait_us(200);
-        return true;
-    });
-    Clock clock = Clock::best();
-    MeasureSettings settings = quick();
-    settings.max_secs = 0.4;
-    settings.max_samples = 100'000;
-    settings.calm_canary_ns = 1.0;
-    const Outcome slow = measure_one(model, settings, clock);
-    CHECK(slow.is_slow_throughout);
-    CHECK(slow.stop_reason == StopReason::kMaxSecs);
-    CHECK(slow.calm_canary_ns > 1.0);
-    CHECK(summarize(slow.samples).n_undisturbed > 0);
-    settings.calm_canary_ns = 1e9;
-    const Outcome calm = measure_one(model, settings, clock);
-    CHECK_FALSE(calm.is_slow_throughout);
-    CHECK(calm.calm_canary_ns < 1e9);
-}
-
 TEST_CASE("blocks under other conditions than the rest are marked") {
     const auto block = [](std::size_t end, std::int64_t canary_ns, std::int64_t khz,
                           std::int64_t steal, bool is_throttled) {
@@ -365,29 +403,4 @@ TEST_CASE("blocks under other conditions than the rest are marked") {
     CHECK(disturbed == std::vector<std::uint16_t>{0, 0, kSlowMachine, kSlowMachine, kFrequency,
                                                   kFrequency, kStolen | kThrottled,
                                                   kStolen | kThrottled, 0, 0});
-}
-
-TEST_CASE("a core that is slow twice in a row may be left for another") {
-    CoreChoice choice({0, 2, 3});
-    CHECK(choice.cpus().empty());
-    CHECK_FALSE(choice.is_due(true));
-    CHECK_FALSE(choice.is_due(false));
-    CHECK_FALSE(choice.is_due(true));
-    CHECK(choice.is_due(true));
-    CHECK_FALSE(choice.is_due(true));
-    CHECK(choice.others(2) == std::vector<int>{3, 0});
-    CHECK(choice.others(3) == std::vector<int>{0, 2});
-    choice.move_to(3);
-    CHECK(choice.cpus() == std::vector<int>{3});
-    CoreChoice single({1});
-    for (int i = 0; i < 5; ++i) CHECK_FALSE(single.is_due(true));
-}
-
-TEST_CASE("cores are alike by capacity, part and highest clock") {
-    const std::string boards = EDGEPROF_TEST_BOARDS;
-    const std::vector<int> all{0, 1, 2, 3, 4, 5, 6, 7};
-    CHECK(cores_like(1, all, boards + "/rock-5b") == std::vector<int>{0, 1, 2, 3});
-    const std::vector<int> big = cores_like(4, all, boards + "/rock-5b");
-    CHECK(std::find(big.begin(), big.end(), 0) == big.end());
-    CHECK(std::find(big.begin(), big.end(), 5) != big.end());
 }
