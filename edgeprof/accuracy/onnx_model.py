@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from edgeprof.accuracy.base import Accuracies
-from edgeprof.accuracy.ofa import OFA_INPUTS, OfaEncoding
 from edgeprof.base.errors import PredictorFormatError
 from edgeprof.base.extras import optional
 from edgeprof.networks.spaces.base import Codes, SearchSpace
+from edgeprof.networks.spaces.ofa_encoding import OFA_INPUTS, OfaEncoding
 
 
 class OnnxAccuracy:

@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeprof.accuracy.ofa import OFA_INPUTS, Layer, OfaMlp
+from edgeprof.accuracy.ofa import Layer, OfaMlp
 from edgeprof.base.errors import PredictorFormatError
 from edgeprof.base.torch_file import read_torch_tensors
 from edgeprof.networks.spaces.base import SearchSpace
+from edgeprof.networks.spaces.ofa_encoding import OFA_INPUTS
 
 
 def load_ofa_mlp(path: Path, space: SearchSpace) -> OfaMlp:

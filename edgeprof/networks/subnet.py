@@ -1,18 +1,31 @@
 """Subnets: one choice of depth, kernel sizes, expand ratios and resolution in a search space.
 
 Owns: the frozen ``Subnet``, its identity and its JSON form (OFA's dict plus ``space``).
-Does not own: which values are allowed (``networks/spaces``) or what layers follow from them.
+Does not own: which values are allowed or what layers follow from them. Its space says so, found
+through the registry that ``edgeprof.networks`` hands in: this module imports no space.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar, Protocol
 
 from edgeprof.base.errors import InvalidSubnet
+from edgeprof.base.files import atomic_write
+
+
+class Space(Protocol):
+    """What a subnet asks of its search space."""
+
+    def validate(self, subnet: Subnet) -> None:
+        """Raise ``InvalidSubnet`` where the subnet is not of this space."""
+
+    def canonical(self, subnet: Subnet) -> Mapping[str, object]:
+        """Return the choices that have an effect, as JSON values."""
 
 
 @dataclass(frozen=True)
@@ -20,6 +33,7 @@ class Subnet:
     """A subnet of a Once-For-All supernet, checked against its space when it is made.
 
     Attributes:
+        find_space: the registry: gives a space by its id, or raises ``InvalidSubnet``.
         space: id of the search space, e.g. ``"ofa-mbv3-w1.0"``.
         ks: depthwise kernel size per slot (20 for ``ofa-mbv3``; empty where a space has none).
         e: expand ratio per slot; slots beyond a stage's depth are kept but have no effect.
@@ -31,6 +45,7 @@ class Subnet:
         InvalidSubnet: if the values are not of the space.
     """
 
+    find_space: ClassVar[Callable[[str], Space]]
     space: str
     ks: tuple[int, ...]
     e: tuple[float, ...]
@@ -39,13 +54,9 @@ class Subnet:
     w: tuple[int, ...] = field(default=())
 
     def __post_init__(self) -> None:
-        from edgeprof.networks.spaces import (
-            get_space,  # a space makes subnets: the import must be late
-        )
-
         for name in ("ks", "e", "d", "w"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
-        get_space(self.space).validate(self)
+        Subnet.find_space(self.space).validate(self)
 
     @property
     def id(self) -> str:
@@ -53,9 +64,7 @@ class Subnet:
 
         Kernel and expand values of slots that the depth leaves out do not enter it.
         """
-        from edgeprof.networks.spaces import get_space
-
-        canonical = json.dumps(get_space(self.space).canonical(self), separators=(",", ":"))
+        canonical = json.dumps(Subnet.find_space(self.space).canonical(self), separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
     def to_dict(self) -> dict[str, object]:
@@ -165,8 +174,6 @@ def _parse_lines(text: str, path: Path, space: str | None) -> Iterator[Subnet]:
 
 def write_subnets(path: Path, subnets: Iterable[Subnet]) -> None:
     """Write subnets as JSON lines; the file appears whole or not at all."""
-    from edgeprof.base.files import atomic_write
-
     with atomic_write(path) as stream:
         for subnet in subnets:
             stream.write(subnet.to_json() + "\n")

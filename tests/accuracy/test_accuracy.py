@@ -29,10 +29,11 @@ from torch_checkpoint import (
 from edgeprof import Subnet, get_space
 from edgeprof.accuracy import load_accuracy
 from edgeprof.accuracy.fitted import compact_accuracy, fit_accuracy, read_accuracies
-from edgeprof.accuracy.ofa import OFA_INPUTS, OfaEncoding, OfaMlp
+from edgeprof.accuracy.ofa import OfaMlp
 from edgeprof.base.errors import DatasetError, OutputError, PredictorFormatError, SearchError
 from edgeprof.base.torch_file import read_torch_tensors
 from edgeprof.cli import cli
+from edgeprof.networks.spaces.ofa_encoding import OFA_INPUTS, OfaEncoding
 from edgeprof.predictors.compact.distil import distil
 
 SPACE = get_space("ofa-mbv3-w1.2")

@@ -144,3 +144,18 @@ def test_more_subnets_than_there_are_is_an_error():
 
     with pytest.raises(InvalidSubnet, match="found only 1 distinct"):
         Tiny("1.0").sample(2, np.random.default_rng(0))
+
+
+def test_a_subnet_is_checked_by_the_space_that_the_registry_gives(monkeypatch):
+    class Small:
+        def validate(self, subnet):
+            if subnet.r > 100:
+                raise InvalidSubnet("too large")
+
+        def canonical(self, subnet):
+            return {"r": subnet.r}
+
+    monkeypatch.setattr(Subnet, "find_space", {"small": Small()}.__getitem__)
+    assert Subnet("small", (), (), (), 100).id == Subnet("small", (3,), (), (), 100).id
+    with pytest.raises(InvalidSubnet, match="too large"):
+        Subnet("small", (), (), (), 101)

@@ -10,7 +10,9 @@ import pytest
 from synthetic_device import PHONE, SERVER, SyntheticDevice
 
 from edgeprof.base.errors import PredictorFormatError
+from edgeprof.networks.layers import Network
 from edgeprof.networks.spaces import get_space
+from edgeprof.networks.subnet import Subnet
 from edgeprof.predictors.base import IntervalPredictor
 from edgeprof.predictors.gp.gp import HostModel
 from edgeprof.predictors.host_file import load_host, save_host
@@ -144,10 +146,13 @@ def test_a_base_of_another_space_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
     from edgeprof.predictors import base_models
 
     class Other(StagedSpace):
-        layers = None  # type: ignore[assignment]
+        def __init__(self) -> None:
+            super().__init__("ofa-resnet50", [StageChoices((3,), (3,), (1,))], [64, 96], [64])
 
-    other = Other.__new__(Other)
-    StagedSpace.__init__(other, "ofa-resnet50", [StageChoices((3,), (3,), (1,))], [64, 96], [64])
+        def layers(self, subnet: Subnet) -> Network:
+            raise NotImplementedError
+
+    other = Other()
     monkeypatch.setattr(
         base_models, "get_space", lambda name: other if name == other.id else get_space(name)
     )

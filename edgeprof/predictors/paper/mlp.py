@@ -18,11 +18,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from edgeprof.accuracy.ofa import OfaEncoding
 from edgeprof.base.errors import DatasetError, PredictorFormatError
 from edgeprof.base.extras import optional
 from edgeprof.networks.spaces import get_space
 from edgeprof.networks.spaces.base import Codes
+from edgeprof.networks.spaces.ofa_encoding import OfaEncoding
 from edgeprof.networks.subnet import Subnet
 from edgeprof.predictors.base import Latencies, LatencyPredictor
 from edgeprof.predictors.base_models import check_base
