@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from edgeprof.predictors.hardware.devices import Device, other_hardware, read_devices
-from edgeprof.predictors.hardware.hardware import HardwareModel
+from edgeprof.predictors.hardware.model import HardwareModel
 from edgeprof.predictors.metrics import evaluate, interval_coverage, trivial_predictors
 from edgeprof.records.dataset import Dataset, read_dataset
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from edgeprof.predictors.base import LatencyPredictor
 from edgeprof.predictors.hardware.devices import read_devices
-from edgeprof.predictors.lut.lut import load_tables
+from edgeprof.predictors.lut.tables import load_tables
 from edgeprof.predictors.metrics import evaluate, trivial_predictors
 from edgeprof.predictors.models import fit_model
 from edgeprof.predictors.paper.mlp import PaperMlp

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from edgeprof.predictors.base import LatencyPredictor
-from edgeprof.predictors.gp.gp import HostModel
+from edgeprof.predictors.gp.model import HostModel
 from edgeprof.predictors.metrics import evaluate, interval_coverage
 from edgeprof.predictors.train import train
 from edgeprof.records.dataset import Dataset, read_dataset

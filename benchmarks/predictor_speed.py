@@ -25,14 +25,14 @@ from sklearn.neural_network import MLPRegressor
 from threadpoolctl import threadpool_limits
 
 from edgeprof.networks.spaces import get_space
-from edgeprof.predictors.compact.compact import CompactPredictor
 from edgeprof.predictors.compact.distil import N_ADDITIVE, N_HIDDEN, N_INNER
 from edgeprof.predictors.compact.edgp_file import CompactModel, CompactTensors, tensor_shapes
+from edgeprof.predictors.compact.predictor import CompactPredictor
 from edgeprof.predictors.load import EdgpPredictor
-from edgeprof.predictors.lut.lut import LookupTables
 from edgeprof.predictors.lut.lut_file import Entry, TableSet
 from edgeprof.predictors.lut.lut_keys import Grammar, keyed_blocks
-from edgeprof.predictors.ship.ship import ship
+from edgeprof.predictors.lut.tables import LookupTables
+from edgeprof.predictors.ship.forms import ship
 from edgeprof.runs.lut_build import blocks_of
 
 SEED = 1

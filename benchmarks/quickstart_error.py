@@ -19,7 +19,7 @@ from edgeprof.cli.progress_bar import progress_bar
 from edgeprof.networks.spaces import get_space
 from edgeprof.predictors.base import LatencyPredictor
 from edgeprof.predictors.compact.distil import distil
-from edgeprof.predictors.gp.gp import HostModel
+from edgeprof.predictors.gp.model import HostModel
 from edgeprof.predictors.metrics import Metrics, metrics_of, trivial_predictors
 from edgeprof.records.dataset import Dataset, read_dataset
 from edgeprof.records.dataset_export import export_dataset

@@ -26,9 +26,9 @@ from edgeprof import load_predictor
 from edgeprof.accuracy import load_accuracy
 from edgeprof.accuracy.fitted import compact_accuracy
 from edgeprof.networks.spaces import get_space
-from edgeprof.predictors.compact.compact import CompactPredictor
 from edgeprof.predictors.compact.distil import distil
-from edgeprof.predictors.gp.gp import HostModel
+from edgeprof.predictors.compact.predictor import CompactPredictor
+from edgeprof.predictors.gp.model import HostModel
 from edgeprof.records.dataset import read_dataset
 from edgeprof.search import Search, SearchOptions
 

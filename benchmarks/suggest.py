@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgeprof.predictors.gp.gp import HostModel, prior_covariance
+from edgeprof.predictors.gp.model import HostModel, prior_covariance
 from edgeprof.predictors.gp.suggest import choose
 from edgeprof.predictors.metrics import evaluate
 from edgeprof.records.dataset import read_dataset

@@ -1,6 +1,6 @@
 // Reads an .edgp file and predicts latencies: the device's side of edgeprof/predictors.
 //
-// Format: edgeprof/predictors/edgp_file.py; arithmetic: edgeprof/predictors/compact.py, in float32.
+// Format: edgeprof/predictors/compact/edgp_file.py; arithmetic: predictor.py beside it, in float32.
 // load() allocates once; after it nothing allocates, and nothing throws at any time. The bytes may
 // come from anywhere: every field is checked before it is used.
 #pragma once

@@ -28,9 +28,9 @@ from edgeprof.networks.spaces.base import Codes, SearchSpace
 from edgeprof.networks.subnet import Subnet
 from edgeprof.predictors import load_predictor
 from edgeprof.predictors.base import Latencies, LatencyPredictor
-from edgeprof.predictors.compact.compact import CompactPredictor
 from edgeprof.predictors.compact.distil import distil
-from edgeprof.predictors.gp.gp import HostModel
+from edgeprof.predictors.compact.predictor import CompactPredictor
+from edgeprof.predictors.gp.model import HostModel
 from edgeprof.predictors.host_file import save_host
 from edgeprof.records.dataset import Dataset
 

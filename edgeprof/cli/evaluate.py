@@ -129,8 +129,8 @@ def compare_predictors(
     from edgeprof.base.executors import FITS_WORTH_A_POOL, bulk_executor
     from edgeprof.cli.progress_bar import progress_bar
     from edgeprof.cli.subnets import parse_integers
-    from edgeprof.predictors.compare import compare_models, plot_learning_curves
-    from edgeprof.predictors.lut.lut import load_tables
+    from edgeprof.predictors.learning_curve import compare_models, plot_learning_curves
+    from edgeprof.predictors.lut.tables import load_tables
     from edgeprof.predictors.train import load_base
 
     wanted = parse_integers(counts, "--counts") or []

@@ -237,7 +237,7 @@ def predict(tables: Path, subnets: Path, space: str | None) -> None:
     import json
 
     from edgeprof.networks.subnet import read_subnets
-    from edgeprof.predictors.lut.lut import load_tables
+    from edgeprof.predictors.lut.tables import load_tables
 
     loaded = load_tables(tables, space)
     listed = read_subnets(subnets, space=loaded.space)

@@ -107,8 +107,8 @@ def _code_lines(loaded: LatencyPredictor, subnets: Path) -> list[str]:
 def _model_line(loaded: LatencyPredictor, predictor: Path, model: Path) -> str:
     from edgeprof.base.errors import PredictorFormatError
     from edgeprof.networks.onnx_layers import read_onnx_network
-    from edgeprof.predictors.gp.gp import HostModel
-    from edgeprof.predictors.hardware.hardware import HardwareModel
+    from edgeprof.predictors.gp.model import HostModel
+    from edgeprof.predictors.hardware.model import HardwareModel
 
     if not isinstance(loaded, (HostModel, HardwareModel)):
         raise PredictorFormatError(

@@ -34,7 +34,7 @@ def ship(predictor: Path, form: str, output: Path, as_json: bool) -> None:
     import json
 
     from edgeprof.base.units import format_bytes
-    from edgeprof.predictors.ship.ship import ship as ship_predictor
+    from edgeprof.predictors.ship.forms import ship as ship_predictor
 
     files = ship_predictor(predictor, form, output)
     if as_json:

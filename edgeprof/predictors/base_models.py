@@ -10,8 +10,8 @@ from typing import cast
 from edgeprof.base.errors import PredictorFormatError
 from edgeprof.networks.spaces import get_space
 from edgeprof.predictors.base import LatencyPredictor
-from edgeprof.predictors.compact.compact import CompactPredictor
 from edgeprof.predictors.compact.edgp_file import MAGIC as EDGP_MAGIC
+from edgeprof.predictors.compact.predictor import CompactPredictor
 from edgeprof.predictors.host_file import HostFileModel, host_bytes, load_host_bytes
 from edgeprof.predictors.load import EdgpPredictor
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from edgeprof.base.errors import DatasetError
 from edgeprof.predictors.base import IntervalPredictor, LatencyPredictor
-from edgeprof.predictors.gp.gp import HostModel
+from edgeprof.predictors.gp.model import HostModel
 from edgeprof.predictors.load import EdgpPredictor
 from edgeprof.predictors.metrics import (
     Metrics,

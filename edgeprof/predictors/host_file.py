@@ -43,9 +43,9 @@ Meta = dict[str, Any]
 
 # kind -> (module, class)
 _KINDS = {
-    "gp": ("gp.gp", "HostModel"),
-    "hardware": ("hardware.hardware", "HardwareModel"),
-    "lut": ("lut.lut_model", "LutModel"),
+    "gp": ("gp.model", "HostModel"),
+    "hardware": ("hardware.model", "HardwareModel"),
+    "lut": ("lut.model", "LutModel"),
     "linear": ("paper.linear", "LinearModel"),
     "paper-mlp": ("paper.mlp", "PaperMlp"),
 }

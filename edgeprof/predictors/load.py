@@ -16,8 +16,8 @@ from edgeprof.networks.spaces import get_space
 from edgeprof.networks.spaces.base import Codes
 from edgeprof.networks.subnet import Subnet
 from edgeprof.predictors.base import Latencies, LatencyPredictor
-from edgeprof.predictors.compact.compact import read_predictor_bytes
 from edgeprof.predictors.compact.edgp_file import CompactModel, decode_edgp
+from edgeprof.predictors.compact.predictor import read_predictor_bytes
 
 
 class EdgpPredictor:
@@ -95,7 +95,7 @@ def load_predictor(path: str | Path, *, space: str | None = None) -> LatencyPred
     """
     path = Path(path)
     if path.is_dir() or path.suffix in (".yaml", ".yml"):
-        from edgeprof.predictors.lut.lut import load_tables
+        from edgeprof.predictors.lut.tables import load_tables
 
         return load_tables(path, space)
     if path.suffix == ".edgp":

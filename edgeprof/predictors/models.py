@@ -15,11 +15,11 @@ from edgeprof.base.errors import PredictorFormatError
 from edgeprof.base.executors import map_through
 from edgeprof.networks.spaces.base import Codes
 from edgeprof.predictors.base import Latencies, LatencyPredictor
-from edgeprof.predictors.gp.gp import HostModel
+from edgeprof.predictors.gp.model import HostModel
 from edgeprof.predictors.hardware.devices import Device
-from edgeprof.predictors.hardware.hardware import HardwareModel
+from edgeprof.predictors.hardware.model import HardwareModel
 from edgeprof.predictors.host_file import HostFileModel
-from edgeprof.predictors.lut.lut_model import LutModel
+from edgeprof.predictors.lut.model import LutModel
 from edgeprof.predictors.metrics import Rows
 from edgeprof.predictors.paper.linear import LinearModel
 from edgeprof.predictors.paper.mlp import PaperMlp, fit_fine_tuned

@@ -22,14 +22,14 @@ from edgeprof.base.files import atomic_write, remove_file, sha256_of
 from edgeprof.networks.spaces import get_space
 from edgeprof.predictors.base import LatencyPredictor
 from edgeprof.predictors.base_models import check_base
-from edgeprof.predictors.compact.compact import CompactPredictor, read_predictor_bytes
 from edgeprof.predictors.compact.distil import N_STEPS, distil
-from edgeprof.predictors.gp.gp import HostModel
+from edgeprof.predictors.compact.predictor import CompactPredictor, read_predictor_bytes
+from edgeprof.predictors.gp.model import HostModel
 from edgeprof.predictors.hardware.devices import Device, other_hardware
 from edgeprof.predictors.host_file import HostFileModel, host_bytes, load_host
 from edgeprof.predictors.load import EdgpPredictor, load_predictor
-from edgeprof.predictors.lut.lut import LookupTables
-from edgeprof.predictors.lut.lut_model import LutModel
+from edgeprof.predictors.lut.model import LutModel
+from edgeprof.predictors.lut.tables import LookupTables
 from edgeprof.predictors.metrics import (
     Metrics,
     metrics_of,

@@ -200,7 +200,7 @@ def _predictors_figure(evaluations: Sequence[Evaluation]) -> Figure:
 
 def learning_curve_figure(devices: Sequence[Device]) -> Figure | None:
     """Error on held-out subnets of predictors trained on more and more of the rest."""
-    from edgeprof.predictors.gp.gp import HostModel
+    from edgeprof.predictors.gp.model import HostModel
 
     series = []
     for device in devices:

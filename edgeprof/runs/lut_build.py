@@ -22,9 +22,9 @@ from edgeprof.measuring.harness import Settings, measure
 from edgeprof.measuring.measurement import Measurement
 from edgeprof.networks.layers import Block, Network, PlacedBlock
 from edgeprof.networks.spaces.base import SearchSpace
-from edgeprof.predictors.lut.lut import LookupTables, load_tables, representative_codes
 from edgeprof.predictors.lut.lut_file import Entry, TableSet, write_tables
 from edgeprof.predictors.lut.lut_keys import Grammar, keyed_blocks
+from edgeprof.predictors.lut.tables import LookupTables, load_tables, representative_codes
 
 BlockTimer = Callable[[Network], Entry]
 """Times one network; raises an EdgeprofError where that fails."""

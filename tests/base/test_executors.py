@@ -22,9 +22,9 @@ from edgeprof.boards.deploy import Payload, Software
 from edgeprof.boards.inventory import BoardSpec
 from edgeprof.export import export_subnets, read_manifest
 from edgeprof.networks.spaces import get_space
-from edgeprof.predictors.compare import compare_models
-from edgeprof.predictors.gp.gp import HostModel
+from edgeprof.predictors.gp.model import HostModel
 from edgeprof.predictors.hardware.devices import Device
+from edgeprof.predictors.learning_curve import compare_models
 from edgeprof.predictors.models import fit_across, fit_model
 from edgeprof.predictors.paper.linear import LinearModel
 from edgeprof.predictors.paper.mlp import PaperMlp

@@ -19,7 +19,6 @@ from edgeprof.cli import cli
 from edgeprof.measuring.harness import PROGRAM
 from edgeprof.networks.spaces import get_space
 from edgeprof.networks.subnet import write_subnets
-from edgeprof.predictors.compact.compact import CompactPredictor
 from edgeprof.predictors.compact.distil import N_STEPS, distil, draw_codes
 from edgeprof.predictors.compact.edgp_file import (
     CompactModel,
@@ -29,6 +28,7 @@ from edgeprof.predictors.compact.edgp_file import (
     rounded_to_file,
     tensor_shapes,
 )
+from edgeprof.predictors.compact.predictor import CompactPredictor
 from edgeprof.predictors.load import EdgpPredictor
 
 SPACE = get_space("ofa-mbv3-w1.0")

@@ -11,9 +11,9 @@ from synthetic_device import PHONE, SERVER, synthetic_tables, write_dataset
 
 from edgeprof.base.errors import DatasetError, OutputError, PredictorFormatError
 from edgeprof.networks.spaces import get_space
-from edgeprof.predictors.compare import compare_models, plot_learning_curves
-from edgeprof.predictors.gp.gp import HostModel
+from edgeprof.predictors.gp.model import HostModel
 from edgeprof.predictors.host_file import save_host
+from edgeprof.predictors.learning_curve import compare_models, plot_learning_curves
 from edgeprof.predictors.paper.mlp import PaperMlp
 
 SPACE = get_space("ofa-mbv3-w1.0")

@@ -14,7 +14,7 @@ from edgeprof.networks.layers import Network
 from edgeprof.networks.spaces import get_space
 from edgeprof.networks.subnet import Subnet
 from edgeprof.predictors.base import IntervalPredictor
-from edgeprof.predictors.gp.gp import HostModel
+from edgeprof.predictors.gp.model import HostModel
 from edgeprof.predictors.host_file import load_host, save_host
 from edgeprof.predictors.metrics import evaluate, interval_coverage, trivial_predictors
 from edgeprof.records.dataset import Dataset

@@ -12,9 +12,9 @@ from synthetic_device import SyntheticDevice
 from edgeprof.base.errors import DatasetError
 from edgeprof.networks.spaces import get_space
 from edgeprof.networks.spaces.base import SearchSpace
-from edgeprof.predictors.gp.gp import HostModel
+from edgeprof.predictors.gp.model import HostModel
 from edgeprof.predictors.hardware.devices import Device, read_devices
-from edgeprof.predictors.hardware.hardware import WORK, HardwareModel
+from edgeprof.predictors.hardware.model import WORK, HardwareModel
 from edgeprof.predictors.host_file import load_host, save_host
 from edgeprof.predictors.metrics import evaluate, interval_coverage
 from edgeprof.predictors.train import leave_one_device_out

@@ -21,9 +21,9 @@ from edgeprof.cli import cli
 from edgeprof.networks.layers import Shape
 from edgeprof.networks.spaces import get_space
 from edgeprof.networks.subnet import Subnet, write_subnets
-from edgeprof.predictors.lut.lut import LookupTables, load_tables, representative_codes
 from edgeprof.predictors.lut.lut_file import Entry, TableSet, read_tables, write_tables
 from edgeprof.predictors.lut.lut_keys import BlockKey, Grammar, keyed_blocks, parse_key
+from edgeprof.predictors.lut.tables import LookupTables, load_tables, representative_codes
 from edgeprof.runs.lut_build import HarnessTimer, blocks_of, build_tables, n_blocks
 
 SPACE = get_space("ofa-mbv3-w1.2")

@@ -10,7 +10,7 @@ from synthetic_device import PHONE
 
 from edgeprof.networks.onnx_layers import read_onnx_network
 from edgeprof.networks.spaces import get_space
-from edgeprof.predictors.gp.gp import HostModel
+from edgeprof.predictors.gp.model import HostModel
 
 pytest.importorskip("onnx")
 SPACE = get_space("ofa-mbv3-w1.0")

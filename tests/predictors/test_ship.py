@@ -17,9 +17,9 @@ from tree import DATA
 from edgeprof.base.errors import PredictorFormatError
 from edgeprof.cli import cli
 from edgeprof.networks.spaces import get_space
-from edgeprof.predictors.compact.compact import CompactPredictor
 from edgeprof.predictors.compact.edgp_file import CompactModel, CompactTensors, tensor_shapes
-from edgeprof.predictors.ship.ship import ship
+from edgeprof.predictors.compact.predictor import CompactPredictor
+from edgeprof.predictors.ship.forms import ship
 from edgeprof.predictors.ship.ship_c import c_header, c_identifier
 
 SPACE = get_space("ofa-mbv3-w1.2")

@@ -8,7 +8,7 @@ from synthetic_device import PHONE, SERVER
 
 from edgeprof.networks.spaces import get_space
 from edgeprof.predictors.compact.slot_tables import SlotTables
-from edgeprof.predictors.gp.gp import HostModel
+from edgeprof.predictors.gp.model import HostModel
 
 SPACE = get_space("ofa-mbv3-w1.0")
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from tree import ROOT
 
-from edgeprof.predictors.gp.gp import HostModel
-from edgeprof.predictors.hardware.hardware import HardwareModel
+from edgeprof.predictors.gp.model import HostModel
+from edgeprof.predictors.hardware.model import HardwareModel
 from edgeprof.predictors.metrics import evaluate, interval_coverage
 from edgeprof.predictors.train import train
 from edgeprof.records.dataset import Dataset, read_dataset

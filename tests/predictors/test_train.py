@@ -15,14 +15,14 @@ from edgeprof.base.errors import DatasetError, PredictorFormatError
 from edgeprof.networks.spaces import get_space
 from edgeprof.networks.subnet import read_subnets, write_subnets
 from edgeprof.predictors import load_predictor
-from edgeprof.predictors.compact.compact import CompactPredictor
+from edgeprof.predictors.compact.predictor import CompactPredictor
 from edgeprof.predictors.evaluation import evaluate_predictor
-from edgeprof.predictors.gp.gp import HostModel
+from edgeprof.predictors.gp.model import HostModel
 from edgeprof.predictors.gp.suggest import suggest_next
 from edgeprof.predictors.host_file import load_host, save_host
 from edgeprof.predictors.lut.lut_file import write_tables
 from edgeprof.predictors.lut.lut_keys import Grammar
-from edgeprof.predictors.lut.lut_model import LutModel
+from edgeprof.predictors.lut.model import LutModel
 from edgeprof.predictors.metrics import (
     evaluate,
     metrics_of,

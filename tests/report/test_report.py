@@ -14,7 +14,7 @@ from stored_records import fill_store, make_record
 from edgeprof import _core, get_space
 from edgeprof.base.errors import PredictorFormatError, SearchError, StoreError
 from edgeprof.cli import cli
-from edgeprof.predictors.gp.gp import HostModel
+from edgeprof.predictors.gp.model import HostModel
 from edgeprof.predictors.host_file import save_host
 from edgeprof.records.dataset import Dataset
 from edgeprof.records.store import ImportedRow, Store

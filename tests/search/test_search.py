@@ -25,7 +25,7 @@ from edgeprof.networks.spaces import known_spaces
 from edgeprof.networks.spaces.costs import macs_cost, parameters_cost
 from edgeprof.networks.spaces.structure import AdditiveTables, single_changes, start_rows
 from edgeprof.networks.subnet import read_subnets
-from edgeprof.predictors.gp.gp import HostModel
+from edgeprof.predictors.gp.model import HostModel
 from edgeprof.predictors.host_file import save_host
 from edgeprof.records.dataset import Dataset, read_dataset
 from edgeprof.runs.jobs import ProfileSettings

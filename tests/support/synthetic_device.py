@@ -11,9 +11,9 @@ import numpy as np
 
 from edgeprof.networks.layers import Network, Op
 from edgeprof.networks.spaces.base import SearchSpace
-from edgeprof.predictors.lut.lut import LookupTables
 from edgeprof.predictors.lut.lut_file import Entry, TableSet
 from edgeprof.predictors.lut.lut_keys import Grammar
+from edgeprof.predictors.lut.tables import LookupTables
 from edgeprof.records.dataset import Dataset
 from edgeprof.runs.lut_build import blocks_of
 

@@ -1,6 +1,6 @@
 """Distillation: a compact predictor that says what a teacher says.
 
-Owns: how the tensors of ``compact.py`` are fitted. Unlabelled subnets cost nothing, so the
+Owns: how the tensors of ``predictor.py`` are fitted. Unlabelled subnets cost nothing, so the
 student is fitted to tens of thousands of the teacher's predictions, in two steps:
 
 1. the additive part by alternating least squares: what each choice costs per factor, given the
@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from edgeprof.networks.spaces.base import Codes, SearchSpace
 from edgeprof.predictors.base import LatencyPredictor
 from edgeprof.predictors.compact.additive_tables import AdditiveTables, fit_additive_tables
-from edgeprof.predictors.compact.compact import CompactPredictor
 from edgeprof.predictors.compact.edgp_file import CompactModel, CompactTensors
+from edgeprof.predictors.compact.predictor import CompactPredictor
 from edgeprof.predictors.compact.residual_net import ResidualNet, fit_residual_net
 
 Array = NDArray[np.float64]

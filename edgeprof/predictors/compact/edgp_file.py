@@ -2,7 +2,7 @@
 
 Owns: the tensors of a compact predictor, their limits, and the format (version 1), written and
 read. The C++ reader (``csrc/predictor/``) is the second implementation of the same format; a
-golden test holds the two together. What the tensors mean stands in ``compact.py``.
+golden test holds the two together. What the tensors mean stands in ``predictor.py``.
 
 All numbers are little-endian:
 
@@ -72,7 +72,7 @@ Tensor = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class CompactTensors:
-    """The parameters of a compact predictor; what they mean stands in ``compact.py``.
+    """The parameters of a compact predictor; what they mean stands in ``predictor.py``.
 
     Attributes:
         rows: (n_choices, n_additive + n_hidden), the choices of all slots one after the other.

@@ -24,7 +24,7 @@ _WEIGHT_DECAY = 1e-7
 
 @dataclass(frozen=True)
 class ResidualNet:
-    """a = softsign(scale[r] * sum of rows + shift[r]); see ``compact.py`` for the rest.
+    """a = softsign(scale[r] * sum of rows + shift[r]); see ``predictor.py`` for the rest.
 
     Attributes:
         rows: (n_choices, n_hidden).

@@ -1,7 +1,7 @@
 """Covariance functions that act on named groups of columns.
 
 Owns: the components of the Gaussian process and their Gram matrices, in plain numpy, so that a
-saved model predicts without scikit-learn. Does not own: fitting (``gp_fit.py``).
+saved model predicts without scikit-learn. Does not own: fitting (``variances.py``).
 """
 
 from __future__ import annotations

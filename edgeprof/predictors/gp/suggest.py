@@ -22,7 +22,7 @@ from edgeprof.networks.subnet import Subnet
 from edgeprof.predictors.base import LatencyPredictor
 from edgeprof.predictors.base_models import check_base
 from edgeprof.predictors.features import Floats
-from edgeprof.predictors.gp.gp import HostModel, prior_covariance
+from edgeprof.predictors.gp.model import HostModel, prior_covariance
 
 POOL_SIZE = 2000
 

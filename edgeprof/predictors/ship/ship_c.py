@@ -1,6 +1,6 @@
 """A compact predictor as C99 source: one header, one file of constants and one function.
 
-Owns: the generated C. It computes what ``compact.py`` computes, needs no library, allocates
+Owns: the generated C. It computes what ``predictor.py`` computes, needs no library, allocates
 nothing, and checks every code.
 """
 
@@ -17,8 +17,8 @@ from edgeprof.base.errors import InvalidSubnet
 from edgeprof.networks.spaces import get_space
 from edgeprof.networks.spaces.base import SearchSpace
 from edgeprof.networks.spaces.staged import StagedSpace
-from edgeprof.predictors.compact.compact import first_rows, padded_rows
 from edgeprof.predictors.compact.edgp_file import CompactModel
+from edgeprof.predictors.compact.predictor import first_rows, padded_rows
 
 
 def c_identifier(name: str) -> str:

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeprof.base.extras import optional
-from edgeprof.predictors.compact.compact import first_rows, padded_rows
 from edgeprof.predictors.compact.edgp_file import CompactModel
+from edgeprof.predictors.compact.predictor import first_rows, padded_rows
 
 with optional("an ONNX predictor"):
     import onnx

@@ -3,7 +3,7 @@
 Owns: hardware generalisation (the paper's strategy 2, done with physics). A device is its data
 sheet; the time each kind of work would take at its peak rates is summed, and what share of the
 peak is really reached is learned, as factors that cannot be negative, from the devices there are
-measurements of (``hardware_fit.py``). It predicts a device with none, says how unsure that is, and
+measurements of (``factors.py``). It predicts a device with none, says how unsure that is, and
 serves as a base of ``adapt``.
 
 Source: Williams, Waterman and Patterson, "Roofline" (2009).
@@ -28,7 +28,7 @@ from edgeprof.predictors.base import Latencies, LatencyInterval
 from edgeprof.predictors.compact.slot_tables import SlotTables
 from edgeprof.predictors.features import QUANTITIES, Floats, block_features, layer_points
 from edgeprof.predictors.hardware.devices import Device, other_hardware, space_of
-from edgeprof.predictors.hardware.hardware_fit import DeviceWork, fit_factors, log_deviation
+from edgeprof.predictors.hardware.factors import DeviceWork, fit_factors, log_deviation
 from edgeprof.predictors.host_file import Arrays, Meta
 from edgeprof.records.dataset import Dataset
 

@@ -20,9 +20,9 @@ from edgeprof.networks.subnet import Subnet
 from edgeprof.predictors.base import Latencies, LatencyPredictor
 from edgeprof.predictors.features import Floats
 from edgeprof.predictors.host_file import Arrays, Meta
-from edgeprof.predictors.lut.lut import LookupTables
 from edgeprof.predictors.lut.lut_file import Entry, TableSet
 from edgeprof.predictors.lut.lut_keys import Grammar
+from edgeprof.predictors.lut.tables import LookupTables
 from edgeprof.predictors.residual_interval import ResidualInterval, nothing_known
 from edgeprof.records.dataset import Dataset
 

@@ -155,7 +155,7 @@ class HostModel:
         return model
 
     def _fit_variances(self, seed: int) -> None:
-        from edgeprof.predictors.gp.gp_fit import fit_log_variances  # scikit-learn: only to fit
+        from edgeprof.predictors.gp.variances import fit_log_variances  # scikit-learn: only to fit
 
         rows = np.random.default_rng(seed).permutation(len(self.data))[:_FITTED_ROWS]
         self.log_variances = fit_log_variances(

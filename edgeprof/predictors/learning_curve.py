@@ -17,7 +17,7 @@ from edgeprof.base.errors import DatasetError, OutputError
 from edgeprof.base.executors import map_through
 from edgeprof.base.extras import optional
 from edgeprof.predictors.base import LatencyPredictor
-from edgeprof.predictors.lut.lut import LookupTables
+from edgeprof.predictors.lut.tables import LookupTables
 from edgeprof.predictors.metrics import Metrics, evaluate, trivial_predictors
 from edgeprof.predictors.models import fit_model
 from edgeprof.predictors.paper.mlp import PaperMlp

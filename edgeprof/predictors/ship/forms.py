@@ -9,8 +9,8 @@ from pathlib import Path
 
 from edgeprof.base.errors import PredictorFormatError
 from edgeprof.base.files import atomic_write, make_folder
-from edgeprof.predictors.compact.compact import read_predictor_bytes
 from edgeprof.predictors.compact.edgp_file import CompactModel, decode_edgp
+from edgeprof.predictors.compact.predictor import read_predictor_bytes
 from edgeprof.predictors.ship.ship_c import c_header, c_identifier, c_source
 
 FORMS = ("c", "edgp", "onnx")

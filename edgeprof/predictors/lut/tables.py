@@ -18,7 +18,7 @@ from edgeprof.networks.spaces.base import Codes, SearchSpace
 from edgeprof.networks.spaces.staged import StagedSpace
 from edgeprof.networks.subnet import Subnet
 from edgeprof.predictors.base import Latencies
-from edgeprof.predictors.compact.compact import check_codes
+from edgeprof.predictors.compact.predictor import check_codes
 from edgeprof.predictors.lut.lut_file import Entry, Table, TableSet, read_tables
 from edgeprof.predictors.lut.lut_keys import keyed_blocks
 
