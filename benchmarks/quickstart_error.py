@@ -19,7 +19,7 @@ from edgeprof.cli.progress_bar import progress_bar
 from edgeprof.networks.spaces import get_space
 from edgeprof.predictors.base import LatencyPredictor
 from edgeprof.predictors.compact.distil import distil
-from edgeprof.predictors.gp.model import HostModel
+from edgeprof.predictors.gp.model import GaussianProcess
 from edgeprof.predictors.metrics import Metrics, metrics_of, trivial_predictors
 from edgeprof.records.dataset import Dataset, read_dataset
 from edgeprof.records.dataset_export import export_dataset
@@ -56,7 +56,7 @@ def format_row(name: str, metrics: Metrics) -> str:
 
 
 def compare(train: Dataset, held_out: Dataset, again: Dataset) -> list[str]:
-    host = HostModel.fit(train, seed=SEED)
+    host = GaussianProcess.fit(train, seed=SEED)
     space = get_space(train.space)
     predictors: dict[str, LatencyPredictor] = {
         "Gaussian process on the host": host,

@@ -28,7 +28,7 @@ from edgeprof.accuracy.fitted import compact_accuracy
 from edgeprof.networks.spaces import get_space
 from edgeprof.predictors.compact.distil import distil
 from edgeprof.predictors.compact.predictor import CompactPredictor
-from edgeprof.predictors.gp.model import HostModel
+from edgeprof.predictors.gp.model import GaussianProcess
 from edgeprof.records.dataset import read_dataset
 from edgeprof.search import Search, SearchOptions
 
@@ -127,7 +127,7 @@ def train_edgp(folder):
         DATA / "ofanas_2021.csv.gz", device="note10_lut_sum", rows=(0, 8500), n=700, seed=0
     )
     path = Path(folder) / "note10.edgp"
-    distil(HostModel.fit(data), SPACE).save(path)
+    distil(GaussianProcess.fit(data), SPACE).save(path)
     return path
 
 

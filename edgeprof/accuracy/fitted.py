@@ -30,7 +30,7 @@ from edgeprof.predictors import load_predictor
 from edgeprof.predictors.base import Latencies, LatencyPredictor
 from edgeprof.predictors.compact.distil import distil
 from edgeprof.predictors.compact.predictor import CompactPredictor
-from edgeprof.predictors.gp.model import HostModel
+from edgeprof.predictors.gp.model import GaussianProcess
 from edgeprof.predictors.host_file import save_host
 from edgeprof.records.dataset import Dataset
 
@@ -100,7 +100,7 @@ def fit_accuracy(path: Path, output: Path, *, seed: int = 0) -> Dataset:
     if not output.name.endswith(".host.npz"):
         raise OutputError(f"{output}: want a name that ends in .host.npz")
     data = read_accuracies(path)
-    save_host(output, HostModel.fit(data, seed=seed))
+    save_host(output, GaussianProcess.fit(data, seed=seed))
     return data
 
 

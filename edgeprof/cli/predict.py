@@ -107,10 +107,10 @@ def _code_lines(loaded: LatencyPredictor, subnets: Path) -> list[str]:
 def _model_line(loaded: LatencyPredictor, predictor: Path, model: Path) -> str:
     from edgeprof.base.errors import PredictorFormatError
     from edgeprof.networks.onnx_layers import read_onnx_network
-    from edgeprof.predictors.gp.model import HostModel
+    from edgeprof.predictors.gp.model import GaussianProcess
     from edgeprof.predictors.hardware.model import HardwareModel
 
-    if not isinstance(loaded, (HostModel, HardwareModel)):
+    if not isinstance(loaded, (GaussianProcess, HardwareModel)):
         raise PredictorFormatError(
             f"{predictor}: predicts subnets of {loaded.space} only; {model} needs the .host.npz "
             "of a gp beside it"

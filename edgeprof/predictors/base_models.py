@@ -12,7 +12,7 @@ from edgeprof.networks.spaces import get_space
 from edgeprof.predictors.base import LatencyPredictor
 from edgeprof.predictors.compact.edgp_file import MAGIC as EDGP_MAGIC
 from edgeprof.predictors.compact.predictor import CompactPredictor
-from edgeprof.predictors.host_file import HostFileModel, host_bytes, load_host_bytes
+from edgeprof.predictors.host_file import HostModel, host_bytes, load_host_bytes
 from edgeprof.predictors.load import EdgpPredictor
 
 
@@ -45,7 +45,7 @@ def base_to_bytes(base: LatencyPredictor) -> bytes:
     """Return a base as the content of a ``.edgp`` or a host file."""
     if isinstance(base, (CompactPredictor, EdgpPredictor)):
         return base.to_bytes()
-    return host_bytes(cast(HostFileModel, base))
+    return host_bytes(cast(HostModel, base))
 
 
 def base_from_bytes(content: bytes) -> LatencyPredictor:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from edgeprof.base.errors import DatasetError
 from edgeprof.predictors.base import IntervalPredictor, LatencyPredictor
-from edgeprof.predictors.gp.model import HostModel
+from edgeprof.predictors.gp.model import GaussianProcess
 from edgeprof.predictors.load import EdgpPredictor
 from edgeprof.predictors.metrics import (
     Metrics,
@@ -76,7 +76,7 @@ def evaluate_predictor(predictor: LatencyPredictor, data: Dataset) -> Evaluation
 
 def _trivial_of_training(predictor: LatencyPredictor) -> dict[str, LatencyPredictor] | None:
     """Return the trivial predictors fitted to what the predictor learned from, if it says so."""
-    if isinstance(predictor, HostModel):
+    if isinstance(predictor, GaussianProcess):
         return trivial_predictors(predictor.data)
     facts = predictor.provenance.get("trivial") if isinstance(predictor, EdgpPredictor) else None
     if not isinstance(facts, Mapping):

@@ -43,7 +43,7 @@ Meta = dict[str, Any]
 
 # kind -> (module, class)
 _KINDS = {
-    "gp": ("gp.model", "HostModel"),
+    "gp": ("gp.model", "GaussianProcess"),
     "hardware": ("hardware.model", "HardwareModel"),
     "lut": ("lut.model", "LutModel"),
     "linear": ("paper.linear", "LinearModel"),
@@ -51,7 +51,7 @@ _KINDS = {
 }
 
 
-class HostFileModel(LatencyPredictor, Protocol):
+class HostModel(LatencyPredictor, Protocol):
     """A predictor that can be kept in a host file.
 
     Attributes:
@@ -67,13 +67,13 @@ class HostFileModel(LatencyPredictor, Protocol):
         """
 
 
-def save_host(path: Path, model: HostFileModel) -> None:
+def save_host(path: Path, model: HostModel) -> None:
     """Write a host file; it appears whole or not at all."""
     with atomic_write(path, binary=True) as stream:
         stream.write(host_bytes(model))
 
 
-def host_bytes(model: HostFileModel) -> bytes:
+def host_bytes(model: HostModel) -> bytes:
     """Return a host file's content."""
     meta, arrays = model.to_arrays()
     head = {"format": FORMAT, "version": VERSION, "kind": model.kind, "model": meta}
@@ -83,7 +83,7 @@ def host_bytes(model: HostFileModel) -> bytes:
     return buffer.getvalue()
 
 
-def load_host(path: str | Path) -> HostFileModel:
+def load_host(path: str | Path) -> HostModel:
     """Read a host file.
 
     Raises:
@@ -96,7 +96,7 @@ def load_host(path: str | Path) -> HostFileModel:
     return load_host_bytes(content, str(path))
 
 
-def load_host_bytes(content: bytes, name: str) -> HostFileModel:
+def load_host_bytes(content: bytes, name: str) -> HostModel:
     """Read a host file's content; ``name`` is for messages."""
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as archive:
@@ -113,7 +113,7 @@ def load_host_bytes(content: bytes, name: str) -> HostFileModel:
     module, class_name = _KINDS[head["kind"]]
     model_class = getattr(importlib.import_module(f"edgeprof.predictors.{module}"), class_name)
     try:
-        model: HostFileModel = model_class.from_arrays(head["model"], arrays)
+        model: HostModel = model_class.from_arrays(head["model"], arrays)
     except (KeyError, ValueError, TypeError, IndexError) as error:
         raise PredictorFormatError(f"{name}: is damaged: {error!r}") from error
     return model

@@ -15,40 +15,40 @@ from edgeprof.base.errors import PredictorFormatError
 from edgeprof.base.executors import map_through
 from edgeprof.networks.spaces.base import Codes
 from edgeprof.predictors.base import Latencies, LatencyPredictor
-from edgeprof.predictors.gp.model import HostModel
+from edgeprof.predictors.gp.model import GaussianProcess
 from edgeprof.predictors.hardware.devices import Device
 from edgeprof.predictors.hardware.model import HardwareModel
-from edgeprof.predictors.host_file import HostFileModel
+from edgeprof.predictors.host_file import HostModel
 from edgeprof.predictors.lut.model import LutModel
 from edgeprof.predictors.metrics import Rows
 from edgeprof.predictors.paper.linear import LinearModel
 from edgeprof.predictors.paper.mlp import PaperMlp, fit_fine_tuned
 from edgeprof.records.dataset import Dataset
 
-Fit = Callable[[Dataset, Sequence[LatencyPredictor], int], HostFileModel]
-FitAcross = Callable[[Sequence[tuple[Device, Dataset]], Device, "str | None", int], HostFileModel]
+Fit = Callable[[Dataset, Sequence[LatencyPredictor], int], HostModel]
+FitAcross = Callable[[Sequence[tuple[Device, Dataset]], Device, "str | None", int], HostModel]
 
 FOLDS = 5
 """Of cross-validation, where leaving out one row at a time would take too long."""
 
 
-def _fit_gp(data: Dataset, bases: Sequence[LatencyPredictor], seed: int) -> HostFileModel:
-    return HostModel.fit(data, bases, seed=seed)
+def _fit_gp(data: Dataset, bases: Sequence[LatencyPredictor], seed: int) -> HostModel:
+    return GaussianProcess.fit(data, bases, seed=seed)
 
 
-def _fit_linear(data: Dataset, bases: Sequence[LatencyPredictor], seed: int) -> HostFileModel:  # noqa: ARG001
+def _fit_linear(data: Dataset, bases: Sequence[LatencyPredictor], seed: int) -> HostModel:  # noqa: ARG001
     return LinearModel.fit(data)
 
 
-def _fit_mlp(data: Dataset, bases: Sequence[LatencyPredictor], seed: int) -> HostFileModel:  # noqa: ARG001
+def _fit_mlp(data: Dataset, bases: Sequence[LatencyPredictor], seed: int) -> HostModel:  # noqa: ARG001
     return PaperMlp.fit(data, seed=seed)
 
 
-def _fit_finetune(data: Dataset, bases: Sequence[LatencyPredictor], seed: int) -> HostFileModel:  # noqa: ARG001
+def _fit_finetune(data: Dataset, bases: Sequence[LatencyPredictor], seed: int) -> HostModel:  # noqa: ARG001
     return fit_fine_tuned(data, bases)
 
 
-def _fit_lut(data: Dataset, bases: Sequence[LatencyPredictor], seed: int) -> HostFileModel:  # noqa: ARG001
+def _fit_lut(data: Dataset, bases: Sequence[LatencyPredictor], seed: int) -> HostModel:  # noqa: ARG001
     return LutModel.fit(data, bases)
 
 
@@ -83,7 +83,7 @@ def fit_across(
     *,
     space: str | None = None,
     seed: int = 0,
-) -> HostFileModel:
+) -> HostModel:
     """Fit a model of a device from the measurements of other hardware (see ``other_hardware``).
 
     Raises:
@@ -101,7 +101,7 @@ def _check_known(name: str, table: Mapping[str, object]) -> None:
 
 def fit_model(
     name: str, data: Dataset, bases: Sequence[LatencyPredictor] = (), *, seed: int = 0
-) -> HostFileModel:
+) -> HostModel:
     """Fit a model by its name.
 
     Raises:
@@ -117,7 +117,7 @@ def fit_model(
 def folds_of(model: LatencyPredictor, n: int, seed: int) -> list[Rows]:
     """Return the rows that ``cross_validated`` leaves out together."""
     order = np.random.default_rng(seed).permutation(n)
-    return np.array_split(order, n if isinstance(model, HostModel) else min(FOLDS, n))
+    return np.array_split(order, n if isinstance(model, GaussianProcess) else min(FOLDS, n))
 
 
 def cross_validated(
@@ -136,7 +136,7 @@ def cross_validated(
     """
     if len(data) < 3:
         return None
-    if isinstance(model, HostModel):
+    if isinstance(model, GaussianProcess):
         return model.leave_one_out()
     predicted = np.empty(len(data))
     folds = folds_of(model, len(data), seed)

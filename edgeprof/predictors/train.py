@@ -24,9 +24,9 @@ from edgeprof.predictors.base import LatencyPredictor
 from edgeprof.predictors.base_models import check_base
 from edgeprof.predictors.compact.distil import N_STEPS, distil
 from edgeprof.predictors.compact.predictor import CompactPredictor, read_predictor_bytes
-from edgeprof.predictors.gp.model import HostModel
+from edgeprof.predictors.gp.model import GaussianProcess
 from edgeprof.predictors.hardware.devices import Device, other_hardware
-from edgeprof.predictors.host_file import HostFileModel, host_bytes, load_host
+from edgeprof.predictors.host_file import HostModel, host_bytes, load_host
 from edgeprof.predictors.load import EdgpPredictor, load_predictor
 from edgeprof.predictors.lut.model import LutModel
 from edgeprof.predictors.lut.tables import LookupTables
@@ -62,7 +62,7 @@ class Training:
         files: what was written.
     """
 
-    host: HostFileModel
+    host: HostModel
     student: CompactPredictor
     cross_validated: Metrics | None
     trivial: dict[str, Metrics]
@@ -214,7 +214,7 @@ def load_base(path: Path, space: str | None = None) -> LatencyPredictor:
     return base
 
 
-def load_host_model(path: Path) -> HostModel:
+def load_host_model(path: Path) -> GaussianProcess:
     """Load the Gaussian process of ``P.edgp`` or ``P.host.npz``.
 
     Raises:
@@ -222,7 +222,7 @@ def load_host_model(path: Path) -> HostModel:
     """
     at = host_path(path) if path.suffix == _SUFFIX else path
     model = _load_beside(path) if at != path and path.exists() else load_host(at)
-    if not isinstance(model, HostModel):
+    if not isinstance(model, GaussianProcess):
         raise PredictorFormatError(f"{at}: is a {model.kind} model; want gp, which has intervals")
     return model
 
@@ -232,7 +232,7 @@ def host_path(path: Path) -> Path:
     return path.with_name(path.name.removesuffix(_SUFFIX) + _HOST_SUFFIX)
 
 
-def _load_beside(path: Path) -> HostFileModel:
+def _load_beside(path: Path) -> HostModel:
     """Load the host model beside ``P.edgp``, if it is the one that this file was distilled from."""
     at = host_path(path)
     model = load_host(at)
@@ -251,7 +251,7 @@ def _check_suffix(output: Path | None) -> None:
 
 
 def save_predictor(
-    output: Path, host: HostFileModel | None, student: CompactPredictor
+    output: Path, host: HostModel | None, student: CompactPredictor
 ) -> tuple[Path, ...]:
     """Write ``P.edgp`` and, beside it, the host model; without one, none stays there.
 

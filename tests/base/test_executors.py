@@ -22,7 +22,7 @@ from edgeprof.boards.deploy import Payload, Software
 from edgeprof.boards.inventory import BoardSpec
 from edgeprof.export import export_subnets, read_manifest
 from edgeprof.networks.spaces import get_space
-from edgeprof.predictors.gp.model import HostModel
+from edgeprof.predictors.gp.model import GaussianProcess
 from edgeprof.predictors.hardware.devices import Device
 from edgeprof.predictors.learning_curve import compare_models
 from edgeprof.predictors.models import fit_across, fit_model
@@ -99,7 +99,7 @@ def test_predictors_are_compared_alike(executor):
     data = PHONE.measure(SPACE, 25, seed=0)
     more = {
         "models": ["gp", "linear"],
-        "bases": [HostModel.fit(SERVER.measure(SPACE, 20, seed=0))],
+        "bases": [GaussianProcess.fit(SERVER.measure(SPACE, 20, seed=0))],
         "tables": synthetic_tables(SPACE),
         "draws": 1,
     }

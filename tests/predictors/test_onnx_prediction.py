@@ -10,7 +10,7 @@ from synthetic_device import PHONE
 
 from edgeprof.networks.onnx_layers import read_onnx_network
 from edgeprof.networks.spaces import get_space
-from edgeprof.predictors.gp.model import HostModel
+from edgeprof.predictors.gp.model import GaussianProcess
 
 pytest.importorskip("onnx")
 SPACE = get_space("ofa-mbv3-w1.0")
@@ -41,6 +41,6 @@ def test_an_exported_subnet_is_predicted_as_the_subnet(
     exported: tuple[list[Path], np.ndarray],
 ) -> None:
     paths, codes = exported
-    model = HostModel.fit(PHONE.measure(SPACE, 40, seed=0))
+    model = GaussianProcess.fit(PHONE.measure(SPACE, 40, seed=0))
     by_model = model.predict_networks([read_onnx_network(path) for path in paths]).mean_ms
     np.testing.assert_allclose(by_model, model.predict_codes(codes), rtol=0.03)

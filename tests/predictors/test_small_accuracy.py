@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from tree import ROOT
 
-from edgeprof.predictors.gp.model import HostModel
+from edgeprof.predictors.gp.model import GaussianProcess
 from edgeprof.predictors.hardware.model import HardwareModel
 from edgeprof.predictors.metrics import evaluate, interval_coverage
 from edgeprof.predictors.train import train
@@ -35,7 +35,7 @@ def test_a_hundred_samples_of_the_phone_and_ten_of_the_gpu_are_enough() -> None:
         evaluate(phone.student, judged).mae_ms < 0.15
     )  # from scratch, on the host, the field has .21
     assert phone.distillation_mape < 0.005
-    assert isinstance(phone.host, HostModel)
+    assert isinstance(phone.host, GaussianProcess)
     assert 0.85 <= interval_coverage(phone.host, judged) <= 0.99
     gpu = train(rows_of(PASCAL, 0, 7000, 10), bases=[phone.host])
     judged = rows_of(PASCAL, 8500, 10_000, 500)

@@ -17,7 +17,7 @@ from edgeprof.networks.subnet import read_subnets, write_subnets
 from edgeprof.predictors import load_predictor
 from edgeprof.predictors.compact.predictor import CompactPredictor
 from edgeprof.predictors.evaluation import evaluate_predictor
-from edgeprof.predictors.gp.model import HostModel
+from edgeprof.predictors.gp.model import GaussianProcess
 from edgeprof.predictors.gp.suggest import suggest_next
 from edgeprof.predictors.host_file import load_host, save_host
 from edgeprof.predictors.lut.lut_file import write_tables
@@ -110,7 +110,7 @@ def test_trivial_predictors_are_fitted_to_the_training_rows_too(folder: Path) ->
 @pytest.mark.parametrize("n_folds", [12, 5])
 def test_trivial_predictors_are_cross_validated_in_the_same_folds(n_folds: int) -> None:
     data = SERVER.measure(get_space(SPACE), 12, seed=0)
-    model = HostModel.fit(data) if n_folds == 12 else LinearModel.fit(data)
+    model = GaussianProcess.fit(data) if n_folds == 12 else LinearModel.fit(data)
     folds = folds_of(model, len(data), seed=3)
     assert len(folds) == n_folds
     assert sorted(np.concatenate(folds)) == list(range(12))
@@ -139,7 +139,7 @@ def test_a_host_model_of_another_predictor_is_refused(folder: Path, tmp_path: Pa
     assert load_host_model(folder / "s.edgp").device == "server"
     (tmp_path / "other.edgp").write_bytes((folder / "s.edgp").read_bytes())
     save_host(
-        tmp_path / "other.host.npz", HostModel.fit(PHONE.measure(get_space(SPACE), 5, seed=0))
+        tmp_path / "other.host.npz", GaussianProcess.fit(PHONE.measure(get_space(SPACE), 5, seed=0))
     )
     for load in (load_base, load_host_model):
         with pytest.raises(PredictorFormatError, match=r"is not the host model that .*other\.edgp"):
@@ -324,7 +324,7 @@ def test_what_has_been_measured_is_not_suggested() -> None:
     known = PHONE.measure(space, 1, seed=0).take([0] * 30)
     known = replace(known, codes=codes[:30], subnets=tuple(pool[:30]), rows=np.arange(30))
     latencies_ms = np.linspace(10, 20, 30)
-    model = HostModel.fit(replace(known, latency_ms=latencies_ms))
+    model = GaussianProcess.fit(replace(known, latency_ms=latencies_ms))
     chosen = suggest_next(model, 10, seed=7, pool_size=40)
     assert {subnet.id for subnet in chosen} == {subnet.id for subnet in pool[30:]}
     with pytest.raises(PredictorFormatError, match="30 of them measured before"):

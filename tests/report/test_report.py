@@ -14,7 +14,7 @@ from stored_records import fill_store, make_record
 from edgeprof import _core, get_space
 from edgeprof.base.errors import PredictorFormatError, SearchError, StoreError
 from edgeprof.cli import cli
-from edgeprof.predictors.gp.model import HostModel
+from edgeprof.predictors.gp.model import GaussianProcess
 from edgeprof.predictors.host_file import save_host
 from edgeprof.records.dataset import Dataset
 from edgeprof.records.store import ImportedRow, Store
@@ -288,7 +288,7 @@ def test_report_from_the_command_line(store, results, tmp_path):
         SPACE.id, "x", tuple(SPACE.decode(codes)), codes, BOARDS[0].predict_codes(codes),
         np.arange(60), "test",
     )  # fmt: skip
-    save_host(tmp_path / "p.host.npz", HostModel.fit(data))
+    save_host(tmp_path / "p.host.npz", GaussianProcess.fit(data))
     output = tmp_path / "r.html"
     done = CliRunner().invoke(
         cli,

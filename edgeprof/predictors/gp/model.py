@@ -91,7 +91,7 @@ def components_of(groups: Groups, n_bases: int) -> tuple[Component, ...]:
 
 
 @dataclass
-class HostModel:
+class GaussianProcess:
     """The Gaussian process of one device.
 
     Attributes:
@@ -129,7 +129,7 @@ class HostModel:
     @classmethod
     def fit(
         cls, data: Dataset, bases: Sequence[LatencyPredictor] = (), *, seed: int = 0
-    ) -> HostModel:
+    ) -> GaussianProcess:
         """Learn from measurements, with predictions of other devices as inputs where given.
 
         Args:
@@ -204,7 +204,7 @@ class HostModel:
         """
         columns = [self.features.of_networks(networks)]
         for base, scale_ms in zip(self.bases, self.base_scales_ms, strict=True):
-            if not isinstance(base, HostModel):
+            if not isinstance(base, GaussianProcess):
                 raise UnsupportedModel(
                     f"host model of {self.device}: its base of {base.device} predicts subnets of "
                     f"{base.space} only; adapt from a base with a .host.npz"
@@ -289,7 +289,7 @@ class HostModel:
         return meta, arrays
 
     @classmethod
-    def from_arrays(cls, meta: Meta, arrays: Mapping[str, Any]) -> HostModel:
+    def from_arrays(cls, meta: Meta, arrays: Mapping[str, Any]) -> GaussianProcess:
         """See ``host_file``."""
         if meta["features_version"] != FEATURES_VERSION:
             raise PredictorFormatError(
@@ -322,7 +322,7 @@ def prior_covariance(
 ) -> tuple[Floats, float]:
     """Return what is uncertain about subnets on a device nothing has been measured on.
 
-    As ``HostModel.posterior_covariance``.
+    As ``GaussianProcess.posterior_covariance``.
     """
     space = get_space(space_id)
     features = FeatureMap.fit(space, codes, Scales.of_space(space))

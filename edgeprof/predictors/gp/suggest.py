@@ -22,13 +22,13 @@ from edgeprof.networks.subnet import Subnet
 from edgeprof.predictors.base import LatencyPredictor
 from edgeprof.predictors.base_models import check_base
 from edgeprof.predictors.features import Floats
-from edgeprof.predictors.gp.model import HostModel, prior_covariance
+from edgeprof.predictors.gp.model import GaussianProcess, prior_covariance
 
 POOL_SIZE = 2000
 
 
 def suggest_next(
-    model: HostModel,
+    model: GaussianProcess,
     n: int,
     *,
     seed: int = 0,
