@@ -13,8 +13,9 @@ Usage: jetson_clocks.sh apply|restore|status [options]
 Pins GPU, memory and CPU clocks of a Jetson to the maximum of its power mode: with the vendor's
 jetson_clocks where it is installed, else the GPU's clock through devfreq.
 
-  --mode ID            set this power mode first (nvpmodel -m ID); it outlives a reboot, and restore
-                       brings the old one back. Modes that ask for a reboot are refused
+  --mode ID            set this power mode first (nvpmodel -m ID). It outlives a reboot: a unit of systemd
+                       or an entry of cron brings the old one back then, restore at any other time.
+                       Modes that ask for a reboot are refused
 END
     common_usage
 }
@@ -74,6 +75,7 @@ set_mode() {
         say "would set power mode: $before_mode -> $MODE"
         return 0
     fi
+    restore_at_boot || return 1
     record nvpmodel mode "$before_mode"
     change_mode "$MODE" && say "power mode: $before_mode -> $MODE"
 }

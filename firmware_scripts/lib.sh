@@ -6,7 +6,8 @@
 # Every change goes through set_file or another set_*; it is written to the script's journal before
 # it is made, so that `restore` undoes it exactly, also after kill -9 in the middle. A journal line
 # is "kind<TAB>name<TAB>value before"; the first line is the boot it belongs to. After a reboot only
-# the kinds that outlive one are undone: the kernel has forgotten the others by itself.
+# the kinds that outlive one are undone: the kernel has forgotten the others. Only a run that holds
+# the script's lock writes the journal; status and --dry-run read.
 #
 # Environment:
 #   EDGEPROF_ROOT       work on the tree below this folder (tests); tools are looked up in it too
@@ -21,13 +22,14 @@ ROOT=${EDGEPROF_ROOT:-}
 ROOT=${ROOT%/}
 HERE=$(cd "$(dirname "$0")" && pwd)
 TAB=$(printf '\t')
-KINDS_THAT_OUTLIVE_A_BOOT='installed made nvpmodel'
+KINDS_THAT_OUTLIVE_A_BOOT='installed|made|nvpmodel|boot_unit'
 
 use_state_dir() {
     STATE_DIR=$1
     JOURNAL=$STATE_DIR/${NAME:?}.journal
     WATCHDOG=$STATE_DIR/$NAME.watchdog
     LOCK=$STATE_DIR/$NAME.lock
+    KEPT=$STATE_DIR/$NAME.scripts
 }
 use_state_dir "${EDGEPROF_STATE_DIR:-$ROOT/var/lib/edgeprof}"
 
@@ -126,26 +128,28 @@ record() {
     grep -qF "$1$TAB$2$TAB" "$JOURNAL" && return 0
     printf '%s\t%s\t%s\n' "$1" "$2" "$3" >>"$JOURNAL" ||
         fail "$JOURNAL: cannot be written, so $2 is left alone"
+    # What outlives a reboot must be known after a power failure too.
+    case "|$KINDS_THAT_OUTLIVE_A_BOOT|" in *"|$1|"*) sync ;; esac
 }
 
-# Drops what a reboot has undone already.
-refresh_journal() {
-    [ -f "$JOURNAL" ] && [ -w "$JOURNAL" ] || return 0
+journal_is_of_this_boot() {
     IFS=$TAB read -r _ journal_boot <"$JOURNAL" || journal_boot=
-    [ "$journal_boot" != "$(boot_id)" ] || return 0
-    printf 'boot\t%s\n' "$(boot_id)" >"$JOURNAL.new"
-    for kind in $KINDS_THAT_OUTLIVE_A_BOOT; do
-        grep "^$kind$TAB" "$JOURNAL" >>"$JOURNAL.new"
-    done
-    if [ "$(wc -l <"$JOURNAL.new")" -gt 1 ]; then
-        mv "$JOURNAL.new" "$JOURNAL"
-    else
-        rm -f "$JOURNAL.new" "$JOURNAL"
-    fi
+    [ "$journal_boot" = "$(boot_id)" ]
 }
 
-# Changes that the journal holds, the newest first.
-changes_backwards() { sed -n '2,$p' "$JOURNAL" | grep "$TAB.*$TAB" | sed '1!G;h;$!d'; }
+# Changes that the journal holds and no reboot has undone, the oldest first.
+changes() {
+    [ -f "$JOURNAL" ] || return 0
+    kinds=".*"
+    journal_is_of_this_boot || kinds=$KINDS_THAT_OUTLIVE_A_BOOT
+    sed 1d "$JOURNAL" | grep -E "^($kinds)$TAB.*$TAB"
+    return 0
+}
+
+changes_backwards() { changes | sed '1!G;h;$!d'; }
+
+# A journal of this boot counts also where nothing had to be changed.
+is_prepared() { [ -f "$JOURNAL" ] && { journal_is_of_this_boot || [ -n "$(changes)" ]; }; }
 
 undo_file() {
     [ -e "$1" ] || return 0
@@ -155,8 +159,8 @@ undo_file() {
 }
 
 restore_journal() {
-    refresh_journal
-    if [ ! -f "$JOURNAL" ]; then
+    if ! is_prepared; then
+        [ "$DRY_RUN" = yes ] || forget_journal
         say "nothing to restore"
         return 0
     fi
@@ -183,37 +187,61 @@ restore_journal() {
         note "$name: could not be restored to '$before'; the journal is kept in $JOURNAL"
         return 1
     fi
-    rm -f "$JOURNAL" "$JOURNAL.todo" "$JOURNAL.left"
+    forget_journal
+}
+
+# The last file to go is the one by which a killed run would be taken up again.
+forget_journal() {
+    rm -f "$JOURNAL.todo" "$JOURNAL.left" "$STATE_DIR/$NAME.stored"
+    rm -f "$JOURNAL"
 }
 
 # --- one at a time -------------------------------------------------------------------------------
 
-lock() {
-    mkdir -p "$STATE_DIR" 2>/dev/null ||
-        fail "$STATE_DIR: cannot be made (run as root); nothing changed"
-    waited=0
-    until mkdir "$LOCK" 2>/dev/null; do
-        pid=
-        { IFS=$TAB read -r pid stamp <"$LOCK/pid"; } 2>/dev/null
-        # Its owner may have been killed; the journal knows what it had done. One that has not yet
-        # written its number is given a second.
-        if [ -z "$pid" ]; then
-            [ "$waited" = 0 ] || break
-        elif ! is_running "$pid" "$stamp"; then
-            break
-        fi
-        [ "$waited" -lt "${EDGEPROF_LOCK_WAIT:-10}" ] ||
-            fail "process $pid is at it already (lock $LOCK); nothing changed"
-        waited=$((waited + 1))
-        sleep 1
+# Whoever wants the lock makes an entry of its own and then looks for others: of two that do so at
+# once at least one sees the other, takes its entry back and tries again. An entry is named by
+# process number and start time, so that of a dead process can be removed by anybody at any time.
+
+# Number of a running process that has an entry, into HOLDER.
+find_holder() {
+    for entry in "$LOCK"/*.*; do
+        entry=${entry##*/}
+        HOLDER=${entry%%.*}
+        if [ "$entry" = "$ENTRY" ] || ! is_integer "$HOLDER"; then continue; fi
+        if is_running "$HOLDER" "${entry#*.}"; then return 0; fi
+        rm -f "$LOCK/$entry"
     done
-    printf '%s\t%s\n' "$$" "$(start_time $$)" >"$LOCK/pid"
+    return 1
+}
+
+lock() {
+    ENTRY=$$.$(start_time $$)
+    give_up=$(($(uptime_s) + ${EDGEPROF_LOCK_WAIT:-10}))
+    refused=0
+    while :; do
+        # Another run may remove the empty folders at any time.
+        if mkdir -p "$LOCK" 2>/dev/null && find_holder; then
+            [ "$(uptime_s)" -lt "$give_up" ] ||
+                fail "process $HOLDER is running $NAME.sh (lock $LOCK); nothing changed"
+        elif (: >"$LOCK/$ENTRY") 2>/dev/null; then
+            find_holder || break
+            rm -f "$LOCK/$ENTRY"
+        else
+            refused=$((refused + 1))
+            [ "$refused" -lt 20 ] ||
+                fail "$STATE_DIR: cannot be written (run as root); nothing changed"
+            continue
+        fi
+        # Not all after the same time.
+        sleep "0.$((($$ + $(uptime_s)) % 8 + 1))" 2>/dev/null || sleep 1
+    done
     LOCKED=yes
 }
 
 unlock() {
     [ "$LOCKED" = yes ] || return 0
-    rm -f "$LOCK/pid"
+    [ -f "$JOURNAL" ] || rm -rf "$KEPT"
+    rm -f "$LOCK/$ENTRY"
     rmdir "$LOCK" "$STATE_DIR" 2>/dev/null
     LOCKED=no
     after_unlock
@@ -252,6 +280,17 @@ find_ssh_owner() {
 
 uptime_s() { sed 's/[. ].*//' /proc/uptime; }
 
+# A copy of the scripts that only this user can write, for what is run later: where they lie now may
+# be another user's, or gone by then.
+keep_scripts() {
+    rm -rf "$KEPT" "$KEPT.new"
+    if mkdir -m 700 "$KEPT.new" && cp "$HERE"/*.sh "$KEPT.new/" && mv "$KEPT.new" "$KEPT"; then
+        return 0
+    fi
+    because "$KEPT: cannot be written"
+    return 1
+} 2>/dev/null
+
 # Sleeps until the time is up or the owner is gone, then restores. Wakes seldom: it runs beside
 # measurements.
 watch_then_restore() { # SECONDS OWNER OWNER_START
@@ -289,18 +328,19 @@ watchdog_runs() { # its process id goes to pid
 
 start_watchdog() {
     if [ -z "$RESTORE_AFTER$OWNER" ]; then
-        # Who set one relies on it: it goes on, and restores this as well.
-        ! watchdog_runs || note "a watchdog of before goes on (process $pid): it will restore this too"
+        # Whoever started one relies on it: it goes on, and restores this as well.
+        ! watchdog_runs || note "the watchdog of an earlier run (process $pid) will restore this too"
         return 0
     fi
     stop_watchdog
+    keep_scripts || return 1
     owner_start=
     [ -z "$OWNER" ] || owner_start=$(start_time "$OWNER")
     detach=
     # A session of its own: the hang-up of the caller's terminal does not reach it.
     command -v setsid >/dev/null 2>&1 && detach=setsid
     EDGEPROF_ROOT=$ROOT EDGEPROF_STATE_DIR=$STATE_DIR \
-        $detach sh "$HERE/$NAME.sh" watch "$RESTORE_AFTER" "$OWNER" "$owner_start" \
+        $detach sh "$KEPT/$NAME.sh" watch "$RESTORE_AFTER" "$OWNER" "$owner_start" \
         </dev/null >/dev/null 2>&1 &
     # setsid may fork: the watchdog itself writes its number.
     tries=0
@@ -336,37 +376,33 @@ now_of() { # KIND NAME: what stands there now, into VALUE
 
 # {"script":..., "available":..., "prepared":..., "changes":[...], "watchdog":...}
 status_json() {
-    refresh_journal
     printf '{"script": "%s", ' "$NAME"
     if reason=$(available 2>&1); then
         printf '"available": true, '
     else
         printf '"available": false, "reason": %s, ' "$(json_text "$reason")"
     fi
-    if [ -f "$JOURNAL" ]; then printf '"prepared": true, '; else printf '"prepared": false, '; fi
+    if is_prepared; then printf '"prepared": true, '; else printf '"prepared": false, '; fi
     if watchdog_runs; then printf '"watchdog": %s, ' "$pid"; fi
     printf '"changes": ['
     separator=
-    if [ -f "$JOURNAL" ]; then
-        changes_backwards | sed '1!G;h;$!d' | while IFS=$TAB read -r kind name before; do
-            now_of "$kind" "$name"
-            printf '%s{"kind": "%s", "name": %s, "before": %s' "$separator" "$kind" \
-                "$(json_text "$name")" "$(json_text "$before")"
-            [ -z "$VALUE" ] || printf ', "now": %s' "$(json_text "$VALUE")"
-            printf '}'
-            separator=', '
-        done
-    fi
+    changes | while IFS=$TAB read -r kind name before; do
+        now_of "$kind" "$name"
+        printf '%s{"kind": "%s", "name": %s, "before": %s' "$separator" "$kind" \
+            "$(json_text "$name")" "$(json_text "$before")"
+        [ -z "$VALUE" ] || printf ', "now": %s' "$(json_text "$VALUE")"
+        printf '}'
+        separator=', '
+    done
     printf ']}'
 }
 
 status_text() {
-    refresh_journal
     if ! reason=$(available 2>&1); then
         say "not for this board: $reason"
-    elif [ -f "$JOURNAL" ] && [ -z "$(changes_backwards)" ]; then
+    elif is_prepared && [ -z "$(changes)" ]; then
         say "prepared; nothing had to be changed"
-    elif [ -f "$JOURNAL" ]; then
+    elif is_prepared; then
         say "prepared; before it was:"
         changes_backwards | while IFS=$TAB read -r kind name before; do
             now_of "$kind" "$name"
@@ -459,7 +495,10 @@ run_apply() {
     need_root
     lock
     trap 'unlock' EXIT
-    refresh_journal
+    # What an earlier boot left behind is no state to go back to.
+    if [ -f "$JOURNAL" ] && ! journal_is_of_this_boot; then
+        restore_journal || exit 1
+    fi
     open_journal
     trap 'note "interrupted: restoring"; restore_steps; restore_journal; exit 1' INT TERM HUP
     if ! apply || ! start_watchdog; then
@@ -489,6 +528,59 @@ run_restore() {
 
 # setup_board.sh has steps of its own; the others have none.
 restore_steps() { :; }
+
+# --- after a reboot ------------------------------------------------------------------------------
+
+# Has the board restore by itself when it starts, should nobody do so before: with systemd where it
+# is there, else with cron. Undone like any other change.
+restore_at_boot() {
+    if [ -d "$ROOT/run/systemd/system" ]; then
+        unit=$ROOT/etc/systemd/system/edgeprof-$NAME.service
+    elif [ -d "$ROOT/etc/cron.d" ]; then
+        unit=$ROOT/etc/cron.d/edgeprof-$NAME
+    else
+        note "neither systemd nor cron here: after a reboot run $NAME.sh restore yourself"
+        return 0
+    fi
+    record boot_unit "$unit" none
+    if ! { keep_scripts && write_unit "$unit"; } 2>/dev/null; then
+        because "$unit: cannot be written"
+        return 1
+    fi
+    say "will restore at the next boot ($unit)"
+}
+
+write_unit() {
+    command="/usr/bin/env EDGEPROF_ROOT=$ROOT EDGEPROF_STATE_DIR=$STATE_DIR"
+    command="$command /bin/sh $KEPT/$NAME.sh restore"
+    case $1 in
+    *.service) wants=${1%/*}/multi-user.target.wants ;;
+    *)
+        printf '@reboot root %s\n' "$command" >"$1"
+        return
+        ;;
+    esac
+    mkdir -p "$wants" && ln -sf "../${1##*/}" "$wants/${1##*/}" && cat >"$1" <<END
+[Unit]
+Description=Restore what $NAME.sh of edgeprof set before the reboot
+After=nvpmodel.service
+ConditionPathExists=$JOURNAL
+
+[Service]
+Type=oneshot
+ExecStart=$command
+
+[Install]
+WantedBy=multi-user.target
+END
+}
+
+undo_boot_unit() {
+    # It stays as long as there is something left to restore.
+    [ ! -s "$JOURNAL.left" ] || return 1
+    [ -f "$1" ] || return 0
+    rm -f "$1" "${1%/*}/multi-user.target.wants/${1##*/}" && say "removed $1"
+}
 
 main() {
     if [ "${1:-}" = watch ]; then # internal: see start_watchdog

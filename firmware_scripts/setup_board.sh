@@ -91,6 +91,7 @@ apply_step() { # STEP ARGUMENT...
 apply() {
     dry=
     [ "$DRY_RUN" = no ] || dry=--dry-run
+    [ "$DRY_RUN" = yes ] || restore_earlier_boot || return 1
     for step_name in $STEPS; do
         if is_skipped "$step_name"; then continue; fi
         if ! is_for_this_board "$step_name"; then
@@ -104,6 +105,18 @@ apply() {
         esac
         apply_step "$step_name" "$@" || return 1
         CHANGED=yes # the steps say what they change
+    done
+}
+
+# What is still set from before a reboot goes first, also of a step that is left out now.
+restore_earlier_boot() {
+    for step_name in $STEPS; do
+        earlier=$STATE_DIR/$step_name.journal
+        if [ ! -f "$earlier" ] || (JOURNAL=$earlier && journal_is_of_this_boot); then continue; fi
+        run_step "$step_name" restore >/dev/null || {
+            because "$step_name: what was set before the reboot could not be restored"
+            return 1
+        }
     done
 }
 

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import stat
@@ -540,6 +541,75 @@ def test_after_a_reboot_only_the_power_mode_is_restored(board_of):
     assert board.read("var/lib/nvpmodel/status") == "pmode:0002\n"
 
 
+BOOT_ID = "proc/sys/kernel/random/boot_id"
+UNIT = "etc/systemd/system/edgeprof-jetson_clocks.service"
+
+
+def jetson_rebooted_in_another_mode(board):
+    add_jetson_tools(board)
+    board.write(BOOT_ID, "first\n")
+    board.ok("setup_board", "apply", "--mode", "5", "--restore-after", "3600")
+    os.kill(board.status("setup_board")["watchdog"], signal.SIGKILL)
+    board.write(BOOT_ID, "second\n")
+    assert board.read("var/lib/nvpmodel/status") == "pmode:0005\n"
+
+
+@pytest.mark.parametrize(
+    ("manager", "entry"), [("systemd", UNIT), ("cron", "etc/cron.d/edgeprof-jetson_clocks")]
+)
+def test_after_a_reboot_the_board_restores_the_power_mode_by_itself(board_of, manager, entry):
+    board = board_of("jetson-xavier-nx")
+    (board.root / ("run/systemd/system" if manager == "systemd" else "etc/cron.d")).mkdir(
+        parents=True
+    )
+    jetson_rebooted_in_another_mode(board)
+    if manager == "systemd":
+        wanted = board.root / "etc/systemd/system/multi-user.target.wants" / Path(entry).name
+        assert wanted.resolve() == board.root / entry
+        [command] = re.findall(r"^ExecStart=(.*)", board.read(entry), re.MULTILINE)
+    else:
+        [command] = re.findall(r"^@reboot root (.*)", board.read(entry))
+    subprocess.run(command.split(), env={"PATH": os.environ["PATH"]}, check=True)
+    assert board.read("var/lib/nvpmodel/status") == "pmode:0002\n"
+    assert not (board.root / entry).exists()
+    board.ok("setup_board", "restore")
+    assert not board.state.exists()
+
+
+def test_the_next_set_up_after_a_reboot_restores_the_power_mode_first(board_of):
+    board = board_of("jetson-xavier-nx")
+    jetson_rebooted_in_another_mode(board)
+    board.ok("setup_board", "apply", "--skip", "jetson_clocks")
+    assert board.read("var/lib/nvpmodel/status") == "pmode:0002\n"
+
+
+def test_status_and_dry_runs_after_a_reboot_leave_the_journal_alone(board_of):
+    board = board_of("jetson-xavier-nx")
+    jetson_rebooted_in_another_mode(board)
+    journals = {path: path.read_bytes() for path in board.state.glob("*.journal")}
+    assert board.status("setup_board")["prepared"] is False
+    for arguments in (["status"], ["restore", "--dry-run"], ["apply", "--dry-run"]):
+        board.ok("setup_board", *arguments)
+        board.ok("jetson_clocks", *arguments)
+    assert {path: path.read_bytes() for path in board.state.glob("*.journal")} == journals
+
+
+def test_what_runs_later_does_not_depend_on_the_folder_of_the_scripts(board_of, tmp_path):
+    board = board_of("rpi4b")
+    before = board.content()
+    copies = Path(shutil.copytree(SCRIPTS, tmp_path / "copies"))
+    subprocess.run(
+        [*board.shell, copies / "setup_board.sh", "apply", "--restore-after", "2"],
+        env=board.environment,
+        check=True,
+    )
+    kept = board.state / "setup_board.scripts"
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o700
+    shutil.rmtree(copies)
+    wait_until(lambda: not board.state.exists(), 60)
+    assert board.content() == before
+
+
 # --- interrupted ---------------------------------------------------------------------------------
 
 
@@ -610,17 +680,99 @@ def test_terminated_it_restores_by_itself(board_of):
     assert board.read("run/active-units").encode() == before["run/active-units"]
 
 
+def lock_entry(pid):
+    start_time = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").split(") ")[1].split()[19]
+    return f"{pid}.{start_time}"
+
+
 def test_two_at_a_time_are_refused(board_of):
     board = board_of("rpi4b")
     (board.state / "pin_clocks.lock").mkdir(parents=True)
-    start_time = Path("/proc/self/stat").read_text(encoding="utf-8").split(") ")[1].split()[19]
-    (board.state / "pin_clocks.lock" / "pid").write_text(
-        f"{os.getpid()}\t{start_time}\n", encoding="utf-8"
-    )
+    (board.state / "pin_clocks.lock" / lock_entry(os.getpid())).touch()
     board.environment["EDGEPROF_LOCK_WAIT"] = "0"
     result = board.run("pin_clocks", "apply")
     assert result.returncode == 1
-    assert f"process {os.getpid()} is at it already" in result.stderr
+    assert f"process {os.getpid()} is running pin_clocks.sh" in result.stderr
+
+
+# Takes the lock, and says so when somebody else has it at the same time.
+_CONTENDER = """
+NAME=contender
+HERE=$1
+. "$HERE/lib.sh"
+lock
+mkdir "$ROOT/inside" || echo "two at once"
+rmdir "$ROOT/inside"
+unlock
+"""
+
+
+def check_that_a_stale_lock_is_taken_by_one(board, rounds, contenders=3):
+    board.environment["EDGEPROF_LOCK_WAIT"] = "60"
+    lock = board.state / "contender.lock"
+    for _ in range(rounds):
+        lock.mkdir(parents=True, exist_ok=True)
+        (lock / "999999999.1").touch()  # no process has this number
+        started = [
+            subprocess.Popen(
+                [*board.shell, "-c", _CONTENDER, str(SCRIPTS / "lib.sh"), str(SCRIPTS)],
+                env=board.environment,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+            )
+            for _ in range(contenders)
+        ]
+        assert [process.communicate(timeout=120)[0] for process in started] == [b""] * contenders
+        assert not lock.exists()
+
+
+def check_that_restore_beside_apply_loses_nothing(board, rounds):
+    """Whatever the order, what differs from before stands in a journal."""
+    before = board.content()
+    board.environment["EDGEPROF_LOCK_WAIT"] = "60"
+    journal = board.state / "pin_clocks.journal"
+    for number in range(rounds):
+        if number % 2:
+            board.ok("pin_clocks", "apply")
+        if number % 3 == 0:
+            (board.state / "pin_clocks.lock").mkdir(parents=True, exist_ok=True)
+            (board.state / "pin_clocks.lock/999999999.1").touch()
+        started = [
+            subprocess.Popen(
+                board.command("pin_clocks", action),
+                env=board.environment,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+            )
+            for action in ("apply", "restore", "status")
+        ]
+        for process in started:
+            _, errors = process.communicate(timeout=120)
+            assert process.returncode == 0, errors
+        assert journal.is_file() == (board.content() != before)
+        board.ok("pin_clocks", "restore")
+        assert board.content() == before
+        assert not board.state.exists()
+
+
+def test_a_stale_lock_is_taken_by_one(board_of, shell):
+    check_that_a_stale_lock_is_taken_by_one(board_of("rpi4b", shell), 4)
+
+
+def test_restore_beside_apply_loses_nothing(board_of):
+    check_that_restore_beside_apply_loses_nothing(board_of("rpi4b"), 12)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(7200)
+def test_a_stale_lock_is_taken_by_one_a_thousand_times(board_of):
+    check_that_a_stale_lock_is_taken_by_one(board_of("rpi4b"), 1000)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(7200)
+def test_restore_beside_apply_loses_nothing_a_thousand_times(board_of):
+    check_that_restore_beside_apply_loses_nothing(board_of("rpi4b"), 1000)
 
 
 # --- the watchdog --------------------------------------------------------------------------------
@@ -657,7 +809,7 @@ def test_a_second_set_up_without_a_lease_leaves_the_watchdog_running(board_of):
     board.ok("setup_board", "apply", "--restore-after", "3600")
     watchdog = board.status("setup_board")["watchdog"]
     again = board.ok("setup_board", "apply")
-    assert f"a watchdog of before goes on (process {watchdog})" in again.stderr
+    assert f"the watchdog of an earlier run (process {watchdog})" in again.stderr
     assert board.status("setup_board")["watchdog"] == watchdog
     board.ok("setup_board", "restore")
     assert board.content() == before
