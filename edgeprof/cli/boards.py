@@ -4,28 +4,65 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgeprof.base.errors import EdgeprofError
+from edgeprof.cli import options
+
 if TYPE_CHECKING:
-    from edgeprof.base.errors import EdgeprofError
     from edgeprof.boards.check import CheckReport
     from edgeprof.boards.inventory import BoardSpec, Inventory
     from edgeprof.boards.prepared import PreparedState
 
-_inventory = click.option(
-    "--boards",
-    "inventory_path",
-    default="boards.yaml",
-    show_default=True,
-    type=click.Path(readable=False, path_type=Path),
-    help="Inventory of the boards.",
-)
-_json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-_names = click.argument("names", nargs=-1, metavar="[BOARD|TAG|GROUP]...")
+
+@dataclass(frozen=True)
+class BoardsArguments:
+    """Which boards a command is for."""
+
+    names: tuple[str, ...] = options.argument(nargs=-1, metavar="[BOARD|TAG|GROUP]...")
+    path: Path = options.inventory()
+    as_json: bool = options.as_json()
+
+    @cached_property
+    def inventory(self) -> Inventory:
+        """The inventory, read once."""
+        from edgeprof.boards.inventory import read_inventory
+
+        return read_inventory(self.path)
+
+    @cached_property
+    def boards(self) -> tuple[BoardSpec, ...]:
+        """The boards that are named; all of them where none is."""
+        return self.inventory.select(self.names)
+
+    def print(self, objects: Sequence[dict[str, Any]], lines: Iterable[str]) -> None:
+        """Print the result, and on stderr the boards whose entries are wrong."""
+        click.echo(json.dumps(objects, indent=2) if self.as_json else "\n".join(lines))
+        for problem in self.inventory.problems_of(self.names):
+            click.echo(f"edgeprof: {problem}", err=True)
+
+    def exit(self, has_failed: bool) -> None:
+        """Exit with status 1 where a board failed, or its entry is wrong."""
+        if has_failed or self.inventory.problems_of(self.names):
+            sys.exit(1)
+
+
+@dataclass(frozen=True)
+class SetupArguments(BoardsArguments):
+    """What ``edgeprof boards setup`` is asked for."""
+
+    restore_after_s: int = options.option(
+        "--restore-after",
+        default=8 * 3600,
+        type=click.IntRange(10),
+        help="Seconds after which each board restores itself.",
+    )
 
 
 @click.group()
@@ -34,10 +71,8 @@ def boards() -> None:
 
 
 @boards.command("list")
-@_names
-@_inventory
-@_json
-def list_command(names: tuple[str, ...], inventory_path: Path, as_json: bool) -> None:
+@options.takes(BoardsArguments)
+def list_command(arguments: BoardsArguments) -> None:
     """List the boards of the inventory, without connecting to any.
 
     \b
@@ -45,30 +80,24 @@ def list_command(names: tuple[str, ...], inventory_path: Path, as_json: bool) ->
       edgeprof boards list
       edgeprof boards list rpi4 --boards lab.yaml
     """
-    inventory, chosen = _read(inventory_path, names)
-    if as_json:
-        click.echo(json.dumps([_board_json(board) for board in chosen], indent=2))
-    else:
-        rows = [
-            (
-                board.name,
-                f"{board.host}{f':{board.port}' if board.port else ''}",
-                board.device,
-                board.runtime or "",
-                str(board.threads or ""),
-                ",".join(map(str, board.cores)),
-            )
-            for board in chosen
-        ]
-        _print_table(("BOARD", "HOST", "QUEUE", "RUNTIME", "THREADS", "CORES"), rows)
-    _report_problems(inventory, names)
+    header = ("BOARD", "HOST", "QUEUE", "RUNTIME", "THREADS", "CORES")
+    rows = [
+        (
+            board.name,
+            f"{board.host}{f':{board.port}' if board.port else ''}",
+            board.device,
+            board.runtime or "",
+            str(board.threads or ""),
+            ",".join(map(str, board.cores)),
+        )
+        for board in arguments.boards
+    ]
+    arguments.print([_board_json(board) for board in arguments.boards], _table(header, rows))
 
 
 @boards.command("check")
-@_names
-@_inventory
-@_json
-def check_command(names: tuple[str, ...], inventory_path: Path, as_json: bool) -> None:
+@options.takes(BoardsArguments)
+def check_command(arguments: BoardsArguments) -> None:
     """Look at every board: reachable, usable, what would be installed, what would mislead.
 
     Changes nothing on the boards. Exits 1 when a board cannot be used.
@@ -80,33 +109,15 @@ def check_command(names: tuple[str, ...], inventory_path: Path, as_json: bool) -
     """
     from edgeprof.runs.fleet.connections import check_boards
 
-    inventory, chosen = _read(inventory_path, names)
-    reports = check_boards(chosen)
-    if as_json:
-        click.echo(json.dumps([_report_json(report) for report in reports], indent=2))
-    else:
-        for report in reports:
-            _print_report(report)
-    _report_problems(inventory, names)
-    if inventory.problems_of(names) or any(report.error for report in reports):
-        sys.exit(1)
+    reports = check_boards(arguments.boards)
+    lines = [line for report in reports for line in _report_lines(report)]
+    arguments.print([_report_json(report) for report in reports], lines)
+    arguments.exit(any(report.error for report in reports))
 
 
 @boards.command("setup")
-@_names
-@_inventory
-@click.option(
-    "--restore-after",
-    "restore_after_s",
-    default=8 * 3600,
-    show_default=True,
-    type=click.IntRange(10),
-    help="Seconds after which each board restores itself.",
-)
-@_json
-def setup_command(
-    names: tuple[str, ...], inventory_path: Path, restore_after_s: int, as_json: bool
-) -> None:
+@options.takes(SetupArguments)
+def setup_command(arguments: SetupArguments) -> None:
     """Prepare the boards for measuring: clocks pinned, disturbers quiet.
 
     `edgeprof profile` does it by itself; this is for measuring by hand. Each board restores itself
@@ -118,17 +129,13 @@ def setup_command(
     """
     from edgeprof.runs.fleet.connections import setup_boards
 
-    inventory, chosen = _read(inventory_path, names)
-    _report_states(
-        inventory, names, chosen, setup_boards(chosen, restore_after_s=restore_after_s), as_json
-    )
+    states = setup_boards(arguments.boards, restore_after_s=arguments.restore_after_s)
+    _report_states(arguments, states)
 
 
 @boards.command("restore")
-@_names
-@_inventory
-@_json
-def restore_command(names: tuple[str, ...], inventory_path: Path, as_json: bool) -> None:
+@options.takes(BoardsArguments)
+def restore_command(arguments: BoardsArguments) -> None:
     """Put the boards' clocks and the like back as they were.
 
     \b
@@ -137,15 +144,12 @@ def restore_command(names: tuple[str, ...], inventory_path: Path, as_json: bool)
     """
     from edgeprof.runs.fleet.connections import restore_boards
 
-    inventory, chosen = _read(inventory_path, names)
-    _report_states(inventory, names, chosen, restore_boards(chosen), as_json)
+    _report_states(arguments, restore_boards(arguments.boards))
 
 
 @boards.command("clean")
-@_names
-@_inventory
-@_json
-def clean_command(names: tuple[str, ...], inventory_path: Path, as_json: bool) -> None:
+@options.takes(BoardsArguments)
+def clean_command(arguments: BoardsArguments) -> None:
     """Restore the boards and remove everything that edgeprof put there.
 
     Measurements that have not been collected are lost.
@@ -156,85 +160,67 @@ def clean_command(names: tuple[str, ...], inventory_path: Path, as_json: bool) -
     """
     from edgeprof.runs.fleet.connections import clean_boards
 
-    inventory, chosen = _read(inventory_path, names)
-    _report_states(inventory, names, chosen, clean_boards(chosen), as_json)
+    _report_states(arguments, clean_boards(arguments.boards))
 
 
 def _report_states(
-    inventory: Inventory,
-    names: tuple[str, ...],
-    chosen: Sequence[BoardSpec],
-    states: Sequence[PreparedState | EdgeprofError],
-    as_json: bool,
+    arguments: BoardsArguments, states: Sequence[PreparedState | EdgeprofError]
 ) -> None:
-    from edgeprof.base.errors import EdgeprofError
-
     lines: list[str] = []
     objects: list[dict[str, Any]] = []
-    for board, state in zip(chosen, states, strict=True):
+    for board, state in zip(arguments.boards, states, strict=True):
         if isinstance(state, EdgeprofError):
             lines.append(f"{board.name}: error: {state}")
-            error = {"kind": state.kind, "message": str(state)}
-            objects.append({"name": board.name, "error": error})
-        else:
-            word = "prepared" if state.is_prepared else "as it was"
-            lines.append(f"{board.name}: {word}{f': {state.reason}' if state.reason else ''}")
-            objects.append(
-                {
-                    "name": board.name,
-                    "prepared": state.is_prepared,
-                    "reason": state.reason,
-                    "status": state.status,
-                }
-            )
-    click.echo(json.dumps(objects, indent=2) if as_json else "\n".join(lines))
-    _report_problems(inventory, names)
-    if inventory.problems_of(names) or any("error" in item for item in objects):
-        sys.exit(1)
+            objects.append({"name": board.name, "error": _error_json(state)})
+            continue
+        word = "prepared" if state.is_prepared else "as it was"
+        lines.append(f"{board.name}: {word}{f': {state.reason}' if state.reason else ''}")
+        objects.append(
+            {
+                "name": board.name,
+                "prepared": state.is_prepared,
+                "reason": state.reason,
+                "status": state.status,
+            }
+        )
+    arguments.print(objects, lines)
+    arguments.exit(any("error" in item for item in objects))
 
 
-def _read(path: Path, names: tuple[str, ...]) -> tuple[Inventory, tuple[BoardSpec, ...]]:
-    from edgeprof.boards.inventory import read_inventory
-
-    inventory = read_inventory(path)
-    return inventory, inventory.select(names)
-
-
-def _report_problems(inventory: Inventory, names: tuple[str, ...]) -> None:
-    for problem in inventory.problems_of(names):
-        click.echo(f"edgeprof: {problem}", err=True)
-
-
-def _print_table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
+def _table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
     widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
     for row in (header, *rows):
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        click.echo("  ".join(cells).rstrip())
+        yield "  ".join(cells).rstrip()
 
 
-def _print_report(report: CheckReport) -> None:
+def _report_lines(report: CheckReport) -> Iterator[str]:
     from edgeprof.base.units import format_bytes
     from edgeprof.boards.claim import holder_of
 
     facts = report.facts
     if facts is None:
-        click.echo(f"{report.board.name}: not usable")
+        yield f"{report.board.name}: not usable"
     else:
         free = "?" if facts.free_bytes is None else format_bytes(facts.free_bytes)
-        click.echo(
+        yield (
             f"{report.board.name}: {'not usable' if report.error else 'ok'}: "
             f"{facts.model or 'unknown model'}, {facts.architecture}, {facts.cores} cores, "
             f"Linux {facts.kernel}, glibc {facts.glibc_text}, {free} free in {facts.folder}"
         )
         for line in facts.holders:
-            click.echo(f"    {holder_of(line).name} measures there; its state is not read now")
+            yield f"    {holder_of(line).name} measures there; its state is not read now"
         for item in report.to_install:
             size = format_bytes(item.source.stat().st_size)
-            click.echo(f"    to install: {item.source.name} ({size})")
+            yield f"    to install: {item.source.name} ({size})"
     if report.error is not None:
-        click.echo(f"    error: {report.error}")
+        yield f"    error: {report.error}"
     for finding in report.findings:
-        click.echo(f"    {finding.severity.value}: {finding.found}; {finding.remedy}")
+        yield f"    {finding.severity.value}: {finding.found}; {finding.remedy}"
+
+
+def _error_json(error: EdgeprofError) -> dict[str, str]:
+    return {"kind": error.kind, "message": str(error)}
 
 
 def _board_json(board: BoardSpec) -> dict[str, Any]:
@@ -259,9 +245,7 @@ def _report_json(report: CheckReport) -> dict[str, Any]:
     return {
         "name": report.board.name,
         "usable": report.error is None,
-        "error": None
-        if report.error is None
-        else {"kind": report.error.kind, "message": str(report.error)},
+        "error": None if report.error is None else _error_json(report.error),
         "facts": None
         if facts is None
         else {

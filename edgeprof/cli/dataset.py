@@ -3,9 +3,40 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
+
+from edgeprof.cli import options
+from edgeprof.cli.values import Condition
+
+
+@dataclass(frozen=True)
+class ExportArguments:
+    """What ``edgeprof dataset export`` is asked for."""
+
+    store: Path = options.argument(type=options.INPUT)
+    output: Path = options.output_file(required=True, help="File to write: .csv or .parquet.")
+    device: str | None = options.device()
+    where: tuple[tuple[str, str], ...] = options.option(
+        "--where",
+        multiple=True,
+        type=Condition(),
+        help="Only measurements made under this state, e.g. threads=1; may be repeated.",
+    )
+    subnets: Path | None = options.subnets()
+    as_json: bool = options.as_json()
+
+
+@dataclass(frozen=True)
+class ImportArguments:
+    """What ``edgeprof dataset import`` is asked for."""
+
+    file: Path = options.argument(type=options.INPUT)
+    store: Path = options.store()
+    drop_invalid: bool = options.drop_invalid()
+    as_json: bool = options.as_json()
 
 
 @click.group()
@@ -14,36 +45,8 @@ def dataset() -> None:
 
 
 @dataset.command("export")
-@click.argument("store", type=click.Path(readable=False, path_type=Path))
-@click.option(
-    "-o",
-    "--output",
-    required=True,
-    type=click.Path(readable=False, dir_okay=False, path_type=Path),
-    help="File to write: .csv or .parquet.",
-)
-@click.option("--device", help="Only this device  [default: all]")
-@click.option(
-    "--where",
-    multiple=True,
-    metavar="FIELD=VALUE",
-    help="Only measurements made under this state, e.g. threads=1; may be repeated.",
-)
-@click.option(
-    "--subnets",
-    "subnet_file",
-    type=click.Path(readable=False, dir_okay=False, path_type=Path),
-    help="Only the subnets of this file, in its order  [default: all]",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-def export_command(
-    store: Path,
-    output: Path,
-    device: str | None,
-    where: tuple[str, ...],
-    subnet_file: Path | None,
-    as_json: bool,
-) -> None:
+@options.takes(ExportArguments)
+def export_command(arguments: ExportArguments) -> None:
     """Write the measured subnets of STORE as rows: one per subnet and device.
 
     Refuses to pool measurements of one device that were made under different states (runtime
@@ -59,11 +62,13 @@ def export_command(
     from edgeprof.records.dataset_export import export_dataset
     from edgeprof.records.store import Store
 
-    chosen = dict(_parse_condition(text) for text in where)
-    subnets = None if subnet_file is None else read_subnets(subnet_file)
-    with Store(store, create=False) as opened:
-        summary = export_dataset(opened, output, device=device, where=chosen, subnets=subnets)
-    if as_json:
+    output = arguments.output
+    subnets = None if arguments.subnets is None else read_subnets(arguments.subnets)
+    with Store(arguments.store, create=False) as opened:
+        summary = export_dataset(
+            opened, output, device=arguments.device, where=dict(arguments.where), subnets=subnets
+        )
+    if arguments.as_json:
         result = {"path": str(summary.path), "rows": dict(summary.rows_by_device)}
         click.echo(json.dumps(result))
         return
@@ -72,16 +77,8 @@ def export_command(
 
 
 @dataset.command("import")
-@click.argument("file", type=click.Path(readable=False, path_type=Path))
-@click.option(
-    "--store",
-    required=True,
-    type=click.Path(readable=False, path_type=Path),
-    help="Store to append to (.db).",
-)
-@click.option("--drop-invalid", is_flag=True, help="Leave invalid rows out, and count them.")
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-def import_command(file: Path, store: Path, drop_invalid: bool, as_json: bool) -> None:
+@options.takes(ImportArguments)
+def import_command(arguments: ImportArguments) -> None:
     """Append the rows of FILE (.csv, .csv.gz, .parquet) to a store, each once.
 
     \b
@@ -91,16 +88,9 @@ def import_command(file: Path, store: Path, drop_invalid: bool, as_json: bool) -
     from edgeprof.records.dataset_export import import_dataset
     from edgeprof.records.store import Store
 
-    with Store(store) as opened:
-        count = import_dataset(opened, file, drop_invalid=drop_invalid)
-    if as_json:
-        click.echo(json.dumps({"store": str(store), "new_rows": count}))
+    with Store(arguments.store) as opened:
+        count = import_dataset(opened, arguments.file, drop_invalid=arguments.drop_invalid)
+    if arguments.as_json:
+        click.echo(json.dumps({"store": str(arguments.store), "new_rows": count}))
     else:
-        click.echo(f"{store}: {count} new rows from {file}")
-
-
-def _parse_condition(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise click.BadParameter(f"{text!r}, want FIELD=VALUE", param_hint="--where")
-    return name, value
+        click.echo(f"{arguments.store}: {count} new rows from {arguments.file}")

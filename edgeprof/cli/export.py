@@ -2,53 +2,39 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
-from edgeprof.cli.settings import (
-    batch_option,
-    dask_option,
-    format_option,
-    jobs_option,
-    precision_option,
-)
+from edgeprof.cli import options
+
+
+@dataclass(frozen=True)
+class ExportArguments:
+    """What ``edgeprof export`` is asked for."""
+
+    subnets: Path = options.argument(type=options.INPUT)
+    model_format: str = options.model_format()
+    precision: str = options.precision()
+    batch: int = options.batch()
+    weights: Path | None = options.option(
+        "--weights",
+        type=options.INPUT,
+        help="OFA-MobileNetV3 checkpoint (.pth or .npz) for the models  [default: made weights]",
+    )
+    space: str | None = options.space_of_files()
+    output: Path = options.output_folder(
+        required=True, help="Folder to write; models that are there already are kept."
+    )
+    jobs: int | None = options.jobs()
+    dask: str | None = options.dask()
+    as_json: bool = options.as_json()
 
 
 @click.command()
-@click.argument("subnets", type=click.Path(readable=False, dir_okay=False, path_type=Path))
-@format_option
-@precision_option
-@batch_option
-@click.option(
-    "--weights",
-    "weights_path",
-    type=click.Path(readable=False, dir_okay=False, path_type=Path),
-    help="OFA-MobileNetV3 checkpoint (.pth or .npz), put into each model  [default: made weights]",
-)
-@click.option("--space", help="Search space of subnets that name none.")
-@click.option(
-    "-o",
-    "--output",
-    required=True,
-    type=click.Path(readable=False, file_okay=False, path_type=Path),
-    help="Folder to write; models that are there already are kept.",
-)
-@jobs_option
-@dask_option
-@click.option("--json", "as_json", is_flag=True, help="Print the manifest's entries.")
-def export(
-    subnets: Path,
-    model_format: str,
-    precision: str,
-    batch: int,
-    weights_path: Path | None,
-    space: str | None,
-    output: Path,
-    jobs: int | None,
-    dask: str | None,
-    as_json: bool,
-) -> None:
+@options.takes(ExportArguments)
+def export(arguments: ExportArguments) -> None:
     """Write the model files of subnets (JSON lines) and a manifest that joins both.
 
     Workers of a Dask scheduler must see the same folder.
@@ -65,27 +51,28 @@ def export(
     from edgeprof.networks.subnet import read_subnets
 
     weights = None
-    if weights_path is not None:
+    if arguments.weights is not None:
         from edgeprof.export.ofa_weights import OfaWeights
 
-        weights = OfaWeights(weights_path)
-    wanted = read_subnets(subnets, space=space)
-    with (
-        bulk_executor(len(wanted), EXPORTS_WORTH_A_POOL, jobs=jobs, dask=dask) as executor,
-        progress_bar("Exporting", len(wanted), quiet=as_json) as advance,
-    ):
+        weights = OfaWeights(arguments.weights)
+    wanted = read_subnets(arguments.subnets, space=arguments.space)
+    spread = bulk_executor(
+        len(wanted), EXPORTS_WORTH_A_POOL, jobs=arguments.jobs, dask=arguments.dask
+    )
+    bar = progress_bar("Exporting", len(wanted), quiet=arguments.as_json)
+    with spread as executor, bar as advance:
         entries = export_subnets(
             wanted,
-            output.absolute(),
-            format=model_format,
-            precision=precision,
-            batch=batch,
+            arguments.output.absolute(),
+            format=arguments.model_format,
+            precision=arguments.precision,
+            batch=arguments.batch,
             weights=weights,
             progress=advance,
             executor=executor,
         )
-    if as_json:
+    if arguments.as_json:
         click.echo("[" + ",\n".join(entry.to_json() for entry in entries) + "]")
         return
-    files = {entry.file for entry in entries}
-    click.echo(f"{output}: {len(files)} models, listed in {MANIFEST_NAME}")
+    n_files = len({entry.file for entry in entries})
+    click.echo(f"{arguments.output}: {n_files} models, listed in {MANIFEST_NAME}")

@@ -3,9 +3,34 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
+
+from edgeprof.cli import options
+
+
+@dataclass(frozen=True)
+class BuildArguments:
+    """What ``edgeprof harness build`` is asked for."""
+
+    target: str = options.option(
+        "--target", required=True, help="aarch64, armv7, x86_64 or native (this machine's)."
+    )
+    glibc: str | None = options.option(
+        "--glibc",
+        help="Oldest glibc it must run with  [default: 2.27 with zig, else the compiler's own]",
+    )
+    toolchain: str | None = options.option(
+        "--toolchain",
+        help="zig (from PyPI), debian (its cross compilers), host (this machine's), or a CMake "
+        "toolchain file  [default: $EDGEPROF_TOOLCHAIN, else zig]",
+    )
+    output: Path = options.output_folder(
+        default=Path(), show_default=False, help="Folder for edgeprof-harness  [default: here]"
+    )
+    as_json: bool = options.as_json()
 
 
 @click.group()
@@ -14,27 +39,8 @@ def harness() -> None:
 
 
 @harness.command()
-@click.option("--target", required=True, help="aarch64, armv7, x86_64 or native (this machine's).")
-@click.option(
-    "--glibc",
-    help="Oldest glibc it must run with.  [default: 2.27 with zig, else what the compiler links]",
-)
-@click.option(
-    "--toolchain",
-    help="zig (from PyPI), debian (its cross compilers), host (this machine's), or a CMake "
-    "toolchain file.  [default: $EDGEPROF_TOOLCHAIN, else zig]",
-)
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(readable=False, file_okay=False, path_type=Path),
-    default=Path(),
-    help="Folder for edgeprof-harness.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def build(
-    target: str, glibc: str | None, toolchain: str | None, output: Path, as_json: bool
-) -> None:
+@options.takes(BuildArguments)
+def build(arguments: BuildArguments) -> None:
     r"""Cross-compile the board program and check what came out.
 
     The first build for a target takes minutes (zig compiles its C++ library), a later one of the
@@ -49,10 +55,10 @@ def build(
     from edgeprof.boards.elf import format_version
     from edgeprof.boards.toolchain import build_harness, place_program
 
-    built = build_harness(target, glibc=glibc, toolchain=toolchain)
-    path = place_program(built, output)
+    built = build_harness(arguments.target, glibc=arguments.glibc, toolchain=arguments.toolchain)
+    path = place_program(built, arguments.output)
     needs = format_version(built.facts.glibc) if built.facts.glibc else None
-    if as_json:
+    if arguments.as_json:
         result = {
             "path": str(path),
             "target": built.target,

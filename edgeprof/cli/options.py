@@ -151,6 +151,9 @@ max_load_secs = partial(
 inventory = partial(
     option, "--boards", default="boards.yaml", type=INPUT, help="Inventory of the boards."
 )
+this_device = partial(
+    option, "--device", help="Name of this machine in what is written  [default: its host name]"
+)
 on_boards = partial(option, "--boards", type=INPUT, help="Inventory of the boards.")
 """Where it is given, the boards measure; where not, this machine."""
 board_names = partial(
@@ -174,4 +177,5 @@ jobs = partial(
 dask = partial(option, "--dask", metavar="ADDRESS", help="Use the workers of this Dask scheduler.")
 
 # Rows of a dataset.
+device = partial(option, "--device", help="Use the rows of this device  [default: of all]")
 drop_invalid = partial(flag, "--drop-invalid", help="Leave invalid rows out and say how many.")

@@ -2,52 +2,46 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
+from edgeprof.cli import options
+
+
+@dataclass(frozen=True)
+class ReportArguments:
+    """What ``edgeprof report`` is asked for."""
+
+    stores: tuple[Path, ...] = options.argument(nargs=-1, required=True, type=options.INPUT)
+    predictors: tuple[str, ...] = options.option(
+        "--predictor",
+        multiple=True,
+        metavar="FILE[=DEVICE]",
+        help="A predictor to judge by the rows of its device, or of DEVICE; may be repeated.",
+    )
+    space: str | None = options.space_of_files()
+    results: tuple[Path, ...] = options.option(
+        "--search",
+        multiple=True,
+        type=options.INPUT,
+        help="Show these results of `edgeprof search --json`; may be repeated.",
+    )
+    no_learning_curve: bool = options.flag(
+        "--no-learning-curve", help="Leave out training on parts of the rows."
+    )
+    png_folder: Path | None = options.option(
+        "--png",
+        type=options.OUTPUT_FOLDER,
+        help="Draw each plot as a PNG file into this folder.",
+    )
+    output: Path = options.output_file(default="report.html", help="Page to write.")
+
 
 @click.command()
-@click.argument("stores", nargs=-1, required=True, type=click.Path(readable=False, path_type=Path))
-@click.option(
-    "--predictor",
-    "predictors",
-    multiple=True,
-    metavar="FILE[=DEVICE]",
-    help="Set this predictor beside the measurements of its device, or of DEVICE; may be repeated.",
-)
-@click.option("--space", help="Space of predictors that do not name one (lookup tables).")
-@click.option(
-    "--search",
-    "results",
-    multiple=True,
-    type=click.Path(readable=False, path_type=Path),
-    help="Show these results of `edgeprof search --json`; may be repeated.",
-)
-@click.option("--no-learning-curve", is_flag=True, help="Leave out training on parts of the rows.")
-@click.option(
-    "--png",
-    "png_folder",
-    type=click.Path(readable=False, file_okay=False, path_type=Path),
-    help="Draw each plot as a PNG file into this folder, too.",
-)
-@click.option(
-    "-o",
-    "--output",
-    default="report.html",
-    show_default=True,
-    type=click.Path(readable=False, dir_okay=False, path_type=Path),
-    help="Page to write.",
-)
-def report(
-    stores: tuple[Path, ...],
-    predictors: tuple[str, ...],
-    space: str | None,
-    results: tuple[Path, ...],
-    no_learning_curve: bool,
-    png_folder: Path | None,
-    output: Path,
-) -> None:
+@options.takes(ReportArguments)
+def report(arguments: ReportArguments) -> None:
     """Write one HTML page about STORES that needs no network to be read.
 
     Machine state and warnings, latencies and their spread, predicted against measured, the
@@ -63,19 +57,19 @@ def report(
     from edgeprof.report import write_report
     from edgeprof.search.sources import load_latency
 
-    files = [_parse_predictor(text) for text in predictors]
-    loaded = [(path.name, load_latency(path, space)) for path, _ in files]
+    files = [_parse_predictor(text) for text in arguments.predictors]
+    loaded = [(path.name, load_latency(path, arguments.space)) for path, _ in files]
     written = write_report(
-        stores,
-        output,
+        arguments.stores,
+        arguments.output,
         predictors=loaded,
         device_of={path.name: device for path, device in files if device},
-        results=results,
-        learning_curve=not no_learning_curve,
-        png_folder=png_folder,
+        results=arguments.results,
+        learning_curve=not arguments.no_learning_curve,
+        png_folder=arguments.png_folder,
     )
-    size = format_bytes(output.stat().st_size)
-    click.echo(f"{output}: {size}, {len(written.figure_ids)} plots")
+    size = format_bytes(arguments.output.stat().st_size)
+    click.echo(f"{arguments.output}: {size}, {len(written.figure_ids)} plots")
     for path in written.png_paths:
         click.echo(path)
 

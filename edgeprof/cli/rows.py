@@ -3,37 +3,61 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgeprof.cli import options
+
 if TYPE_CHECKING:
     from edgeprof.records.dataset import Dataset
+
+
+@dataclass(frozen=True)
+class RowsArguments:
+    """Which rows of a dataset are used."""
+
+    device: str | None = options.device()
+    rows: str | None = options.option(
+        "--rows", metavar="A:B", help="Use the rows A to B - 1  [default: all]"
+    )
+    count: int | None = options.count(help="How many of the rows, drawn at random  [default: all]")
+    seed: int = options.seed()
+    drop_invalid: bool = options.drop_invalid()
+
+    def read(self, data: Path, device: str | None = None) -> Dataset:
+        """Read the selected rows; say on stderr what was dropped.
+
+        Args:
+            data: the table.
+            device: whose rows, in place of ``--device``.
+        """
+        from edgeprof.records.dataset import parse_rows, read_dataset
+
+        selected = read_dataset(
+            data,
+            device=device or self.device,
+            rows=None if self.rows is None else parse_rows(self.rows),
+            n=self.count,
+            seed=self.seed,
+            drop_invalid=self.drop_invalid,
+        )
+        if selected.dropped:
+            reasons = ", ".join(f"{column}: {n}" for column, n in selected.dropped.items())
+            total = sum(selected.dropped.values())
+            click.echo(f"{data}: dropped {total} rows ({reasons})", err=True)
+        return selected
+
 
 Command = Callable[..., Any]
 
 
 def rows_options(command: Command) -> Command:
-    """Add the options that select rows of a dataset."""
-    for option in (
-        click.option(
-            "--drop-invalid", is_flag=True, help="Leave invalid rows out and say how many."
-        ),
-        click.option(
-            "--seed",
-            default=0,
-            show_default=True,
-            type=click.IntRange(0),
-            help="Seed of everything drawn.",
-        ),
-        click.option(
-            "-n", "count", type=click.IntRange(1), help="Draw this many of the rows  [default: all]"
-        ),
-        click.option("--rows", metavar="A:B", help="Use the rows A to B - 1  [default: all]"),
-        click.option("--device", help="Device, where DATA has rows of several."),
-    ):
-        command = option(command)
+    """Add the options that select rows to a command that declares no dataclass yet."""
+    for parameter in reversed(fields(RowsArguments)):
+        command = parameter.metadata["declare"](parameter.name)(command)
     return command
 
 
@@ -46,18 +70,5 @@ def read_rows(
     *,
     drop_invalid: bool,
 ) -> Dataset:
-    """Read the selected rows; say on stderr what was dropped."""
-    from edgeprof.records.dataset import parse_rows, read_dataset
-
-    selected = read_dataset(
-        data,
-        device=device,
-        rows=None if rows is None else parse_rows(rows),
-        n=count,
-        seed=seed,
-        drop_invalid=drop_invalid,
-    )
-    if selected.dropped:
-        reasons = ", ".join(f"{column}: {n}" for column, n in selected.dropped.items())
-        click.echo(f"{data}: dropped {sum(selected.dropped.values())} rows ({reasons})", err=True)
-    return selected
+    """Read the selected rows; see ``RowsArguments``."""
+    return RowsArguments(device, rows, count, seed, drop_invalid).read(data)

@@ -1,32 +1,34 @@
-"""``edgeprof sample``."""
+"""``edgeprof sample``, and how commands write subnets."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from edgeprof.cli import options
+
+if TYPE_CHECKING:
+    from edgeprof.networks.subnet import Subnet
+
+
+@dataclass(frozen=True)
+class SampleArguments:
+    """What ``edgeprof sample`` is asked for."""
+
+    space: str = options.space()
+    count: int = options.count(default=100)
+    seed: int = options.seed()
+    resolutions: tuple[int, ...] | None = options.resolutions()
+    output: Path | None = options.subnet_output()
+
 
 @click.command()
-@click.option("--space", default="ofa-mbv3-w1.0", show_default=True, help="Search space.")
-@click.option(
-    "-n", "count", default=100, show_default=True, type=click.IntRange(1), help="How many."
-)
-@click.option(
-    "--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of the draw."
-)
-@click.option(
-    "--resolutions",
-    metavar="R[,R...]",
-    help="Resolutions to draw from, in pixels  [default: those of the space]",
-)
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(readable=False, dir_okay=False, path_type=Path),
-    help="File to write, one JSON object a line  [default: standard output]",
-)
-def sample(space: str, count: int, seed: int, resolutions: str | None, output: Path | None) -> None:
+@options.takes(SampleArguments)
+def sample(arguments: SampleArguments) -> None:
     """Draw random, distinct subnets of a search space.
 
     \b
@@ -36,17 +38,22 @@ def sample(space: str, count: int, seed: int, resolutions: str | None, output: P
     import numpy as np
 
     from edgeprof.networks.spaces import get_space
+
+    rng = np.random.default_rng(arguments.seed)
+    subnets = get_space(arguments.space).sample(arguments.count, rng, arguments.resolutions)
+    write(subnets, arguments.output, f"of {arguments.space}, seed {arguments.seed}")
+
+
+def write(subnets: Sequence[Subnet], output: Path | None, what: str = "") -> None:
+    """Write subnets to a file and say so on stderr; without a file, print them."""
     from edgeprof.networks.subnet import write_subnets
 
-    subnets = get_space(space).sample(
-        count, np.random.default_rng(seed), parse_integers(resolutions, "--resolutions")
-    )
     if output is None:
         for subnet in subnets:
             click.echo(subnet.to_json())
-    else:
-        write_subnets(output, subnets)
-        click.echo(f"{output}: {len(subnets)} subnets of {space}, seed {seed}", err=True)
+        return
+    write_subnets(output, subnets)
+    click.echo(f"{output}: {len(subnets)} subnets {what}".rstrip(), err=True)
 
 
 def parse_integers(text: str | None, option: str) -> list[int] | None:

@@ -18,9 +18,11 @@ OWN_DEFAULT = {
     "-o": "where the result goes",
 }
 OWN_WORDS = {
+    "--device": "of the rows, or the name of this machine",
     "--space": "see above",
     "--to": "each command converts to forms of its own",
     "--predictor": "report takes FILE=DEVICE",
+    "-n": "of what, rows or subnets",
     "-o": "what is written",
 }
 UNCONVERTED = {
@@ -28,19 +30,12 @@ UNCONVERTED = {
     "accuracy fit",
     "adapt",
     "compare-predictors",
-    "dataset export",
-    "dataset import",
-    "doctor",
     "evaluate",
-    "export",
-    "harness build",
     "lut build",
     "lut predict",
     "predict",
     "profile",
     "quickstart",
-    "report",
-    "sample",
     "ship",
     "suggest",
     "train",

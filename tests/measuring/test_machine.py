@@ -220,7 +220,7 @@ def test_doctor_prints_json():
 def test_doctor_refuses_a_malformed_cpu_list_as_wrong_usage():
     result = run_doctor("--cpus", "big")
     assert result.returncode == 2
-    assert "want numbers and ranges" in result.stderr
+    assert "'big' is not a list of cores such as 0-3,6" in result.stderr
 
 
 def test_doctor_asks_one_place_at_a_time():

@@ -25,7 +25,9 @@ def included_folders(folder: str) -> dict[str, set[str]]:
     users: dict[str, set[str]] = {}
     for file in sorted((CSRC / folder).rglob("*")):
         if file.suffix in (".h", ".cpp"):
-            for header in re.findall(r'^#include "([^"]+)"', file.read_text(encoding="utf-8"), re.M):
+            for header in re.findall(
+                r'^#include "([^"]+)"', file.read_text(encoding="utf-8"), re.M
+            ):
                 users.setdefault(header.split("/")[0], set()).add(str(file.relative_to(CSRC)))
     return users
 
