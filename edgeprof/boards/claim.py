@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edgeprof.base.errors import BoardBusy
+from edgeprof.base.text import printable
 from edgeprof.boards.inventory import BoardSpec
 
 BUSY_STATUS = 75  # kWorkerBusy in csrc/board/worker.h
@@ -44,7 +45,7 @@ def holder_of(text: str) -> Owner:
     """Parse the line of a lock file; who cannot be read is another owner without a session."""
     try:
         holder = json.loads(text)
-        return Owner(str(holder["owner"]), str(holder["session"]))
+        return Owner(printable(str(holder["owner"])), str(holder["session"]))
     except (ValueError, KeyError, TypeError):
         return Owner("another owner", "")
 

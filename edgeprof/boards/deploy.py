@@ -22,6 +22,7 @@ from edgeprof.base.units import format_bytes
 from edgeprof.boards.board_runtimes import fetch_runtime
 from edgeprof.boards.elf import format_version, parse_version
 from edgeprof.boards.facts import BoardFacts
+from edgeprof.boards.folder import claim_folder
 from edgeprof.boards.inventory import BoardSpec
 from edgeprof.boards.toolchain import DEFAULT_GLIBC, build_harness, check_board_glibc, target_of
 from edgeprof.boards.transport import Transport
@@ -123,6 +124,9 @@ async def deploy(
     missing = software.missing_on(facts)
     needed_bytes = sum(item.source.stat().st_size for item in missing)
     check_space(board, facts, needed_bytes)
+    if missing:
+        addresses = [f"objects/{item.address}" for item in software.payloads]
+        await claim_folder(transport, board, facts.folder, addresses)
     for item in missing:
         await transport.put(
             item.source,

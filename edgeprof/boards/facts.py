@@ -12,22 +12,31 @@ from dataclasses import dataclass
 
 from edgeprof.base.cpu_list import parse_cpus
 from edgeprof.base.errors import BoardSetupError
+from edgeprof.base.text import printable
+from edgeprof.boards.folder import TRUST, mistrusted
 from edgeprof.boards.inventory import BoardSpec
 from edgeprof.boards.transport import Transport, script
 
 PROBE_DEADLINE_S = 30.0
-_NEEDED_TOOLS = ("gzip", "mkdir", "mv", "rm", "sha256sum", "tar")
+_NEEDED_TOOLS = ("find", "gzip", "mkdir", "mv", "rm", "sha256sum", "tar")
 
 # Parameters: the folder and the lock, as the inventory has them, then the tools to look for.
 # Answers with lines ``key=value``; what a board does not have stays empty. Nothing is left behind:
 # the folder is made by what is put there. Nothing heavy is done while somebody measures there: the
 # content of objects is hashed on an idle board only.
-_PROBE = """
+_PROBE = (
+    TRUST
+    + """
 folder=$1 lock=$2
 shift 2
 case $folder in "~/"*) folder=$HOME/${folder#"~/"} ;; esac
 case $lock in "~/"*) lock=$HOME/${lock#"~/"} ;; esac
 printf 'folder=%s\\n' "$folder"
+reason=$(mistrust "$folder")
+if [ "$reason" ]; then
+  echo "unsafe=$reason"
+  exit
+fi
 echo "machine=$(uname -m)"
 echo "kernel=$(uname -r)"
 echo "bits=$(getconf LONG_BIT 2>/dev/null)"
@@ -66,6 +75,7 @@ for object in "$folder"/objects/*/*; do
   fi
 done
 """
+)
 
 
 @dataclass(frozen=True)
@@ -131,10 +141,10 @@ def parse_facts(text: str, board: BoardSpec) -> BoardFacts:
     return BoardFacts(
         folder=first["folder"],
         architecture=_architecture(first.get("machine", ""), first.get("bits", "")),
-        kernel=first.get("kernel", ""),
+        kernel=printable(first.get("kernel", "")),
         glibc=(int(libc[1]), int(libc[2])) if libc else None,
         cores=_integer(first.get("cores")),
-        model=first.get("model") or None,
+        model=printable(first.get("model", "")) or None,
         free_bytes=None if (kib := _integer(first.get("free_kib"))) is None else kib * 1024,
         objects=frozenset(_whole_objects(answers.get("object", []))),
         holders=tuple(answers.get("holder", [])),
@@ -147,6 +157,8 @@ def _refuse_unusable(first: dict[str, str], missing: list[str], board: BoardSpec
     remedy = "set 'folder' of this board to another place in boards.yaml"
     if "folder" not in first:
         raise BoardSetupError(f"board {board.name}: no answer to the probe", board=board.name)
+    if "unsafe" in first:
+        raise mistrusted(board, first["folder"], first["unsafe"])
     if "unwritable" in first:
         # The shell's own prefix (edgeprof: line 1: /path:) says nothing new.
         reason = first["unwritable"].rpartition(": ")[2]

@@ -3,7 +3,8 @@
 Owns: when ``firmware_scripts/setup_board.sh`` is run on a board and what its answers mean. What is
 set, and that it can be undone after kill -9 in the middle, is the script's. The state is leased: a
 watchdog on the board restores it when the controller has not renewed the lease in time, so a lost
-controller leaves no board behind. A lease outlasts the batch it was made for. Nothing is changed
+controller leaves no board changed. What runs as root there is compared with its SHA-256 in a folder
+of root's own, not in the account's. A lease outlasts the batch it was made for. Nothing is changed
 while somebody measures there: the script runs under the board's locks.
 """
 
@@ -35,37 +36,50 @@ _SCRIPTS = (
     "quiet_board.sh",
 )
 
-# Parameters: folder, lock, owner, session, digest of the scripts, arguments of setup_board.sh.
-# Standard input: the scripts. Where no program lies to take the locks, this account has not
-# measured.
-_SETUP = """
+# Run by root. Parameter: the SHA-256 of the archive of the scripts, which is the standard input.
+# Answers with the folder that they lie in then: root's own, which no other user can write.
+_UNPACK = """
 set -eu
 umask 077
-folder=$1 lock=$2 owner=$3 session=$4 place=$1/scripts/$5
-shift 5
+place=$(mktemp -d /tmp/edgeprof.XXXXXX)
+trap 'rm -rf -- "$place"' EXIT
+cat > "$place/archive"
+[ "$(sha256sum < "$place/archive" | cut -c 1-64)" = "$1" ]
+tar -xzf "$place/archive" -C "$place"
+echo "$place"
+trap - EXIT
+"""
+
+# Parameters: folder, lock, owner, session, SHA-256 of the archive, the script above, arguments of
+# setup_board.sh. Standard input: the archive. Where no program lies to take the locks, this account
+# has not measured.
+_SETUP = """
+set -eu
+folder=$1 lock=$2 owner=$3 session=$4 sha256=$5 unpack=$6
+shift 6
 case $lock in "~/"*) lock=$HOME/${lock#"~/"} ;; esac
-if [ ! -d "$place" ]; then
-  new=$place.part.$$
-  trap 'rm -rf -- "$new"' EXIT
-  mkdir -p -- "$new"
-  tar -xzf - -C "$new"
-  mv -- "$new" "$place" 2>/dev/null || [ -d "$place" ]
-fi
-set -- sh "$place/setup_board.sh" "$@"
+root=
 if [ "$(id -u)" != 0 ]; then
-  if ! sudo -n true 2>/dev/null; then
+  root="sudo -n"
+  if ! $root true 2>/dev/null; then
     echo "no root there (sudo -n is refused)" >&2
     exit 77
   fi
-  set -- sudo -n "$@"
 fi
+place=$($root sh -c "$unpack" edgeprof "$sha256") || {
+  echo "the board scripts arrived damaged, or /tmp is full" >&2
+  exit 1
+}
+trap '$root rm -rf -- "$place"' EXIT
+set -- $root sh "$place/setup_board.sh" "$@"
 for program in "$folder"/objects/*/edgeprof-harness; do
   if [ -x "$program" ]; then
-    exec "$program" hold --folder "$folder" --lock "$lock" \\
+    set -- "$program" hold --folder "$folder" --lock "$lock" \\
       --owner "$owner" --session "$session" -- "$@"
+    break
   fi
 done
-exec "$@"
+"$@"
 """
 
 
@@ -128,9 +142,9 @@ async def restore(
 async def _setup(
     transport: Transport, board: BoardSpec, facts: BoardFacts, owner: Owner, *arguments: str
 ) -> Completed:
-    archive, digest = _scripts()
+    archive, sha256 = _scripts()
     claim = (facts.folder, board.lock, owner.name, owner.session)
-    argv = script(_SETUP, *claim, digest, *arguments)
+    argv = script(_SETUP, *claim, sha256, _UNPACK, *arguments)
     completed = await transport.run(argv, stdin=archive, deadline_s=SETUP_DEADLINE_S)
     if completed.status == BUSY_STATUS:
         raise busy(board, completed.text)
@@ -151,18 +165,16 @@ def _parse_status(completed: Completed) -> dict[str, Any] | None:
 
 @cache
 def _scripts() -> tuple[bytes, str]:
-    """Return the scripts as a gzipped tar, and a digest of their content."""
+    """Return the scripts as a gzipped tar, and its SHA-256."""
     folder = packaged("firmware_scripts")
     paths = [folder / name for name in _SCRIPTS]
     if not all(path.is_file() for path in paths):
         raise BoardSetupError(f"{folder}: no board scripts in this installation of edgeprof")
-    digest = hashlib.sha256()
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
         for path in paths:
             content = path.read_bytes()
-            digest.update(path.name.encode() + b"\0" + content)
             info = tarfile.TarInfo(path.name)
             info.size, info.mode = len(content), 0o700
             tar.addfile(info, io.BytesIO(content))
-    return buffer.getvalue(), digest.hexdigest()[:16]
+    return buffer.getvalue(), hashlib.sha256(buffer.getvalue()).hexdigest()

@@ -21,6 +21,7 @@ from edgeprof.boards.batch import Batch, job_ids_of, parse_records
 from edgeprof.boards.claim import BUSY_STATUS, Owner, busy
 from edgeprof.boards.deploy import Software, check_space, deploy
 from edgeprof.boards.facts import BoardFacts
+from edgeprof.boards.folder import MANIFEST, REMOVE_OURS, claim_folder
 from edgeprof.boards.inventory import BoardSpec
 from edgeprof.boards.transport import Completed, Transport, script
 
@@ -62,12 +63,14 @@ exec "$program" worker --detach --folder "$folder" --lock "$lock" \\
 _SUBMIT = (
     _WORKER_PARAMETERS
     + _FORGET
+    + MANIFEST
     + """
 batch=$1
 shift
 forget "$@"
 mkdir -p queue
 if [ ! -d "queue/$batch" ]; then
+  list_as_ours "queue/$batch"
   new=incoming/$batch.$$  # an attempt whose connection was lost may still be at its own
   mkdir -p -- "$new"
   trap 'rm -rf -- "$new"' EXIT
@@ -130,12 +133,11 @@ for program in objects/*/edgeprof-harness; do
 done
 """
 
-# Parameter: as before. Only what edgeprof put there is removed; a folder that holds nothing else
-# goes too.
+# Parameter: as before. A folder that holds nothing else goes too.
 _CLEAN = (
     _STOP
+    + REMOVE_OURS
     + """
-rm -rf -- objects queue incoming trash scripts worker.lock worker.log
 cd /
 rmdir -- "$folder" 2>/dev/null || true
 """
@@ -246,6 +248,9 @@ class BoardSession:
     async def _send_weights(self, batch: Batch) -> None:
         missing = [item for item in batch.weights if item.address not in self._objects]
         check_space(self.board, self.facts, sum(item.source.stat().st_size for item in missing))
+        if missing:
+            addresses = [f"objects/{item.address}" for item in missing]
+            await claim_folder(self.transport, self.board, self.facts.folder, addresses)
         for item in missing:
             await self.transport.put(
                 item.source, item.path_on(self.facts), deadline_s=SUBMIT_DEADLINE_S
@@ -316,7 +321,7 @@ async def stop_worker(transport: Transport, board: BoardSpec) -> None:
 
 
 async def clean_board(transport: Transport, board: BoardSpec) -> None:
-    """Remove everything that edgeprof put on a board.
+    """Remove what edgeprof put on a board, and nothing else.
 
     Raises:
         BoardSetupError: if it cannot be removed.

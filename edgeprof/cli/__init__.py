@@ -14,6 +14,7 @@ import sys
 import click
 
 from edgeprof.base.errors import EdgeprofError
+from edgeprof.base.text import printable
 
 # command -> (module under edgeprof.cli, one line for the overview)
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -78,7 +79,7 @@ def main() -> None:
     try:
         cli(standalone_mode=True)
     except EdgeprofError as error:
-        click.echo(f"edgeprof: {error}", err=True)
+        click.echo(f"edgeprof: {printable(str(error), keep=chr(10))}", err=True)
         sys.exit(1)
     except BrokenPipeError:
         # The reader (head, less) has gone; a second failure at shutdown would print a trace.

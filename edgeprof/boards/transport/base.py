@@ -17,6 +17,7 @@ from pathlib import Path
 
 from edgeprof.base.errors import BoardSetupError
 from edgeprof.base.files import sha256_of
+from edgeprof.base.text import printable
 
 Chunks = bytes | Iterable[bytes]
 """Standard input of a command: bytes, or an iterable that is read while it is sent."""
@@ -52,14 +53,14 @@ class Completed:
 
     @property
     def text(self) -> str:
-        """Standard output as text; what is not UTF-8 is escaped."""
+        """Standard output as text; what is not UTF-8 is escaped, control characters are not."""
         return self.stdout.decode("utf-8", "backslashreplace")
 
     @property
     def complaint(self) -> str:
-        """The last line of standard error, or the status where there is none."""
+        """The last line of standard error, fit to be shown; the status where there is none."""
         lines = self.stderr.decode("utf-8", "backslashreplace").strip().splitlines()
-        return lines[-1] if lines else f"exit status {self.status}"
+        return printable(lines[-1]) if lines else f"exit status {self.status}"
 
 
 def shell_command(argv: Sequence[str]) -> str:
