@@ -68,6 +68,12 @@ def atomic_write(path: Path, *, binary: bool = False) -> Iterator[IO[Any]]:
                 Path(temporary).unlink()
 
 
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Write a file as ``atomic_write`` does."""
+    with atomic_write(path, binary=isinstance(content, bytes)) as stream:
+        stream.write(content)
+
+
 def make_folder(path: Path) -> Path:
     """Make a folder and its parents where they are missing.
 

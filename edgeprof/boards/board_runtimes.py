@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgeprof.base.errors import RuntimeUnavailable, ToolchainError
-from edgeprof.base.files import atomic_write, cache_folder, make_folder
+from edgeprof.base.files import atomic_write, cache_folder, make_folder, write_whole
 from edgeprof.boards.elf import Version, format_version, read_elf
 from edgeprof.boards.toolchain import TARGETS
 from edgeprof.measuring.runtimes import TABLE, Wheel
@@ -178,7 +178,6 @@ def _extract(wheel: Path, package: Wheel, folder: Path) -> str:
         for entry in archive.namelist():
             if re.fullmatch(package.library, entry):
                 name = Path(entry).name
-                with atomic_write(folder / name, binary=True) as stream:
-                    stream.write(archive.read(entry))
+                write_whole(folder / name, archive.read(entry))
                 return name
     raise RuntimeUnavailable(f"{wheel.name} holds no library {package.library}")

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from edgeprof.base.errors import ToolchainError
 from edgeprof.base.extras import missing
-from edgeprof.base.files import atomic_write, cache_folder, make_folder, packaged, sha256_of
+from edgeprof.base.files import cache_folder, make_folder, packaged, sha256_of, write_whole
 from edgeprof.boards.elf import ElfFacts, Version, format_version, parse_version, read_elf
 
 PROGRAM = "edgeprof-harness"
@@ -155,8 +155,7 @@ def place_program(build: HarnessBuild, folder: Path) -> Path:
         OutputError: if it cannot be written.
     """
     path = make_folder(folder) / PROGRAM
-    with atomic_write(path, binary=True) as stream:
-        stream.write(build.path.read_bytes())
+    write_whole(path, build.path.read_bytes())
     path.chmod(0o755)
     return path
 

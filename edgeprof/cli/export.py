@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from edgeprof.cli import options
+
+if TYPE_CHECKING:
+    from edgeprof.export.ofa_weights import OfaWeights
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,14 @@ class ExportArguments:
     dask: str | None = options.dask()
     as_json: bool = options.as_json()
 
+    def trained_weights(self) -> OfaWeights | None:
+        """Return the weights of the checkpoint, if one is given."""
+        if self.weights is None:
+            return None
+        from edgeprof.export.ofa_weights import OfaWeights
+
+        return OfaWeights(self.weights)
+
 
 @click.command()
 @options.takes(ExportArguments)
@@ -50,11 +62,6 @@ def export(arguments: ExportArguments) -> None:
     from edgeprof.export import MANIFEST_NAME, export_subnets
     from edgeprof.networks.subnet import read_subnets
 
-    weights = None
-    if arguments.weights is not None:
-        from edgeprof.export.ofa_weights import OfaWeights
-
-        weights = OfaWeights(arguments.weights)
     wanted = read_subnets(arguments.subnets, space=arguments.space)
     spread = bulk_executor(
         len(wanted), EXPORTS_WORTH_A_POOL, jobs=arguments.jobs, dask=arguments.dask
@@ -67,7 +74,7 @@ def export(arguments: ExportArguments) -> None:
             format=arguments.model_format,
             precision=arguments.precision,
             batch=arguments.batch,
-            weights=weights,
+            weights=arguments.trained_weights(),
             progress=advance,
             executor=executor,
         )

@@ -165,15 +165,14 @@ def search(arguments: SearchArguments) -> None:
       edgeprof search --latency pi4.edgp --accuracy acc.npz --pareto --csv front.csv
       edgeprof search --latency pi4.host.npz --accuracy acc.npz --budget-ms 20 --confidence 0.95
     """
-    from edgeprof.base.files import atomic_write
+    from edgeprof.base.files import write_whole
     from edgeprof.search import to_csv, to_json, to_ofa_lines, to_subnet_lines, to_table
 
     results = _run(arguments)
     lines = to_ofa_lines(results) if arguments.ofa else to_subnet_lines(results)
     for path, text in ((arguments.output, lines), (arguments.csv, to_csv(results))):
         if path is not None:
-            with atomic_write(path) as stream:
-                stream.write(text)
+            write_whole(path, text)
     click.echo(to_json(results) if arguments.as_json else to_table(results))
 
 

@@ -129,8 +129,8 @@ def export_subnets(
 ) -> list[ManifestEntry]:
     """Write one model per subnet, the weights they share, and the manifest.
 
-    Files that are there with the right content are kept; so a repeated or an interrupted call
-    does only what is left. Further models in the folder stay.
+    Files that are there with the right content are kept, so a repeated or an interrupted call
+    does only what is left. Other models in the folder stay.
 
     Args:
         subnets: of any spaces; equal networks are written once.
@@ -140,8 +140,7 @@ def export_subnets(
         batch: images per inference.
         weights: trained ones, which stand in each model; made and shared where not given.
         progress: called after each subnet.
-        executor: writes the models elsewhere, in processes that see the same folder (see
-            ``edgeprof.base.executors``); here, one after the other, where not given.
+        executor: writes the models in processes that see the same folder; in this one if ``None``.
 
     Returns:
         One entry per subnet, in their order.
@@ -149,20 +148,14 @@ def export_subnets(
     Raises:
         OutputError: if the folder cannot be written; what was finished stays and is valid.
     """
-    _check_choice("format", format, FORMATS)
-    _check_choice("precision", precision, PRECISIONS)
-    _writer(format, precision)  # says what is missing before there is a folder
+    _writer_of(format, precision)  # says what is wrong or missing before there is a folder
     exporter = _Exporter(make_folder(folder), format, precision, batch, weights)
     advance = progress or _nothing
-    entries = []
     with _Manifest(folder) as manifest:
         if executor is not None:
             _write_elsewhere(exporter, subnets, manifest, executor, advance)
             advance = _nothing
-        for subnet in subnets:
-            entries.append(exporter.export(subnet, manifest))
-            advance()
-    return entries
+        return [exporter.export(subnet, manifest, advance) for subnet in subnets]
 
 
 def _nothing() -> None:
@@ -223,13 +216,15 @@ class _Exporter:
             self._suffix += f"-{weights.id}"
         self._spaces: dict[str, _SpaceWeights] = {}
 
-    def export(self, subnet: Subnet, manifest: _Manifest) -> ManifestEntry:
+    def export(
+        self, subnet: Subnet, manifest: _Manifest, advance: Callable[[], object]
+    ) -> ManifestEntry:
         """Write a model, or find it written, and return its entry."""
-        known = self.find(subnet, manifest)
-        if known is not None:
-            return known
-        entry = self._write_entry(subnet)
-        manifest.add(entry)
+        entry = self.find(subnet, manifest)
+        if entry is None:
+            entry = self._write_entry(subnet)
+            manifest.add(entry)
+        advance()
         return entry
 
     def export_chunk(self, subnets: Sequence[Subnet]) -> list[ManifestEntry]:
@@ -281,17 +276,20 @@ class _Exporter:
         return self._spaces[space]
 
     def _write(self, network: Network, path: Path, shared: _SpaceWeights) -> None:
-        write = _writer(self._options["format"], self._options["precision"])
+        write = _writer_of(self._options["format"], self._options["precision"])
         shared_file = {} if self._options["format"] == "tflite" else {"weight_file": shared.file}
         write(network, path, batch=self._options["batch"], weights=shared.weights, **shared_file)
 
 
-def _writer(format: str, precision: str) -> Callable[..., None]:  # noqa: A002
+def _writer_of(format: str, precision: str) -> Callable[..., None]:  # noqa: A002
     """Return what writes models of this kind.
 
     Raises:
+        ValueError: there is no such format or precision.
         MissingDependency: the package that writes the format is not installed.
     """
+    _check_choice("format", format, FORMATS)
+    _check_choice("precision", precision, PRECISIONS)
     if format == "tflite":
         from edgeprof.export import tflite
 

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeprof.base.extras import optional
-from edgeprof.base.files import atomic_write
+from edgeprof.base.files import write_whole
 from edgeprof.export.weights import Constant, MadeWeights, WeightFile, WeightSource, constants_of
 from edgeprof.networks.layers import INPUT, Block, Layer, Network, Op, Shape, as_network
 
@@ -55,8 +55,7 @@ def export_network(
         OutputError: if the file cannot be written.
     """
     content = serialise(network, batch=batch, weights=weights, weight_file=weight_file)
-    with atomic_write(path, binary=True) as stream:
-        stream.write(content)
+    write_whole(path, content)
 
 
 def serialise(

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeprof.base.files import atomic_write
+from edgeprof.base.files import write_whole
 from edgeprof.export.onnx import (
     INPUT_NAME,
     OUTPUT_NAME,
@@ -48,8 +48,7 @@ def export_network(
     if weights is None:
         weights = MadeWeights([network]) if weight_file is None else weight_file.weights
     graph = _QuantisedGraph(network, batch, weights, weight_file)
-    with atomic_write(path, binary=True) as stream:
-        stream.write(graph.model().SerializeToString(deterministic=True))
+    write_whole(path, graph.model().SerializeToString(deterministic=True))
 
 
 class _QuantisedGraph(Graph):

@@ -1,12 +1,12 @@
 """TFLite models from layer lists, without TensorFlow.
 
 Owns: how each operator of the layer list becomes TFLite operators, float32 or fully quantised
-int8. Does not own: the values (``weights.py``), scales (``quantize.py``).
+int8. Not the file (``tflite_file.py``), values (``weights.py``), scales (``quantize.py``).
 
 Feature maps are NHWC. ReLU and ReLU6 are fused into the operator before them, as TensorFlow's
 converter does. TFLite pads "same" or not at all; where that is not ``k // 2`` on each side (stride
 2 on an even size) an explicit PAD stands before the operator, so that both formats compute the
-same. Weights stand in the model, their buffers aligned to 16 bytes as the schema asks.
+same. Weights stand in the model.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edgeprof.base.errors import UnsupportedModel
 from edgeprof.base.extras import optional
-from edgeprof.base.files import atomic_write
+from edgeprof.base.files import write_whole
 from edgeprof.export.quantize import (
     Scale,
     calibrate,
     quantise_bias,
     scale_of_range,
 )
+from edgeprof.export.tflite_file import TfliteFile, per_channel, per_tensor
 from edgeprof.export.weights import MadeWeights, WeightSource, bias_of, weight_of
 from edgeprof.networks.layers import (
     INPUT,
@@ -41,35 +41,11 @@ from edgeprof.networks.layers import (
 )
 
 with optional("TFLite export"):
-    import flatbuffers
     from ai_edge_litert import schema_py_generated as schema
 
-
-SCHEMA_VERSION = 3
-_FILE_IDENTIFIER = b"TFL3"
-_BUFFER_ALIGNMENT = 16
-_TENSOR_TYPES = {
-    "float32": schema.TensorType.FLOAT32,
-    "int8": schema.TensorType.INT8,
-    "int32": schema.TensorType.INT32,
-}
 _FUSED = {
     Op.RELU: schema.ActivationFunctionType.RELU,
     Op.RELU6: schema.ActivationFunctionType.RELU6,
-}
-# Version of an operator that reads int8; readers refuse what is newer than they know.
-_INT8_VERSIONS = {
-    schema.BuiltinOperator.ADD: 2,
-    schema.BuiltinOperator.AVERAGE_POOL_2D: 2,
-    schema.BuiltinOperator.CONV_2D: 3,
-    schema.BuiltinOperator.DEPTHWISE_CONV_2D: 3,
-    schema.BuiltinOperator.FULLY_CONNECTED: 4,
-    schema.BuiltinOperator.MAX_POOL_2D: 2,
-    schema.BuiltinOperator.MEAN: 2,
-    schema.BuiltinOperator.MUL: 2,
-    schema.BuiltinOperator.PAD: 2,
-    schema.BuiltinOperator.RELU: 2,
-    schema.BuiltinOperator.RELU6: 2,
 }
 
 
@@ -97,24 +73,7 @@ def export_network(
     weights = weights or MadeWeights([network])
     scales = calibrate(network, weights) if precision == "int8" else None
     content = _Graph(network, batch, weights, scales).serialise()
-    with atomic_write(path, binary=True) as stream:
-        stream.write(content)
-
-
-class _AlignedBuffer(schema.BufferT):  # type: ignore[misc]
-    """A buffer at a multiple of 16 bytes; the generated code aligns bytes to 1 only."""
-
-    def Pack(self, builder: Any) -> Any:  # noqa: N802 - overrides generated code
-        if self.data is None:
-            return super().Pack(builder)
-        builder.StartVector(1, len(self.data), _BUFFER_ALIGNMENT)
-        head = builder.Head() - len(self.data)
-        builder.head = head
-        builder.Bytes[head : head + len(self.data)] = self.data
-        vector = builder.EndVector()
-        schema.BufferStart(builder)
-        schema.BufferAddData(builder, vector)
-        return schema.BufferEnd(builder)
+    write_whole(path, content)
 
 
 class _Graph:
@@ -140,11 +99,7 @@ class _Graph:
         self._scales = scales and _with_kept_scales(network, scales)
         self._layers = {layer.name: layer for layer in network.layers()}
         self._fused_by = fused_activations(network)
-        self._buffers = [_AlignedBuffer()]  # by convention buffer 0 is empty
-        self._tensors: list[Any] = []
-        self._operators: list[Any] = []
-        self._codes: dict[tuple[int, int], int] = {}
-        self._index: dict[str, int] = {}  # layer or constant -> tensor
+        self._file = TfliteFile(network.name, is_int8=scales is not None)
 
     def serialise(self) -> bytes:
         """Return the bytes of the model."""
@@ -152,40 +107,7 @@ class _Graph:
         for layer in self._layers.values():
             if layer.name not in self._fused_by.values():
                 _EMIT[layer.op](self, layer)
-        last = list(self._layers)[-1]
-        subgraph = schema.SubGraphT(
-            tensors=self._tensors,
-            inputs=[self._index[INPUT]],
-            outputs=[self._index[last]],
-            operators=self._operators,
-            name=self._network.name,
-        )
-        model = schema.ModelT(
-            version=SCHEMA_VERSION,
-            operatorCodes=[_operator_code(*code) for code in self._codes],
-            subgraphs=[subgraph],
-            description="made by edgeprof",
-            buffers=self._buffers,
-        )
-        builder = flatbuffers.Builder(4 * self._network.parameters + (1 << 16))
-        builder.Finish(model.Pack(builder), file_identifier=_FILE_IDENTIFIER)
-        return bytes(builder.Output())
-
-    def _add_tensor(
-        self, name: str, dims: list[int], dtype: str, buffer: int, quantization: Any
-    ) -> int:
-        self._index[name] = len(self._tensors)
-        self._tensors.append(
-            schema.TensorT(
-                shape=dims,
-                type=_TENSOR_TYPES[dtype],
-                buffer=buffer,
-                name=name,
-                quantization=quantization,
-                hasRank=True,
-            )
-        )
-        return self._index[name]
+        return self._file.serialise([INPUT], [list(self._layers)[-1]])
 
     def _add_feature_map(self, name: str, shape: Shape, scale: Scale | None = None) -> int:
         """Add a tensor for activations; int8 at its calibrated scale, or at the one given."""
@@ -193,41 +115,17 @@ class _Graph:
         is_features = name in self._layers and self._layers[name].op is Op.LINEAR
         dims = [self._batch, channels] if is_features else [self._batch, height, width, channels]
         if self._scales is None:
-            return self._add_tensor(name, dims, "float32", 0, None)
-        return self._add_tensor(name, dims, "int8", 0, _per_tensor(scale or self._scales[name]))
-
-    def _add_constant(self, name: str, values: NDArray[Any], quantization: Any = None) -> int:
-        """Add a constant tensor, or return the one of that name."""
-        if name in self._index:
-            return self._index[name]
-        self._buffers.append(_AlignedBuffer(data=np.ascontiguousarray(values).tobytes()))
-        return self._add_tensor(
-            name, list(values.shape), str(values.dtype), len(self._buffers) - 1, quantization
-        )
+            return self._file.add_tensor(name, dims, "float32")
+        quantization = per_tensor(scale or self._scales[name])
+        return self._file.add_tensor(name, dims, "int8", quantization=quantization)
 
     def _add_scalar(self, name: str, value: float) -> int:
         """Add a positive constant that several operators share."""
         values = np.array(value, dtype=np.float32)
         if self._scales is None:
-            return self._add_constant(name, values)
+            return self._file.add_constant(name, values)
         scale = scale_of_range(0.0, value)
-        return self._add_constant(name, scale.quantise(values), _per_tensor(scale))
-
-    def _operator(
-        self,
-        code: int,
-        inputs: list[int],
-        output: int,
-        options: Any = None,
-    ) -> None:
-        version = _INT8_VERSIONS.get(code, 1) if self._scales else 1
-        index = self._codes.setdefault((code, version), len(self._codes))
-        operator = schema.OperatorT(opcodeIndex=index, inputs=inputs, outputs=[output])
-        if options is not None:
-            operator.builtinOptions = options
-            kind = type(options).__name__.removesuffix("T")
-            operator.builtinOptionsType = getattr(schema.BuiltinOptions, kind)
-        self._operators.append(operator)
+        return self._file.add_constant(name, scale.quantise(values), per_tensor(scale))
 
     def _emit(self, layer: Layer, code: int, inputs: list[int], options: Any = None) -> None:
         """Add the operator that computes a layer, with its fused activation."""
@@ -235,10 +133,10 @@ class _Graph:
         if activation is not None:
             options.fusedActivationFunction = _FUSED[self._layers[activation].op]
         output = self._add_feature_map(activation or layer.name, layer.out_shape)
-        self._operator(code, inputs, output, options)
+        self._file.add_operator(code, inputs, output, options)
 
     def _inputs(self, layer: Layer) -> list[int]:
-        return [self._index[name] for name in layer.inputs]
+        return [self._file.index[name] for name in layer.inputs]
 
     def _window_input(self, layer: Layer) -> tuple[int, int]:
         """Return the input of a convolution or a pool, padded if need be, and TFLite's padding."""
@@ -261,9 +159,9 @@ class _Graph:
             Shape(channels, height + 2 * pad, width + 2 * pad),
             self._scales[layer.inputs[0]] if self._scales else None,
         )
-        paddings = self._add_constant(f"paddings{pad}", margin)
+        paddings = self._file.add_constant(f"paddings{pad}", margin)
         code = schema.BuiltinOperator.PAD
-        self._operator(code, [source, paddings], padded, schema.PadOptionsT())
+        self._file.add_operator(code, [source, paddings], padded, schema.PadOptionsT())
         return padded, schema.Padding.VALID
 
     def _parameters(self, layer: Layer, axes: tuple[int, ...], channel_axis: int) -> list[int]:
@@ -274,22 +172,22 @@ class _Graph:
         if self._scales is None:
             values = self._weights.values(constant).transpose(axes)
             return [
-                self._add_constant(constant.name, values),
-                self._add_constant(bias_constant.name, bias),
+                self._file.add_constant(constant.name, values),
+                self._file.add_constant(bias_constant.name, bias),
             ]
         quantised = self._weights.quantised(constant)
         input_scale = self._scales[layer.inputs[0]].scale
         bias_scales = (np.float64(input_scale) * quantised.scales).astype(np.float32)
         return [
-            self._add_constant(
+            self._file.add_constant(
                 constant.name,
                 quantised.levels.transpose(axes),
-                _per_channel(quantised.scales, channel_axis),
+                per_channel(quantised.scales, channel_axis),
             ),
-            self._add_constant(
+            self._file.add_constant(
                 bias_constant.name,
                 quantise_bias(bias, input_scale, quantised.scales),
-                _per_channel(bias_scales, 0),
+                per_channel(bias_scales, 0),
             ),
         ]
 
@@ -321,7 +219,7 @@ class _Graph:
         self._emit(layer, schema.BuiltinOperator.MUL, self._inputs(layer), schema.MulOptionsT())
 
     def _global_avg_pool(self, layer: Layer) -> None:
-        axes = self._add_constant("spatial_axes", np.array([1, 2], dtype=np.int32))
+        axes = self._file.add_constant("spatial_axes", np.array([1, 2], dtype=np.int32))
         options = schema.ReducerOptionsT(keepDims=True)
         self._emit(layer, schema.BuiltinOperator.MEAN, [*self._inputs(layer), axes], options)
 
@@ -360,7 +258,7 @@ class _Graph:
         )
         code = schema.BuiltinOperator.ADD
         inputs = [*self._inputs(layer), self._add_scalar("three", 3.0)]
-        self._operator(code, inputs, shifted, options)
+        self._file.add_operator(code, inputs, shifted, options)
         inputs = [shifted, self._add_scalar("sixth", 1 / 6)]
         self._emit(layer, schema.BuiltinOperator.MUL, inputs, schema.MulOptionsT())
 
@@ -381,23 +279,6 @@ def _same_is_symmetric(layer: Layer) -> bool:
         max((-(-size // layer.stride) - 1) * layer.stride + layer.kernel - size, 0)
         == 2 * layer.padding
         for size in sizes
-    )
-
-
-def _operator_code(code: int, version: int) -> Any:
-    # Readers of before 2020 look at the deprecated field only; codes from 127 on are told there.
-    return schema.OperatorCodeT(
-        deprecatedBuiltinCode=min(code, 127), builtinCode=code, version=version
-    )
-
-
-def _per_tensor(scale: Scale) -> Any:
-    return schema.QuantizationParametersT(scale=[scale.scale], zeroPoint=[scale.zero_point])
-
-
-def _per_channel(scales: NDArray[np.float32], axis: int) -> Any:
-    return schema.QuantizationParametersT(
-        scale=scales, zeroPoint=np.zeros(len(scales), dtype=np.int64), quantizedDimension=axis
     )
 
 

@@ -8,12 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from pathlib import Path
+from typing import TypeVar
 
-from edgeprof.base.files import atomic_write
+from edgeprof.base.files import write_whole
 from edgeprof.predictors.base import LatencyPredictor
-from edgeprof.report.data import Device, evaluate_predictors, read_results, read_stores
+from edgeprof.report.data import (
+    Device,
+    Evaluation,
+    FrontPoint,
+    evaluate_predictors,
+    read_results,
+    read_stores,
+)
 from edgeprof.report.figure import Figure
 from edgeprof.report.page import render_page
 from edgeprof.report.png import write_png
@@ -35,6 +42,8 @@ from edgeprof.report.tables import (
 )
 
 __all__ = ["Report", "write_report"]
+
+Part = TypeVar("Part")
 
 
 @dataclass(frozen=True)
@@ -77,38 +86,53 @@ def write_report(
         StoreError: no store, or none with results.
         PredictorFormatError: a predictor of a device or space that the stores do not hold.
         SearchError: a results file that is none.
-        MissingDependency: without plotly, or without matplotlib where PNG files are asked for.
-        OutputError: if it cannot be written.
+        MissingDependency: plotly, or matplotlib for PNG files.
+        OutputError: it cannot be written.
     """
     devices = read_stores(stores)
     evaluations = evaluate_predictors(predictors, devices, device_of)
-    possible: list[Figure | None] = [
-        *front_figures(read_results(results)),
+    figures = _figures(devices, evaluations, read_results(results), learning_curve)
+    page = render_page(
+        lead=_lead(devices, stores),
+        cards=headline(devices, evaluations),
+        tables=_tables(devices, evaluations),
+        figures=figures,
+    )
+    write_whole(output, page)
+    png_paths = [write_png(figure, png_folder) for figure in figures] if png_folder else []
+    return Report(output, tuple(figure.id for figure in figures), tuple(png_paths))
+
+
+def _figures(
+    devices: Sequence[Device],
+    evaluations: Sequence[Evaluation],
+    found: Sequence[FrontPoint],
+    learning_curve: bool,
+) -> list[Figure]:
+    parts = [
+        *front_figures(found),
         *prediction_figures(evaluations),
         latency_figure(devices),
         spread_figure(devices),
         boards_figure(devices),
         learning_curve_figure(devices) if learning_curve else None,
     ]
-    figures = [figure for figure in possible if figure is not None]
-    tables: list[Table | None] = [
-        findings_table(devices),
-        device_table(devices),
-        predictor_table(evaluations),
-        warnings_table(devices),
-    ]
-    page = render_page(
-        title="edgeprof report",
-        lead=_lead(devices, stores),
-        cards=headline(devices, evaluations),
-        tables=[table for table in tables if table is not None],
-        figures=figures,
-        footer=f"Written by edgeprof on {datetime.now(timezone.utc):%Y-%m-%d %H:%M} UTC.",
+    return _present(parts)
+
+
+def _tables(devices: Sequence[Device], evaluations: Sequence[Evaluation]) -> list[Table]:
+    return _present(
+        [
+            findings_table(devices),
+            device_table(devices),
+            predictor_table(evaluations),
+            warnings_table(devices),
+        ]
     )
-    with atomic_write(output) as stream:
-        stream.write(page)
-    png_paths = [write_png(figure, png_folder) for figure in figures] if png_folder else []
-    return Report(output, tuple(figure.id for figure in figures), tuple(png_paths))
+
+
+def _present(parts: Sequence[Part | None]) -> list[Part]:
+    return [part for part in parts if part is not None]
 
 
 def _lead(devices: Sequence[Device], stores: Sequence[Path]) -> str:

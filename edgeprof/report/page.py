@@ -11,6 +11,7 @@ import gzip
 import html
 import json
 from collections.abc import Sequence
+from datetime import datetime, timezone
 
 from edgeprof.base.extras import optional
 from edgeprof.report.figure import Figure
@@ -64,35 +65,34 @@ _SCRIPT = """
 
 def render_page(
     *,
-    title: str,
     lead: str,
     cards: Sequence[tuple[str, str]],
     tables: Sequence[Table],
     figures: Sequence[Figure],
-    footer: str,
 ) -> str:
     """Return the page.
 
     Raises:
         MissingDependency: without plotly.
     """
+    now = datetime.now(timezone.utc)
     parts = [_table_section(table) for table in tables]
     plots = [_figure_section(figure) for figure in figures]
     data = json.dumps({f.id: to_plotly(f) for f in figures}, allow_nan=False)
-    data = data.replace("</", r"<\/")  # the only text that could end a script element early
+    data = data.replace("<", r"\u003c")  # else a name could end the script element, or hide its end
     return "\n".join(
         [
             "<!doctype html>",
             '<html lang="en"><head><meta charset="utf-8">',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
             '<link rel="icon" href="data:,">',
-            f"<title>{html.escape(title)}</title><style>{_STYLE}</style></head><body><main>",
-            f'<h1>{html.escape(title)}</h1><p class="lead">{html.escape(lead)}</p>',
+            f"<title>edgeprof report</title><style>{_STYLE}</style></head><body><main>",
+            f'<h1>edgeprof report</h1><p class="lead">{html.escape(lead)}</p>',
             f"<div class=cards>{''.join(_card(*card) for card in cards)}</div>",
             f"<nav>{' '.join(_link(figure) for figure in figures)}</nav>",
             *parts,
             *plots,
-            f"<footer>{html.escape(footer)}</footer></main>",
+            f"<footer>Written by edgeprof on {now:%Y-%m-%d %H:%M} UTC.</footer></main>",
             f'<script type="application/json" id="figures">{data}</script>',
             f'<script type="text/plain" id="plotly">{_packed_plotly()}</script>',
             f"<script>{_SCRIPT}</script></body></html>\n",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from edgeprof.base.extras import optional
 from edgeprof.base.files import atomic_write, make_folder
-from edgeprof.report.figure import BARS, COLOURS, LINE, Figure
+from edgeprof.report.figure import BARS, COLOURS, LINE, Figure, Series
 
 _DPI = 150
 
@@ -26,22 +27,7 @@ def write_png(figure: Figure, folder: Path) -> Path:
     FigureCanvasAgg(canvas)
     axes = canvas.subplots()
     for index, series in enumerate(figure.series):
-        colour = COLOURS[index % len(COLOURS)]
-        if series.form == BARS:
-            width = 0.8 / len(figure.series)
-            places = [i + index * width for i in range(len(series.x))]
-            axes.bar(places, series.y, width, color=colour, label=series.name)
-            middles = [i + 0.4 - width / 2 for i in range(len(series.x))]
-            axes.set_xticks(middles, [str(x) for x in series.x])
-            continue
-        if series.low:
-            spans = [
-                [y - low for low, y in zip(series.low, series.y, strict=True)],
-                [high - y for high, y in zip(series.high, series.y, strict=True)],
-            ]
-            axes.errorbar(series.x, series.y, yerr=spans, fmt="none", ecolor=colour, alpha=0.6)
-        style = "o-" if series.form == LINE else "o"
-        axes.plot(series.x, series.y, style, color=colour, markersize=4, label=series.name)
+        _draw(axes, series, index, len(figure.series))
     if figure.diagonal:
         axes.plot(figure.diagonal_ends, figure.diagonal_ends, ":", color="#999999", linewidth=1)
     axes.set(title=figure.title, xlabel=figure.x_title, ylabel=figure.y_title)
@@ -59,3 +45,22 @@ def write_png(figure: Figure, folder: Path) -> Path:
     with atomic_write(path, binary=True) as stream:
         canvas.savefig(stream, dpi=_DPI, format="png")
     return path
+
+
+def _draw(axes: Any, series: Series, index: int, n_series: int) -> None:
+    colour = COLOURS[index % len(COLOURS)]
+    if series.form == BARS:
+        width = 0.8 / n_series
+        places = [i + index * width for i in range(len(series.x))]
+        axes.bar(places, series.y, width, color=colour, label=series.name)
+        middles = [i + 0.4 - width / 2 for i in range(len(series.x))]
+        axes.set_xticks(middles, [str(x) for x in series.x])
+        return
+    if series.low:
+        spans = [
+            [y - low for low, y in zip(series.low, series.y, strict=True)],
+            [high - y for high, y in zip(series.high, series.y, strict=True)],
+        ]
+        axes.errorbar(series.x, series.y, yerr=spans, fmt="none", ecolor=colour, alpha=0.6)
+    style = "o-" if series.form == LINE else "o"
+    axes.plot(series.x, series.y, style, color=colour, markersize=4, label=series.name)

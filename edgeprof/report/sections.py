@@ -109,20 +109,7 @@ def prediction_figures(evaluations: Sequence[Evaluation]) -> list[Figure]:
     """Predicted against measured, residuals, and predictors side by side."""
     if not evaluations:
         return []
-    scatter, residuals = [], []
-    for item in evaluations:
-        measured, predicted = item.data.latency_ms, item.predicted_ms
-        keep = _thinned(list(range(len(measured))))
-        error_pct = 100 * (predicted / measured - 1)
-        hover = [
-            f"measured {measured[i]:.4g} ms, predicted {predicted[i]:.4g} ms "
-            f"({error_pct[i]:+.1f} %)\n{subnet_text(item.data.subnets[i])}"
-            for i in keep
-        ]
-        scatter.append(Series(item.label, measured[keep].tolist(), predicted[keep].tolist(), hover))
-        residuals.append(
-            Series(item.label, measured[keep].tolist(), error_pct[keep].tolist(), hover)
-        )
+    scatter, residuals = zip(*map(_prediction_series, evaluations), strict=True)
     figures = [
         Figure(
             "predicted",
@@ -131,7 +118,7 @@ def prediction_figures(evaluations: Sequence[Evaluation]) -> list[Figure]:
             "on are among the points unless the store holds others only.",
             "measured, ms",
             "predicted, ms",
-            tuple(scatter),
+            scatter,
             diagonal=True,
         ),
         Figure(
@@ -141,12 +128,29 @@ def prediction_figures(evaluations: Sequence[Evaluation]) -> list[Figure]:
             "does not know.",
             "measured, ms",
             "error, %",
-            tuple(residuals),
+            residuals,
         ),
     ]
     if len(evaluations) > 1:
         figures.append(_predictors_figure(evaluations))
     return [*figures, *_agreement_figure(evaluations)]
+
+
+def _prediction_series(item: Evaluation) -> tuple[Series, Series]:
+    """Return the predictions, and their errors, over the measurements."""
+    measured, predicted = item.data.latency_ms, item.predicted_ms
+    keep = _thinned(list(range(len(measured))))
+    error_pct = 100 * (predicted / measured - 1)
+    hover = [
+        f"measured {measured[i]:.4g} ms, predicted {predicted[i]:.4g} ms "
+        f"({error_pct[i]:+.1f} %)\n{subnet_text(item.data.subnets[i])}"
+        for i in keep
+    ]
+    x = measured[keep].tolist()
+    return (
+        Series(item.label, x, predicted[keep].tolist(), hover),
+        Series(item.label, x, error_pct[keep].tolist(), hover),
+    )
 
 
 def _agreement_figure(evaluations: Sequence[Evaluation]) -> list[Figure]:

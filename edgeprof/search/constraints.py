@@ -86,21 +86,17 @@ def latency_constraint(
             f"over {space.id}"
         )
     if confidence is None:
-        return Constraint(
-            name,
-            "ms",
-            check_limit(limit_ms, name),
-            predictor.predict_codes,
-            lambda subnet: float(predictor.predict([subnet])[0]),
-        )
-    bound = upper_bound(predictor, confidence)
-    return Constraint(
-        f"{name} (upper bound at {confidence:g})",
-        "ms",
-        check_limit(limit_ms, name),
-        bound,
-        lambda subnet: float(bound(space.encode([subnet]))[0]),
-    )
+        cost: CostFunction = predictor.predict_codes
+    else:
+        cost = upper_bound(predictor, confidence)
+        name += f" (upper bound at {confidence:g})"
+
+    def exact_cost(subnet: Subnet) -> float:
+        if confidence is None:
+            return float(predictor.predict([subnet])[0])
+        return float(cost(space.encode([subnet]))[0])
+
+    return Constraint(name, "ms", check_limit(limit_ms, name), cost, exact_cost)
 
 
 def upper_bound(predictor: LatencyPredictor, confidence: float) -> CostFunction:

@@ -46,35 +46,43 @@ def evolve(
         OutOfEvaluations: if those allowed are used up before.
     """
     n_parents = max(1, round(options.parent_ratio * options.population))
-    n_mutants = round(options.mutation_ratio * options.population)
-    n_crossed = options.population - n_mutants
-
-    def mutate(rows: Genotypes) -> Genotypes:
-        return genes.mutate(
-            rows, rng, options.mutation_probability, options.resolution_mutation_probability
-        )
-
     scores = _scores(problem, genes, population)
     idle = 0
-    best = scores.max()
     for _ in range(options.generations):
+        best = scores.max()
         order = np.argsort(-scores, kind="stable")[:n_parents]
-        parents, parent_scores = population[order], scores[order]
-        chosen = parents[rng.integers(n_parents, size=n_mutants)]
-        pairs = parents[rng.integers(n_parents, size=(2, n_crossed))]
-        children = np.concatenate(
-            [
-                _draw(problem, genes, mutate, chosen),
-                _draw(problem, genes, partial(genes.cross, rng=rng), *pairs),
-            ]
-        )
-        child_scores = _scores(problem, genes, children)
-        population = np.concatenate([parents, children])
-        scores = np.concatenate([parent_scores, child_scores])
+        children = _children(problem, genes, population[order], rng, options)
+        population = np.concatenate([population[order], children])
+        scores = np.concatenate([scores[order], _scores(problem, genes, children)])
         idle = 0 if scores.max() > best else idle + 1
-        best = max(best, scores.max())
         if options.patience is not None and idle >= options.patience:
             return
+
+
+def _children(
+    problem: Problem,
+    genes: Genes,
+    parents: Genotypes,
+    rng: np.random.Generator,
+    options: SearchOptions,
+) -> Genotypes:
+    """Return a generation: mutants of some parents, and crossings of pairs."""
+    n_mutants = round(options.mutation_ratio * options.population)
+    n_crossed = options.population - n_mutants
+    mutate = partial(
+        genes.mutate,
+        rng=rng,
+        each=options.mutation_probability,
+        resolution=options.resolution_mutation_probability,
+    )
+    mutated = parents[rng.integers(len(parents), size=n_mutants)]
+    pairs = parents[rng.integers(len(parents), size=(2, n_crossed))]
+    return np.concatenate(
+        [
+            _draw(problem, genes, mutate, mutated),
+            _draw(problem, genes, partial(genes.cross, rng=rng), *pairs),
+        ]
+    )
 
 
 def random_population(

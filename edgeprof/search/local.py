@@ -42,8 +42,7 @@ def climb(
     Raises:
         OutOfEvaluations: if those allowed are used up before.
     """
-    score = -np.inf
-    excess = np.inf
+    score, excess = -np.inf, np.inf
     for _ in itertools.count() if rounds is None else range(rounds):
         view = picture(problem, row)
         here = float(problem.excess(view.costs[None])[0])

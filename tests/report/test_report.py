@@ -118,6 +118,9 @@ def test_texts_from_boards_cannot_become_markup(page):
     assert "jetson &lt;nano&gt;" in text
     assert "no answer &lt;/script&gt;&lt;b&gt;" in text
     assert "<b>" not in text.replace("<div class=card><b>", "")
+    figures = re.search(r'id="figures">(.*?)</script>', text, re.DOTALL).group(1)
+    assert "jetson" in figures
+    assert "<" not in figures  # "<!--<script>" would hide the end of the element
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
