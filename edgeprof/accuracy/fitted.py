@@ -7,9 +7,6 @@ its device, so that none is taken for a latency predictor.
 
 from __future__ import annotations
 
-import csv
-import gzip
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,11 +16,11 @@ import numpy as np
 from edgeprof.accuracy.base import ACCURACY_DEVICE, Accuracies, AccuracyModel
 from edgeprof.base.errors import (
     DatasetError,
-    InvalidSubnet,
     OutputError,
     PredictorFormatError,
     SearchError,
 )
+from edgeprof.base.table_files import read_table
 from edgeprof.networks.spaces.base import Codes, SearchSpace
 from edgeprof.networks.subnet import Subnet
 from edgeprof.predictors import load_predictor
@@ -32,7 +29,7 @@ from edgeprof.predictors.compact.distil import distil
 from edgeprof.predictors.compact.predictor import CompactPredictor
 from edgeprof.predictors.gp.model import GaussianProcess
 from edgeprof.predictors.host_file import save_host
-from edgeprof.records.dataset import Dataset
+from edgeprof.records.dataset import Dataset, InvalidRow, subnet_of_row
 
 _COLUMNS = ("space", "resolution", "ks", "e", "d", "top1")
 _CHECKED_ROWS = 4000
@@ -106,59 +103,39 @@ def fit_accuracy(path: Path, output: Path, *, seed: int = 0) -> Dataset:
 
 def read_accuracies(path: Path) -> Dataset:
     """Read measured top-1 accuracies; see ``fit_accuracy``."""
-    opened = gzip.open if path.suffix == ".gz" else open
-    subnets: list[Subnet] = []
-    values: list[float] = []
-    try:
-        with opened(path, "rt", encoding="utf-8", newline="") as stream:
-            reader = csv.DictReader(stream)
-            missing = [name for name in _COLUMNS if name not in (reader.fieldnames or ())]
-            if missing:
-                raise DatasetError(
-                    f"{path}: lacks column {missing[0]!r}; want {','.join(_COLUMNS)}"
-                )
-            for row in reader:
-                subnet, top1 = _parse_row(row, f"{path}, line {reader.line_num}")
-                subnets.append(subnet)
-                values.append(top1)
-    except OSError as error:
-        raise DatasetError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except (UnicodeDecodeError, EOFError, csv.Error) as error:
-        raise DatasetError(f"{path}: is no complete CSV file: {error}") from error
-    if not subnets:
-        raise DatasetError(f"{path}: holds no rows")
-    spaces = sorted({subnet.space for subnet in subnets})
+    rows = [_parse_row(values, f"{path}, {place}") for place, values in read_table(path, _COLUMNS)]
+    if not rows:
+        raise DatasetError(f"{path}: has no rows")
+    spaces = sorted({subnet.space for subnet, _ in rows})
     if len(spaces) > 1:
         raise DatasetError(f"{path}: rows of spaces {', '.join(spaces)}; learn from one")
     from edgeprof.networks.spaces import get_space
 
+    subnets = tuple(subnet for subnet, _ in rows)
     return Dataset(
         spaces[0],
         ACCURACY_DEVICE,
-        tuple(subnets),
+        subnets,
         get_space(spaces[0]).encode(subnets),
-        np.array(values),
-        np.arange(len(values)),
+        np.array([top1 for _, top1 in rows]),
+        np.arange(len(rows)),
         str(path),
     )
 
 
-def _parse_row(row: Mapping[str, str], place: str) -> tuple[Subnet, float]:
+def _parse_row(row: Mapping[str, object], place: str) -> tuple[Subnet, float]:
     try:
-        top1 = float(row["top1"])
-    except (TypeError, ValueError):
+        top1 = float(str(row["top1"]))
+    except ValueError:
         top1 = float("nan")
     if not 0 < top1 <= 1:
         raise DatasetError(
             f"{place}, column top1: {row['top1']!r}, want a fraction above 0 and up to 1"
         )
     try:
-        names = ("ks", "e", "d", *(("w",) if row.get("w") else ()))
-        lists = {name: json.loads(row[name] or "") for name in names}
-        subnet = Subnet.from_dict({"space": row["space"], **lists, "r": int(row["resolution"])})
-    except (TypeError, ValueError, InvalidSubnet) as error:
-        raise DatasetError(f"{place}: is no subnet: {error}") from error
-    return subnet, top1
+        return subnet_of_row(row), top1
+    except InvalidRow as error:
+        raise DatasetError(f"{place}, column {error.column}: {error}") from error
 
 
 # --- distilling ---------------------------------------------------------------------------------

@@ -27,12 +27,21 @@ def packaged(name: str) -> Path:
 
 
 def cache_folder() -> Path:
-    """Return where what costs time to make or find out is kept between runs."""
+    """Return where what costs time to make or find out is kept between runs.
+
+    Raises:
+        OutputError: no variable names it, and this user has no home.
+    """
     chosen = os.environ.get("EDGEPROF_CACHE")
     if chosen:
         return Path(chosen)
     base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "edgeprof"
+    try:
+        return (Path(base) if base else Path.home() / ".cache") / "edgeprof"
+    except RuntimeError as error:  # a user id without an entry, as in containers
+        raise OutputError(
+            "no place for the cache: HOME is not set; set EDGEPROF_CACHE to a folder"
+        ) from error
 
 
 @contextmanager

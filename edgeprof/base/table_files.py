@@ -12,6 +12,7 @@ from pathlib import Path
 
 from edgeprof.base.errors import DatasetError
 from edgeprof.base.extras import optional
+from edgeprof.base.parse import ENCODING, first_double
 
 
 def read_table(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, Mapping[str, object]]]:
@@ -22,7 +23,7 @@ def read_table(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, Mappin
         columns: that must be there.
 
     Raises:
-        DatasetError: the file cannot be read, or lacks a column.
+        DatasetError: the file cannot be read, lacks a column, or has one twice.
         MissingDependency: Parquet without pyarrow.
     """
     name = path.name.lower()
@@ -42,7 +43,7 @@ def read_table(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, Mappin
 
 def _read_csv(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, Mapping[str, object]]]:
     opener = gzip.open if path.name.lower().endswith(".gz") else open
-    with opener(path, "rt", encoding="utf-8", newline="") as stream:
+    with opener(path, "rt", encoding=ENCODING, newline="") as stream:
         reader = csv.DictReader(stream, restkey="(beyond the header)")
         _check_columns(reader.fieldnames or [], columns, path)
         try:
@@ -68,6 +69,8 @@ def _read_parquet(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, Map
 
 def _check_columns(names: Iterable[str], columns: Sequence[str], path: Path) -> None:
     present = list(names)
+    if double := first_double(name for name in present if name):
+        raise DatasetError(f"{path}: column {double} stands twice")
     missing = [column for column in columns if column not in present]
     if missing:
         raise DatasetError(

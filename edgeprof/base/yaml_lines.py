@@ -1,4 +1,4 @@
-"""YAML whose faults are told by file and line.
+"""YAML whose faults name the file and the line.
 
 Owns: access to a mapping by key and type. Does not own: what the keys mean (``inventory.py``).
 """
@@ -12,6 +12,7 @@ from typing import Any
 
 from edgeprof.base.errors import InventoryError
 from edgeprof.base.extras import optional
+from edgeprof.base.parse import first_double
 
 
 class YamlMapping:
@@ -175,5 +176,30 @@ def compose(text: str, source: Path) -> Any:
         line = text.count("\n", 0, error.position) + 1
         what = f"the character {text[error.position]!r} cannot stand there"
         raise InventoryError(f"{source}, line {line}: not YAML: {what}") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         raise InventoryError(f"{source}: not YAML: {' '.join(str(error).split())}") from error
+
+
+def load_yaml(text: str) -> Any:
+    """Return the values of a YAML text.
+
+    Raises:
+        ValueError: it is no YAML, or a mapping has a key twice.
+        MissingDependency: PyYAML is not installed.
+    """
+    with optional("reading YAML"):
+        import yaml
+
+    class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+        def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+            names = (key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode))
+            if (double := first_double(names)) is not None:
+                line = node.start_mark.line + 1
+                raise ValueError(f"the key {double!r} stands twice in the mapping of line {line}")
+            values: dict[Any, Any] = super().construct_mapping(node, deep)
+            return values
+
+    try:
+        return yaml.load(text, Loader=Loader)
+    except (yaml.YAMLError, RecursionError) as error:
+        raise ValueError(f"not YAML: {' '.join(str(error).split())}") from error

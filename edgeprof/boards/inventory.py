@@ -25,6 +25,7 @@ from typing import Any
 
 from edgeprof.base.cpu_list import parse_cpus
 from edgeprof.base.errors import BoardSetupError, InventoryError
+from edgeprof.base.parse import ENCODING
 from edgeprof.base.yaml_lines import YamlMapping, compose, merged_anywhere, pairs_of
 from edgeprof.boards.destination import is_name, parse_destination
 from edgeprof.measuring.runtimes import BOARD_RUNTIMES
@@ -121,7 +122,7 @@ def read_inventory(path: Path) -> Inventory:
         MissingDependency: without PyYAML.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding=ENCODING)
     except (OSError, UnicodeDecodeError) as error:
         raise InventoryError(f"{path}: cannot be read: {error}") from error
     return parse_inventory(text, path)
@@ -309,4 +310,7 @@ def _read_groups(
 
 def _path_beside(source: Path, text: str | None) -> Path | None:
     """Return a path as the file means it: from home, absolute, or from the file's own folder."""
-    return None if text is None else source.parent / Path(text).expanduser()
+    try:
+        return None if text is None else source.parent / Path(text).expanduser()
+    except RuntimeError as error:
+        raise InventoryError(f"{source}: {text!r}: there is no home folder: {error}") from error

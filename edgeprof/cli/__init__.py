@@ -7,7 +7,9 @@ it is called: a Raspberry Pi should not wait for scikit-learn to print a help pa
 
 from __future__ import annotations
 
+import errno
 import importlib
+import io
 import os
 import sys
 
@@ -16,30 +18,45 @@ import click
 from edgeprof.base.errors import EdgeprofError
 from edgeprof.base.text import printable
 
-# command -> (module under edgeprof.cli, one line for the overview)
-COMMANDS: dict[str, tuple[str, str]] = {
-    "compare-predictors": ("evaluate", "Compare all models at several sample counts."),
-    "suggest": ("suggest", "Choose the subnets worth measuring next."),
-    "train": ("train", "Fit a latency predictor to measurements."),
-    "evaluate": ("evaluate", "Compare predictions with measurements."),
-    "adapt": ("train", "Move predictors of other devices to a new one with a few measurements."),
-    "accuracy": ("accuracy", "Make accuracy models for the search."),
-    "boards": ("boards", "The boards of boards.yaml: list, check, set up, restore, clean."),
-    "compare": ("compare", "Compare two models, or one under two settings."),
-    "dataset": ("dataset", "Rows for learning: out of a store, and into one."),
-    "export": ("export", "Write the model files of subnets."),
-    "doctor": ("doctor", "Say what would spoil a measurement here, and the remedy."),
-    "lut": ("lut", "Lookup tables: build, predict, convert."),
-    "measure": ("measure", "Time model files on this machine."),
-    "predict": ("predict", "Predict the latency of subnets."),
-    "profile": ("profile", "Sample, export and measure in bulk; resumes by itself."),
-    "quickstart": ("quickstart", "The whole job on this machine, step by step."),
-    "harness": ("harness", "The board program: build it for a board or for this machine."),
-    "ship": ("ship", "Write a predictor as C source or as an ONNX model."),
-    "report": ("report", "Write an HTML page about stores, predictors and searches."),
-    "sample": ("subnets", "Draw random subnets of a search space."),
-    "search": ("search", "Find the most accurate subnets within latency budgets."),
+# section of the overview -> command -> (module under edgeprof.cli, one line)
+SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
+    "Start here": {
+        "quickstart": ("quickstart", "The whole job on this machine, step by step."),
+        "doctor": ("doctor", "Say what would spoil a measurement here, and the remedy."),
+    },
+    "Measure": {
+        "sample": ("subnets", "Draw random subnets of a search space."),
+        "export": ("export", "Write the model files of subnets."),
+        "measure": ("measure", "Time model files on this machine."),
+        "compare": ("compare", "Compare two models, or one under two settings."),
+        "profile": ("profile", "Sample, export and measure in bulk; resumes by itself."),
+        "lut": ("lut", "Lookup tables: build, predict, convert."),
+    },
+    "Boards": {
+        "boards": ("boards", "The boards of boards.yaml: list, check, set up, restore, clean."),
+        "harness": ("harness", "The board program: build it for a board or for this machine."),
+    },
+    "Predict": {
+        "train": ("train", "Fit a latency predictor to measurements."),
+        "adapt": ("train", "Move predictors of other devices to a new one, with few samples."),
+        "evaluate": ("evaluate", "Compare predictions with measurements."),
+        "compare-predictors": ("evaluate", "Compare all models at several sample counts."),
+        "predict": ("predict", "Predict the latency of subnets."),
+        "suggest": ("suggest", "Choose the subnets worth measuring next."),
+        "ship": ("ship", "Write a predictor as C source or as an ONNX model."),
+    },
+    "Search": {
+        "search": ("search", "Find the most accurate subnets within latency budgets."),
+        "accuracy": ("accuracy", "Make accuracy models for the search."),
+    },
+    "Data": {
+        "dataset": ("dataset", "Rows for learning: out of a store, and into one."),
+        "report": ("report", "Write an HTML page about stores, predictors and searches."),
+    },
 }
+COMMANDS = {name: entry for section in SECTIONS.values() for name, entry in section.items()}
+
+_REFUSALS_TO_PRINT = (errno.EPIPE, errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EFBIG)
 
 
 class _LazyGroup(click.Group):
@@ -59,10 +76,18 @@ class _LazyGroup(click.Group):
         command: click.Command = getattr(module, cmd_name.replace("-", "_"))
         return command
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List all commands from the table, without importing their modules."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, COMMANDS[name][1]) for name in self.list_commands(ctx)])
+    def format_commands(
+        self,
+        ctx: click.Context,  # noqa: ARG002 - click's signature
+        formatter: click.HelpFormatter,
+    ) -> None:
+        """List the commands by section, without importing their modules."""
+        width = max(map(len, COMMANDS))
+        for title, commands in SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl(
+                    [(name.ljust(width), line) for name, (_, line) in commands.items()]
+                )
 
 
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -76,12 +101,21 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line; an EdgeprofError becomes one line on stderr and exit status 1."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="surrogateescape")  # names of files may be any bytes
     try:
-        cli(standalone_mode=True)
+        try:
+            cli(standalone_mode=True)
+        finally:
+            sys.stdout.flush()
     except EdgeprofError as error:
         click.echo(f"edgeprof: {printable(str(error), keep=chr(10))}", err=True)
         sys.exit(1)
-    except BrokenPipeError:
-        # The reader (head, less) has gone; a second failure at shutdown would print a trace.
+    except OSError as error:
+        if error.errno not in _REFUSALS_TO_PRINT or error.filename is not None:
+            raise
+        # A second failure at shutdown would print a trace.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if error.errno != errno.EPIPE:  # the reader (head, less) has gone: it knows
+            click.echo(f"edgeprof: standard output cannot be written: {error.strerror}", err=True)
         sys.exit(1)

@@ -23,11 +23,11 @@ class CompareArguments(SettingsArguments):
 
     model_a: str = options.argument(metavar="A")
     model_b: str | None = options.argument(metavar="[B]", required=False)
-    changes_a: tuple[tuple[str, Any], ...] = options.option(
-        "--a", type=KeyValue(), multiple=True, help="A setting of A alone; may be repeated."
+    changes_a: tuple[tuple[str, Any], ...] = options.pairs(
+        "--a", type=KeyValue(), help="A setting of A alone; may be repeated."
     )
-    changes_b: tuple[tuple[str, Any], ...] = options.option(
-        "--b", type=KeyValue(), multiple=True, help="A setting of B alone; may be repeated."
+    changes_b: tuple[tuple[str, Any], ...] = options.pairs(
+        "--b", type=KeyValue(), help="A setting of B alone; may be repeated."
     )
     as_json: bool = options.as_json()
 
@@ -35,7 +35,7 @@ class CompareArguments(SettingsArguments):
 @click.command()
 @options.takes(CompareArguments)
 def compare(arguments: CompareArguments) -> None:
-    r"""Compare two models, or one model under two settings.
+    """Compare two models, or one model under two settings.
 
     Both run in turns in one process, in an order drawn anew for each round, and the ratio is taken
     round by round: what the machine does meanwhile meets both. --a and --b take threads, cpus,

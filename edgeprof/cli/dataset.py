@@ -19,9 +19,8 @@ class ExportArguments:
     store: Path = options.argument(type=options.INPUT)
     output: Path = options.output_file(required=True, help="File to write: .csv or .parquet.")
     device: str | None = options.device()
-    where: tuple[tuple[str, str], ...] = options.option(
+    where: tuple[tuple[str, str], ...] = options.pairs(
         "--where",
-        multiple=True,
         type=Condition(),
         help="Only measurements made under this state, e.g. threads=1; may be repeated.",
     )

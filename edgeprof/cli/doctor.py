@@ -58,7 +58,7 @@ class DoctorArguments:
 @click.command()
 @options.takes(DoctorArguments)
 def doctor(arguments: DoctorArguments) -> None:
-    r"""Say what would spoil a measurement on this machine or a board, and what to do about it.
+    """Say what would spoil a measurement on this machine or a board, and what to do about it.
 
     Changes nothing. Exits 1 when a measurement would be misleading.
 

@@ -41,7 +41,7 @@ def harness() -> None:
 @harness.command()
 @options.takes(BuildArguments)
 def build(arguments: BuildArguments) -> None:
-    r"""Cross-compile the board program and check what came out.
+    """Cross-compile the board program and check what came out.
 
     The first build for a target takes minutes (zig compiles its C++ library), a later one of the
     same sources none: built programs are kept.

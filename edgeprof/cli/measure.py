@@ -48,7 +48,7 @@ def measure(
     interleave: bool | None,
     as_json: bool,
 ) -> None:
-    r"""Time model files on this machine.
+    """Time model files on this machine.
 
     Warms up until the latency is steady, then times inferences until the 95 % interval of their
     median is narrow enough, and says what disturbed it. Several models are measured in turns, so

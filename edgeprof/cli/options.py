@@ -25,6 +25,7 @@ from typing import Any, TypeVar
 
 import click
 
+from edgeprof.base.parse import first_double
 from edgeprof.cli.values import CpuList, Integers, KeyValue
 from edgeprof.measuring.runtimes import FORMATS, RUNTIMES
 
@@ -42,6 +43,19 @@ def option(*names: str, **attributes: Any) -> Any:
     if attributes.get("default") not in (None, ()):
         attributes.setdefault("show_default", True)
     return field(metadata={"declare": lambda name: click.option(name, *names, **attributes)})
+
+
+def pairs(*names: str, **attributes: Any) -> Any:
+    """Declare an option that may be repeated, each time with another ``KEY=VALUE``."""
+    return option(*names, multiple=True, callback=_without_doubles, **attributes)
+
+
+def _without_doubles(
+    context: click.Context, parameter: click.Parameter, value: tuple[tuple[str, Any], ...]
+) -> tuple[tuple[str, Any], ...]:
+    if (double := first_double(key for key, _ in value)) is not None:
+        raise click.BadParameter(f"{double!r} stands twice", context, parameter)
+    return value
 
 
 def argument(**attributes: Any) -> Any:
@@ -113,10 +127,9 @@ runtime = partial(
     help="Inference runtime  [default: by the model's format]",
 )
 runtime_options = partial(
-    option,
+    pairs,
     "--option",
     type=KeyValue(),
-    multiple=True,
     help="The runtime's own, as in graph_optimization=basic or providers='[\"CUDA\"]'.",
 )
 threads = partial(

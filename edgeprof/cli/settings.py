@@ -29,8 +29,8 @@ class SettingsArguments:
     )
     threads: int = options.threads()
     cpus: tuple[int, ...] = options.cpus()
-    shapes: tuple[tuple[str, tuple[int, ...]], ...] = options.option(
-        "--shape", type=Shape(), multiple=True, help="Shape of a dynamic input; may be repeated."
+    shapes: tuple[tuple[str, tuple[int, ...]], ...] = options.pairs(
+        "--shape", type=Shape(), help="Shape of a dynamic input; may be repeated."
     )
     runtime_options: tuple[tuple[str, Any], ...] = options.runtime_options()
     ci_rel: float = options.ci_rel()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import click
 
 from edgeprof.base.cpu_list import parse_cpus
+from edgeprof.base.parse import parse_json
 
 
 class _Value(click.ParamType):  # type: ignore[type-arg, unused-ignore]  # generic in new clicks
@@ -102,13 +102,15 @@ class KeyValue(Condition):
     """A setting and its value, which is JSON where it can be, else text."""
 
     name = "KEY=VALUE"
-    wanted = "of the form KEY=VALUE"
+    wanted = "of the form KEY=VALUE, with JSON for lists and objects"
 
     @staticmethod
     def parse(text: str) -> tuple[str, Any]:
         """Split at the first ``=``."""
         key, value = Condition.parse(text)
         try:
-            return key, json.loads(value)
+            return key, parse_json(value)
         except ValueError:
+            if value.startswith(("{", "[")):
+                raise
             return key, value

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 
 from edgeprof.base.errors import InvalidRecord, InvalidSubnet, OutputError
 from edgeprof.base.files import atomic_write, has_sha256, make_folder, sha256_of
+from edgeprof.base.parse import ENCODING, parse_json
 from edgeprof.export.weights import MadeWeights, WeightFile, WeightSource
 from edgeprof.networks.layers import Network
 from edgeprof.networks.spaces import get_space
@@ -83,7 +84,7 @@ class ManifestEntry:
             InvalidRecord: if it is no manifest entry.
         """
         try:
-            value = json.loads(text)
+            value = parse_json(text)
             names = {field.name for field in dataclasses.fields(cls)} - {"subnet"}
             fields = {name: value[name] for name in names if name in value}
             return cls(subnet=Subnet.from_dict(value), **fields)
@@ -100,7 +101,7 @@ def read_manifest(folder: Path) -> list[ManifestEntry]:
     """
     path = folder / MANIFEST_NAME
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")
+        lines = path.read_text(encoding=ENCODING).split("\n")
     except OSError as error:
         raise OutputError(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:

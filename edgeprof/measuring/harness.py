@@ -21,6 +21,7 @@ from typing import IO, Any
 
 from edgeprof.base.errors import HarnessCrashed, InvalidJob
 from edgeprof.base.files import packaged
+from edgeprof.base.text import printable
 from edgeprof.measuring.measurement import Measurement, Record, check_version, error_of
 from edgeprof.measuring.python_door import door_command
 from edgeprof.measuring.runtimes import PYTHON_RUNTIMES, find_library, runtime_of
@@ -104,10 +105,11 @@ def make_job(model: str | os.PathLike[str], settings: Settings) -> Job:
     """Return the job that measures a model here.
 
     Raises:
+        InvalidJob: the model's name cannot stand in a job.
         RuntimeUnavailable: no library of the runtime on this machine.
     """
     runtime = settings.runtime or runtime_of(model)
-    job: dict[str, Any] = {"model": os.fspath(model), "runtime": runtime}
+    job: dict[str, Any] = {"model": _text_of(model), "runtime": runtime}
     if library := find_library(runtime, settings.library):
         job["library"] = os.fspath(library.path)
     for name in _PLAIN_FIELDS:
@@ -120,6 +122,16 @@ def make_job(model: str | os.PathLike[str], settings: Settings) -> Job:
     if settings.runtime_options:
         job["runtime_options"] = dict(settings.runtime_options)
     return job
+
+
+def _text_of(path: str | os.PathLike[str]) -> str:
+    """Return a path as jobs and records have it: in UTF-8."""
+    text = os.fspath(path)
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidJob(f"{printable(text)}: the name is no UTF-8 text; rename it") from error
+    return text
 
 
 def run_jobs(jobs: Iterable[Job], program: Path = PROGRAM) -> Iterator[Record]:

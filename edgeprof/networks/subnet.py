@@ -16,6 +16,7 @@ from typing import ClassVar, Protocol
 
 from edgeprof.base.errors import InvalidSubnet
 from edgeprof.base.files import atomic_write
+from edgeprof.base.parse import ENCODING, parse_json
 
 
 class Space(Protocol):
@@ -101,6 +102,8 @@ class Subnet:
         resolution = value.get("r")
         if isinstance(resolution, list) and len(resolution) == 1:
             resolution = resolution[0]
+        if isinstance(resolution, float) and resolution.is_integer():
+            resolution = int(resolution)
         if isinstance(resolution, bool) or not isinstance(resolution, int):
             raise InvalidSubnet(
                 f"subnet field 'r' is {resolution!r}, want one integer in pixels", field="r"
@@ -118,8 +121,8 @@ class Subnet:
     def from_json(cls, text: str, *, space: str | None = None) -> Subnet:
         """Read one JSON object; see ``from_dict``."""
         try:
-            value = json.loads(text)
-        except json.JSONDecodeError as error:
+            value = parse_json(text)
+        except ValueError as error:
             raise InvalidSubnet(f"subnet is no JSON: {error}") from error
         if not isinstance(value, dict):
             raise InvalidSubnet(f"subnet is a JSON {type(value).__name__}, want an object")
@@ -154,7 +157,7 @@ def read_subnets(path: Path, *, space: str | None = None) -> list[Subnet]:
         InvalidSubnet: naming file and line.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding=ENCODING)
     except OSError as error:
         raise InvalidSubnet(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:

@@ -11,7 +11,6 @@ Columns: ``device,space,resolution,ks,e,d,latency_ms``, lists as JSON (Parquet: 
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeprof.base.errors import DatasetError, InvalidSubnet
+from edgeprof.base.parse import parse_integer, parse_json
 from edgeprof.base.table_files import read_table
 from edgeprof.networks.spaces import get_space
 from edgeprof.networks.spaces.base import Codes
@@ -114,7 +114,7 @@ class _Record(NamedTuple):
     values: Mapping[str, object]
 
 
-class _InvalidRow(Exception):
+class InvalidRow(Exception):
     """One row cannot be learned from: the column and what is wrong with it."""
 
     def __init__(self, column: str, problem: str) -> None:
@@ -191,7 +191,7 @@ def _read_records(path: Path) -> Iterator[_Record]:
 
 def _parse_row(value: object) -> int | None:
     try:
-        return int(str(value))
+        return parse_integer(value)
     except ValueError:
         return None  # an error only where the row is wanted
 
@@ -246,7 +246,7 @@ def _checked(records: list[_Record], path: Path, *, drop_invalid: bool) -> Datas
     for record in records:
         try:
             good.append(_check(record, good[0].subnet.space if good else None))
-        except _InvalidRow as error:  # noqa: PERF203 - each row has its own
+        except InvalidRow as error:  # noqa: PERF203 - each row has its own
             if not drop_invalid:
                 raise DatasetError(
                     f"{path}, {record.place}, column {error.column}: {error}",
@@ -271,12 +271,12 @@ def _checked(records: list[_Record], path: Path, *, drop_invalid: bool) -> Datas
 
 def _check(record: _Record, space: str | None) -> _Checked:
     if record.row is None:
-        raise _InvalidRow("row", f"{record.values['row']!r}, want an integer")
+        raise InvalidRow("row", f"{record.values['row']!r}, want an integer")
     found = str(record.values["space"])
     if space is not None and found != space:
-        raise _InvalidRow("space", f"{found!r} among rows of {space!r}; learn from one space")
+        raise InvalidRow("space", f"{found!r} among rows of {space!r}; learn from one space")
     latency_ms = _parse_latency(record.values["latency_ms"])
-    return _Checked(record, record.row, _parse_subnet(record.values), latency_ms)
+    return _Checked(record, record.row, subnet_of_row(record.values), latency_ms)
 
 
 def _parse_latency(value: object) -> float:
@@ -285,33 +285,51 @@ def _parse_latency(value: object) -> float:
     except ValueError:
         latency_ms = math.nan
     if not (math.isfinite(latency_ms) and latency_ms > 0):
-        raise _InvalidRow("latency_ms", f"{value!r}, want a positive number of milliseconds")
+        raise InvalidRow("latency_ms", f"{value!r}, want a positive number of milliseconds")
     return latency_ms
 
 
-def _parse_subnet(values: Mapping[str, object]) -> Subnet:
+def subnet_of_row(values: Mapping[str, object]) -> Subnet:
+    """Return the subnet of a table's row.
+
+    Raises:
+        InvalidRow: naming the column that is wrong.
+    """
     lists = {name: _parse_list(values[name], name) for name in ("ks", "e", "d")}
     if values.get("w") not in (None, ""):
         lists["w"] = _parse_list(values["w"], "w")
     try:
-        resolution = int(str(values["resolution"]))
+        resolution = _parse_resolution(values["resolution"])
     except ValueError:
-        raise _InvalidRow("resolution", f"{values['resolution']!r}, want pixels") from None
+        raise InvalidRow("resolution", f"{values['resolution']!r}, want pixels") from None
     try:
         return Subnet.from_dict({"space": str(values["space"]), **lists, "r": resolution})
     except InvalidSubnet as error:
         name = str(error.evidence.get("field", "space"))
-        raise _InvalidRow("resolution" if name == "r" else name, str(error)) from error
+        raise InvalidRow("resolution" if name == "r" else name, str(error)) from error
+
+
+def _parse_resolution(value: object) -> int:
+    """Return the resolution of a table's cell: a whole number, or OFA's list of one.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        value = parse_json(value)
+    if isinstance(value, list):
+        (value,) = value
+    return parse_integer(value)
 
 
 def _parse_list(value: object, column: str) -> list[object]:
     if isinstance(value, str):
         try:
-            value = json.loads(value)
-        except json.JSONDecodeError:
-            raise _InvalidRow(column, f"{value!r}, want a JSON list of numbers") from None
+            value = parse_json(value)
+        except ValueError:
+            raise InvalidRow(column, f"{value!r}, want a JSON list of numbers") from None
     if not isinstance(value, list):
-        raise _InvalidRow(column, f"{value!r}, want a JSON list of numbers")
+        raise InvalidRow(column, f"{value!r}, want a JSON list of numbers")
     return value
 
 

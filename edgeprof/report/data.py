@@ -5,7 +5,6 @@ Owns: reading them, and that they belong together. Does not own: how they are sh
 
 from __future__ import annotations
 
-import json
 import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeprof.base.errors import InvalidSubnet, PredictorFormatError, SearchError, StoreError
+from edgeprof.base.parse import ENCODING, parse_json
 from edgeprof.base.units import ns_to_ms
 from edgeprof.networks.spaces import get_space
 from edgeprof.networks.subnet import Subnet
@@ -219,7 +219,7 @@ def read_results(paths: Sequence[Path]) -> list[FrontPoint]:
 
 def _read_results(path: Path) -> list[FrontPoint]:
     try:
-        listed: Any = json.loads(path.read_text(encoding="utf-8"))
+        listed: Any = parse_json(path.read_text(encoding=ENCODING))
         if not isinstance(listed, list) or not listed:
             raise TypeError("no list of results")
         return [_parse_result(item) for item in listed]

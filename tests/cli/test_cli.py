@@ -1,7 +1,9 @@
 """Every command explains itself, and errors leave the program as one line with exit status 1."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import click
 import numpy as np
@@ -11,8 +13,9 @@ from tree import ROOT
 from unprivileged import run_unprivileged
 
 from edgeprof import get_space
-from edgeprof.base.errors import EdgeprofError
-from edgeprof.cli import COMMANDS, cli
+from edgeprof.base.errors import EdgeprofError, OutputError
+from edgeprof.base.files import cache_folder
+from edgeprof.cli import COMMANDS, SECTIONS, cli
 from edgeprof.networks.subnet import write_subnets
 from edgeprof.records.dataset_export import export_dataset
 from edgeprof.records.store import ImportedRow, Store
@@ -43,6 +46,24 @@ def test_every_command_has_help_with_an_example(name):
     assert text, name
     assert "Example" in text
     assert f"edgeprof {name}" in text
+
+
+@pytest.mark.parametrize("name", ALL_COMMANDS)
+def test_the_examples_of_the_help_stand_on_lines_of_their_own(name):
+    result = run(*name.split(), "--help")
+    assert result.exit_code == 0
+    assert "\\b" not in result.output
+    listed = [line.strip() for line in ALL_COMMANDS[name].help.split("Example")[1].splitlines()]
+    examples = [line for line in listed if line.startswith("edgeprof ")]
+    shown = {line.strip() for line in result.output.splitlines()}
+    assert examples
+    assert set(examples) <= shown
+
+
+def test_the_overview_is_in_sections():
+    lines = run("--help").output.splitlines()
+    titles = [line for line in lines if line.endswith(":") and not line.startswith((" ", "Usage"))]
+    assert titles == ["Options:", *(f"{title}:" for title in SECTIONS)]
 
 
 @pytest.mark.parametrize("name", ALL_COMMANDS)
@@ -182,3 +203,65 @@ def test_sample_is_reproducible(tmp_path):
         assert result.returncode == 0
     assert (tmp_path / "a").read_text() == (tmp_path / "b").read_text()
     assert run_edgeprof("sample", "-n", "5", "--seed", "3").stdout == (tmp_path / "a").read_text()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+@pytest.mark.parametrize("arguments", [("--help",), ("sample", "-n", "3"), ("sample", "--help")])
+def test_a_full_disk_behind_standard_output_is_one_line(arguments):
+    with open("/dev/full", "w") as full:  # noqa: PTH123 - a device
+        command = [sys.executable, "-s", "-m", "edgeprof", *arguments]
+        result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert result.returncode == 1
+    assert result.stderr == (
+        "edgeprof: standard output cannot be written: No space left on device\n"
+    )
+
+
+def test_a_name_that_is_no_utf8_is_refused_with_the_reason_or_printed_as_it_is(tmp_path):
+    odd = b"mod\xe8le"
+    (tmp_path / os.fsdecode(odd + b".onnx")).write_bytes(b"")
+    command = [sys.executable, "-s", "-m", "edgeprof"]
+    refused = subprocess.run(
+        [*command, "measure", odd + b".onnx", "--runtime", "onnxruntime"],
+        capture_output=True,
+        cwd=tmp_path,
+    )
+    assert refused.returncode == 1
+    assert b"the name is no UTF-8 text" in refused.stderr
+    assert refused.stderr.count(b"\n") == 1
+    (tmp_path / "s.jsonl").write_bytes(b"")
+    printed = subprocess.run(
+        [*command, "export", "s.jsonl", "-o", odd], capture_output=True, cwd=tmp_path
+    )
+    assert printed.returncode == 0
+    assert printed.stdout.startswith(odd + b": 0 models")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("measure", "m.onnx", "--shape", "x=1,3", "--shape", "x=1,4"),
+        ("measure", "m.onnx", "--option", "a=1", "--option", "a=2"),
+        ("measure", "m.onnx", "--option", 'a={"b": 1, "b": 2}'),
+        ("compare", "m.onnx", "--a", "threads=1", "--a", "threads=2"),
+        ("dataset", "export", "s.db", "-o", "o.csv", "--where", "a=1", "--where", "a=2"),
+    ],
+)
+def test_a_setting_given_twice_is_wrong_usage(arguments):
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert f"Invalid value for '{arguments[-2]}'" in result.output
+
+
+def test_without_a_home_the_cache_must_be_named(monkeypatch, tmp_path):
+    for name in ("HOME", "XDG_CACHE_HOME", "EDGEPROF_CACHE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "home", _no_home)
+    with pytest.raises(OutputError, match="set EDGEPROF_CACHE"):
+        cache_folder()
+    monkeypatch.setenv("EDGEPROF_CACHE", str(tmp_path))
+    assert cache_folder() == tmp_path
+
+
+def _no_home():
+    raise RuntimeError("Could not determine home directory.")

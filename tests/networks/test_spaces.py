@@ -159,3 +159,30 @@ def test_a_subnet_is_checked_by_the_space_that_the_registry_gives(monkeypatch):
     assert Subnet("small", (), (), (), 100).id == Subnet("small", (3,), (), (), 100).id
     with pytest.raises(InvalidSubnet, match="too large"):
         Subnet("small", (), (), (), 101)
+
+
+@pytest.mark.parametrize("resolution", [224.0, [224], [224.0]])
+def test_a_resolution_is_read_as_others_write_it(resolution):
+    assert Subnet.from_dict({**LARGEST, "r": resolution}).r == 224
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"r": 224, "r": 192}',
+        '{"r": ' + "9" * 5000 + "}",
+        '{"d": [' + "9" * 400 + "]}",
+        '{"d": ' + "[" * 100_000,
+        "[" * 100_000,
+    ],
+)
+def test_absurd_lines_are_named(line, tmp_path):
+    path = tmp_path / "s.jsonl"
+    path.write_text(line + "\n")
+    with pytest.raises(InvalidSubnet, match=r"s\.jsonl:1: "):
+        read_subnets(path)
+
+
+def test_a_file_of_subnets_may_begin_with_a_byte_order_mark(tmp_path):
+    (tmp_path / "s.jsonl").write_text(json.dumps(LARGEST), encoding="utf-8-sig")
+    assert len(read_subnets(tmp_path / "s.jsonl")) == 1

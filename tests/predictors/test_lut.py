@@ -239,7 +239,14 @@ def test_proxyless_table_converts_to_ofas_form_and_back(tmp_path):
 
 GOOD_KEY = "Conv-input:224x224x3-output:112x112x40"
 BAD_FILES = {
-    "no yaml": ("a: [", "is no YAML"),
+    "no yaml": ("a: [", "not YAML"),
+    "nested absurdly": ("[" * 2000, "not YAML"),
+    "a key twice": (
+        f"{GOOD_KEY}: {{count: 1}}\n{GOOD_KEY}: {{count: 2}}",
+        f"{GOOD_KEY}' stands tw",
+    ),
+    "endless count": (f"{GOOD_KEY}: {{count: .inf, mean: 1, std: 0}}", "want count, mean"),
+    "half a count": (f"{GOOD_KEY}: {{count: 1.5, mean: 1, std: 0}}", "want count, mean"),
     "no map": ("- 1", "want a map"),
     "no mean": (f"{GOOD_KEY}: {{count: 1, std: 0}}", "want count, mean and std"),
     "mean is zero": (f"{GOOD_KEY}: {{count: 1, mean: 0, std: 0}}", "mean is 0.0, want > 0"),

@@ -240,3 +240,40 @@ def test_taking_rows_keeps_them_together(tmp_path: Path) -> None:
     assert part.rows.tolist() == [4, 1]
     assert part.subnets == (dataset.subnets[4], dataset.subnets[1])
     np.testing.assert_array_equal(get_space(SPACE).encode(part.subnets), part.codes)
+
+
+@pytest.mark.parametrize("resolution", ["{}.0", "[{}]", "[{}.0]", " {} "])
+def test_resolutions_are_read_as_excel_pandas_and_ofa_write_them(
+    tmp_path: Path, resolution: str
+) -> None:
+    rows = rows_of()
+    plain = read_dataset(write_csv(tmp_path / "a.csv", rows))
+    for row in rows:
+        row["resolution"] = resolution.format(row["resolution"])
+    odd = write_csv(tmp_path / "b.csv", rows)
+    odd.write_text(odd.read_text(), encoding="utf-8-sig")
+    assert read_dataset(odd).subnets == plain.subnets
+
+
+@pytest.mark.parametrize("resolution", ["192.5", "[192, 224]", "[]", "[", "{}", "1e999"])
+def test_a_resolution_that_is_none_names_its_column(tmp_path: Path, resolution: str) -> None:
+    rows = rows_of(1)
+    rows[0]["resolution"] = resolution
+    with pytest.raises(DatasetError, match="line 2, column resolution"):
+        read_dataset(write_csv(tmp_path / "a.csv", rows))
+
+
+@pytest.mark.parametrize("depths", ["[" + "9" * 400 + "]", "[" + "9" * 5000 + "]", "[" * 100_000])
+def test_absurd_lists_name_their_column(tmp_path: Path, depths: str) -> None:
+    rows = rows_of(1)
+    rows[0]["d"] = depths
+    with pytest.raises(DatasetError, match="line 2, column d"):
+        read_dataset(write_csv(tmp_path / "a.csv", rows))
+
+
+def test_a_column_that_stands_twice_is_refused(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "a.csv", rows_of(1))
+    header, row = path.read_text().splitlines()
+    path.write_text(f"{header},latency_ms,,\n{row},99,,\n")
+    with pytest.raises(DatasetError, match="column latency_ms stands twice"):
+        read_dataset(path)

@@ -7,13 +7,13 @@ a device may be predicted from: those of other hardware, never its own.
 
 from __future__ import annotations
 
-import csv
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from edgeprof.base.errors import DatasetError
+from edgeprof.base.table_files import read_table
 from edgeprof.networks.layers import Network
 from edgeprof.records.dataset import Dataset
 
@@ -87,21 +87,13 @@ def read_devices(path: Path) -> dict[str, Device]:
     Raises:
         DatasetError: naming file, line and column.
     """
-    try:
-        with path.open(encoding="utf-8", newline="") as stream:
-            reader = csv.DictReader(stream)
-            for column in ("device", *_NUMBERS):
-                if column not in (reader.fieldnames or []):
-                    raise DatasetError(f"{path}: column {column} is missing")
-            devices: dict[str, Device] = {}
-            for row in reader:
-                place = f"{path}, line {reader.line_num}"
-                if row["device"] in devices:
-                    raise DatasetError(f"{place}, column device: {row['device']!r} a second time")
-                devices[row["device"]] = _parse_device(row, place)
-            return devices
-    except (OSError, UnicodeDecodeError) as error:
-        raise DatasetError(f"{path}: cannot be read: {error}") from error
+    devices: dict[str, Device] = {}
+    for where, row in read_table(path, ("device", *_NUMBERS)):
+        place, name = f"{path}, {where}", str(row["device"])
+        if name in devices:
+            raise DatasetError(f"{place}, column device: {name!r} a second time")
+        devices[name] = _parse_device(name, row, place)
+    return devices
 
 
 def other_hardware(
@@ -136,18 +128,18 @@ def space_of(measured: Sequence[tuple[Device, Dataset]], target: Device) -> str:
     return spaces[0]
 
 
-def _parse_device(row: dict[str, str], place: str) -> Device:
+def _parse_device(device: str, row: Mapping[str, object], place: str) -> Device:
     numbers = {name: _parse_number(row[name], name, place) for name in _NUMBERS}
     for name in ("batch", "launch_us"):
         if row.get(name):
             numbers[name] = _parse_number(row[name], name, place)
-    return Device(row["device"], **numbers, hardware=row.get("hardware") or "")
+    return Device(device, **numbers, hardware=str(row.get("hardware") or ""))
 
 
-def _parse_number(text: str, column: str, place: str) -> float:
+def _parse_number(text: object, column: str, place: str) -> float:
     try:
-        value = float(text)
-    except (TypeError, ValueError):
+        value = float(str(text))
+    except ValueError:
         value = math.nan
     if not (math.isfinite(value) and value > 0):
         raise DatasetError(f"{place}, column {column}: {text!r}, want a positive number")

@@ -17,6 +17,8 @@ from typing import Any
 from edgeprof.base.errors import LookupTableError
 from edgeprof.base.extras import optional
 from edgeprof.base.files import atomic_write, make_folder
+from edgeprof.base.parse import ENCODING, first_double, parse_integer, parse_json
+from edgeprof.base.yaml_lines import load_yaml
 from edgeprof.predictors.lut.lut_keys import Grammar, parse_key
 
 ABOUT_FILE = "lut.json"
@@ -95,7 +97,7 @@ def write_tables(tables: TableSet, folder: Path, grammar: Grammar) -> list[Path]
             f"{tables.source}: has {len(tables.tables)} resolutions, ProxylessNAS's form one"
         )
     rewritten = {
-        resolution: {parse_key(key)[0].text(grammar): entry for key, entry in table.items()}
+        resolution: _rewritten(table, grammar, tables.source)
         for resolution, table in tables.tables.items()
     }
     make_folder(folder)
@@ -112,6 +114,13 @@ def write_tables(tables: TableSet, folder: Path, grammar: Grammar) -> list[Path]
     return written
 
 
+def _rewritten(table: Table, grammar: Grammar, source: str) -> Table:
+    names = [parse_key(key)[0].text(grammar) for key in table]
+    if double := first_double(names):
+        raise LookupTableError(f"{source}: two of its keys are {double!r} in the other form")
+    return dict(zip(names, table.values(), strict=True))
+
+
 def _plain(table: Table, grammar: Grammar) -> dict[str, dict[str, float]]:
     if grammar is Grammar.OFA:
         return {
@@ -125,14 +134,12 @@ def _plain(table: Table, grammar: Grammar) -> dict[str, dict[str, float]]:
 
 
 def _read_table(file: Path) -> tuple[Table, int, Grammar]:
-    yaml = _yaml()
     try:
-        with file.open(encoding="utf-8") as stream:
-            content = yaml.load(stream, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        content = load_yaml(file.read_text(encoding=ENCODING))
     except OSError as error:
         raise LookupTableError(f"{file}: cannot be read: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise LookupTableError(f"{file}: is no YAML: {' '.join(str(error).split())}") from error
+    except ValueError as error:
+        raise LookupTableError(f"{file}: {error}") from error
     if not isinstance(content, dict) or not content:
         raise LookupTableError(f"{file}: is no lookup table, want a map of keys to entries")
     table: Table = {}
@@ -161,8 +168,8 @@ def _entry(file: Path, key: str, value: object) -> Entry:
         if not isinstance(value, dict):
             raise TypeError
         spread = float(value["std"]) if "std" in value else math.sqrt(float(value["var"]))
-        entry = Entry(int(value["count"]), float(value["mean"]), spread)
-    except (KeyError, TypeError, ValueError):
+        entry = Entry(parse_integer(value["count"]), float(value["mean"]), spread)
+    except (KeyError, OverflowError, TypeError, ValueError):
         raise LookupTableError(
             f"{file}: entry {key!r} is {value!r}, want count, mean and std or var"
         ) from None
@@ -176,7 +183,7 @@ def _read_about(path: Path) -> Mapping[str, Any]:
     if not path.is_dir() or not file.exists():
         return {}
     try:
-        about = json.loads(file.read_text(encoding="utf-8"))
+        about = parse_json(file.read_text(encoding=ENCODING))
     except (OSError, ValueError) as error:
         raise LookupTableError(f"{file}: is no JSON: {error}") from error
     return about if isinstance(about, dict) else {}
