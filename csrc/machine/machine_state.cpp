@@ -223,38 +223,68 @@ std::optional<std::string> container(const SystemFiles& files) {
     return std::nullopt;
 }
 
-// The tightest CPU bandwidth limit on the way from this process's control group to the root.
-void add_cpu_quota(const SystemFiles& files, Facts& state) {
-    std::string group;
+// Share of the CPUs that a control group gives, where it limits them.
+struct CpuQuota {
+    std::int64_t quota_us;
+    std::int64_t period_us;
+
+    double cpus() const { return static_cast<double>(quota_us) / static_cast<double>(period_us); }
+};
+
+std::optional<CpuQuota> quota_of(std::optional<std::int64_t> quota,
+                                 std::optional<std::int64_t> period) {
+    if (!quota || !period || *quota <= 0 || *period <= 0) return std::nullopt;
+    return CpuQuota{*quota, *period};
+}
+
+// Of the folder of one control group: cpu.max of version 2, else the two files of version 1.
+std::optional<CpuQuota> read_quota(const SystemFiles& files, const std::string& folder) {
+    const auto words = split(files.read_text(folder + "/cpu.max").value_or(""));
+    if (words.size() == 2) return quota_of(parse_integer(words[0]), parse_integer(words[1]));
+    return quota_of(files.read_integer(folder + "/cpu.cfs_quota_us"),
+                    files.read_integer(folder + "/cpu.cfs_period_us"));
+}
+
+// Where the control groups of this process may be mounted, each with the path below it. Lines are
+// "0::/a/b" in version 2, "4:cpu,cpuacct:/a/b" in version 1; both may be there.
+std::vector<std::pair<std::string, std::string>> cpu_groups(const SystemFiles& files) {
+    const std::string mount = "sys/fs/cgroup";
+    // In a container the path is often that of the host, and only the root can be seen.
+    std::vector<std::pair<std::string, std::string>> groups{{mount, ""}, {mount + "/cpu", ""}};
     for (const std::string& line : split(files.read_text("proc/self/cgroup").value_or(""), "\n")) {
-        if (line.compare(0, 3, "0::") == 0) group = line.substr(3);
-    }
-    std::int64_t quota_us = 0;
-    std::int64_t period_us = 0;
-    const auto take = [&](std::optional<std::int64_t> quota, std::optional<std::int64_t> period) {
-        if (!quota || !period || *quota <= 0 || *period <= 0) return;
-        const double cpus = static_cast<double>(*quota) / static_cast<double>(*period);
-        if (quota_us != 0 &&
-            cpus >= static_cast<double>(quota_us) / static_cast<double>(period_us)) {
-            return;
+        const auto first = line.find(':');
+        const auto second = first == std::string::npos ? first : line.find(':', first + 1);
+        if (second == std::string::npos) continue;
+        const std::string controllers = line.substr(first + 1, second - first - 1);
+        const std::string path = line.substr(second + 1);
+        if (controllers.empty()) {
+            groups.emplace_back(mount, path);
+            groups.emplace_back(mount + "/unified", path);
         }
-        quota_us = *quota;
-        period_us = *period;
-    };
-    while (true) {
-        const auto words =
-            split(files.read_text("sys/fs/cgroup" + group + "/cpu.max").value_or(""));
-        if (words.size() == 2) take(parse_integer(words[0]), parse_integer(words[1]));
-        const auto slash = group.rfind('/');
-        if (slash == std::string::npos) break;
-        group.erase(slash);
+        const auto names = split(controllers, ",");
+        if (std::find(names.begin(), names.end(), "cpu") == names.end()) continue;
+        groups.emplace_back(mount + "/cpu", path);
+        groups.emplace_back(mount + "/" + controllers, path);
     }
-    take(files.read_integer("sys/fs/cgroup/cpu/cpu.cfs_quota_us"),
-         files.read_integer("sys/fs/cgroup/cpu/cpu.cfs_period_us"));
-    if (quota_us == 0) return;
+    return groups;
+}
+
+// The tightest CPU bandwidth limit on the way from this process's control groups to the root.
+void add_cpu_quota(const SystemFiles& files, Facts& state) {
+    std::optional<CpuQuota> tightest;
+    for (auto [mount, path] : cpu_groups(files)) {
+        while (true) {
+            const auto quota = read_quota(files, mount + path);
+            if (quota && (!tightest || quota->cpus() < tightest->cpus())) tightest = quota;
+            const auto slash = path.rfind('/');
+            if (slash == std::string::npos) break;
+            path.erase(slash);
+        }
+    }
+    if (!tightest) return;
     Facts facts;
-    facts.add("quota_us", std::optional<std::int64_t>(quota_us));
-    facts.add("period_us", std::optional<std::int64_t>(period_us));
+    facts.add("quota_us", std::optional<std::int64_t>(tightest->quota_us));
+    facts.add("period_us", std::optional<std::int64_t>(tightest->period_us));
     state.add("cpu_quota", facts);
 }
 

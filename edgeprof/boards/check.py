@@ -56,7 +56,9 @@ class CheckReport:
     @property
     def findings(self) -> list[Finding]:
         """What would spoil a measurement there."""
-        return [] if self.state is None else findings(self.state, self.board.cores or None)
+        if self.state is None:
+            return []
+        return findings(self.state, self.board.cores or None, self.board.threads)
 
 
 async def check_board(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgeprof.base.errors import BoardSetupError
+from edgeprof.base.text import printable
 from edgeprof.cli import options
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ class DoctorArguments:
         help="Judge a captured tree (collect_board_info.sh), not this machine.",
     )
     cpus: tuple[int, ...] = options.cpus()
+    threads: int | None = options.option(
+        "--threads", type=click.IntRange(1), help="Threads that will run the model."
+    )
     as_json: bool = options.as_json()
 
     def state(self) -> dict[str, Any]:
@@ -50,7 +54,7 @@ class DoctorArguments:
         [report] = check_boards(boards)
         if report.state is None:
             raise report.error or BoardSetupError(
-                f"board {boards[0].name}: it does not tell its state"
+                f"board {boards[0].name}: its state was not read; see edgeprof boards check"
             )
         return report.state
 
@@ -71,7 +75,7 @@ def doctor(arguments: DoctorArguments) -> None:
     from edgeprof.measuring.machine import findings, would_mislead
 
     state = arguments.state()
-    found = findings(state, list(arguments.cpus) or None)
+    found = findings(state, list(arguments.cpus) or None, arguments.threads)
     if arguments.as_json:
         document = {
             "misleading": would_mislead(found),
@@ -87,9 +91,9 @@ def doctor(arguments: DoctorArguments) -> None:
 def _print(state: dict[str, Any], found: list[Finding]) -> None:
     from edgeprof.measuring.machine import describe, remedy_note, verdict
 
-    click.echo(describe(state))
+    click.echo(printable(describe(state)))
     for finding in found:
-        click.echo(f"{finding.severity.value}: {finding.found} [{finding.id}]")
+        click.echo(f"{finding.severity.value}: {printable(finding.found)} [{finding.id}]")
         click.echo(f"    {finding.consequence}")
         click.echo(f"    remedy: {finding.remedy}")
     click.echo(verdict(found))

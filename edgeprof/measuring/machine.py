@@ -85,6 +85,11 @@ KINDS: dict[str, Kind] = {
         "the kernel stops the process for the rest of each period once the quota is used up",
         "lift the limit (docker --cpus, systemd CPUQuota=), or use fewer threads",
     ),
+    "few-cpus": Kind(
+        _N,
+        "threads beyond these CPUs take turns on them",
+        "measure with as many threads at most, or allow more CPUs (taskset, docker --cpuset-cpus)",
+    ),
     "frequency-limited": Kind(
         _N,
         "latencies are those of the lower clock, not of the board at its best",
@@ -171,6 +176,18 @@ KINDS: dict[str, Kind] = {
         "memory was short at some time; pages of this process may come back from swap",
         "sudo firmware_scripts/quiet_board.sh apply (switches swap off)",
     ),
+    "threads-beyond-cpus": Kind(
+        _M,
+        "threads take turns on a CPU: the latency is one of waiting",
+        "measure with --threads no higher than that, or allow more CPUs (--cpus, taskset, "
+        "docker --cpuset-cpus)",
+    ),
+    "threads-beyond-quota": Kind(
+        _M,
+        "the kernel stops all threads for the rest of each period once the quota is used up",
+        "measure with --threads no higher than that, or lift the quota (docker --cpus, systemd "
+        "CPUQuota=)",
+    ),
     "throttled": Kind(
         _M,
         "the firmware holds the clock down at this moment",
@@ -215,13 +232,18 @@ def machine_state(root: str | Path = "/") -> dict[str, Any]:
     return state
 
 
-def findings(state: MachineState, cpus: Sequence[int] | None = None) -> list[Finding]:
+def findings(
+    state: MachineState, cpus: Sequence[int] | None = None, threads: int | None = None
+) -> list[Finding]:
     """What would spoil a measurement, worst first.
 
     Args:
         state: facts, as ``machine_state`` or a record's ``machine`` gives them.
         cpus: the CPUs that will run the model; all that the process may use when not given.
+        threads: of the runtime; unknown when not given.
     """
+    if threads is not None:
+        state = {**state, "threads": threads}
     chosen = frozenset(cpus) if cpus else None
     found: list[Finding] = []
     for rule in RULES:

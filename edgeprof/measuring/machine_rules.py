@@ -42,7 +42,10 @@ Rule: TypeAlias = Callable[[MachineState, frozenset[int] | None], Found]
 def _usable_cpus(state: MachineState, chosen: frozenset[int] | None) -> frozenset[int]:
     if chosen is not None:
         return chosen
-    return frozenset(state.get("affinity") or state.get("online_cpus") or ())
+    affinity = frozenset(state.get("affinity") or ())
+    online = frozenset(state.get("online_cpus") or ())
+    # The kernel may allow CPUs that are off, or that the machine does not have.
+    return affinity & online or affinity or online
 
 
 def _clusters(state: MachineState, chosen: frozenset[int] | None) -> list[dict[str, Any]]:
@@ -193,12 +196,31 @@ def _cores(state: MachineState, chosen: frozenset[int] | None) -> Found:
         yield "isolated-cpus", f"cpu{format_cpus(isolated)} isolated from the scheduler"
 
 
+def _counted(n_cpus: int) -> str:
+    return f"{n_cpus} CPU{'' if n_cpus == 1 else 's'}"
+
+
+def _threads(state: MachineState, chosen: frozenset[int] | None) -> Found:
+    cpus, online = _usable_cpus(state, chosen), state.get("online_cpus", [])
+    threads = state.get("threads", 0)
+    if cpus and threads > len(cpus):
+        found = f"{threads} threads on {_counted(len(cpus))} (cpu{format_cpus(sorted(cpus))})"
+        yield "threads-beyond-cpus", found
+    elif chosen is None and 0 < len(cpus) < len(online):
+        usable = f"{_counted(len(cpus))} of {len(online)}"
+        yield "few-cpus", f"this process may use {usable} (cpu{format_cpus(sorted(cpus))})"
+
+
 def _limits(state: MachineState, chosen: frozenset[int] | None) -> Found:
     quota = state.get("cpu_quota")
     if quota:
         allowed = quota["quota_us"] / quota["period_us"]
         n_cpus = len(_usable_cpus(state, chosen)) or 1
-        if allowed < n_cpus:
+        threads = state.get("threads")
+        if threads is not None and threads > allowed:
+            share = f"{allowed:g} CPU{'' if allowed == 1 else 's'}"
+            yield "threads-beyond-quota", f"{threads} threads, the control group allows {share}"
+        elif threads is None and allowed < n_cpus:
             yield "cpu-quota", f"the control group allows {allowed:g} CPUs of {n_cpus}"
     if "hypervisor" in state:
         yield "virtual-machine", f"runs under a hypervisor ({state['hypervisor']})"
@@ -236,6 +258,7 @@ RULES: tuple[Rule, ...] = (
     _load,
     _memory,
     _cores,
+    _threads,
     _limits,
     _counters,
 )

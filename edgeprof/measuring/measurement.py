@@ -139,7 +139,8 @@ class Measurement:
 
     def machine_findings(self) -> list[Finding]:
         """Return what ``edgeprof doctor`` has to say about the machine as it was then."""
-        return findings(self.record.get("machine", {}), self.record["settings"]["cpus"])
+        settings = self.record["settings"]
+        return findings(self.record.get("machine", {}), settings["cpus"], settings["threads"])
 
     def counter(self, name: str) -> npt.NDArray[np.float64] | None:
         """Return a counter's value per timed inference; ``None`` where it was not there.

@@ -142,6 +142,40 @@ def test_a_cpu_quota_misleads_when_it_is_below_the_threads():
     assert "cpu-quota" not in [finding.id for finding in findings(state, cpus=[1])]
 
 
+def about_threads(state, **more):
+    kinds = ("few-cpus", "threads-beyond-cpus", "threads-beyond-quota", "cpu-quota")
+    return [finding for finding in findings(state, **more) if finding.id in kinds]
+
+
+def test_more_threads_than_cpus_mislead():
+    state = {"online_cpus": [0, 1, 2, 3], "affinity": [3]}
+    [found] = about_threads(state, threads=4)
+    assert found.id == "threads-beyond-cpus"
+    assert found.found == "4 threads on 1 CPU (cpu3)"
+    assert "taskset" in found.remedy
+    assert [found.id for found in about_threads(state, threads=1)] == ["few-cpus"]
+    assert about_threads(state)[0].found == "this process may use 1 CPU of 4 (cpu3)"
+    [found] = about_threads({"online_cpus": [0, 1]}, threads=3)
+    assert found.id == "threads-beyond-cpus"
+    [found] = about_threads(state, cpus=[1, 2], threads=4)
+    assert found.found == "4 threads on 2 CPUs (cpu1-2)"
+
+
+def test_cpus_that_are_off_are_not_counted():
+    state = {"online_cpus": [0, 1], "affinity": [0, 1, 2, 3]}
+    assert about_threads(state, threads=2) == []
+    assert about_threads(state, threads=3)[0].found == "3 threads on 2 CPUs (cpu0-1)"
+
+
+def test_more_threads_than_the_control_group_allows_mislead():
+    state = {"online_cpus": [0, 1, 2, 3], "cpu_quota": {"quota_us": 1, "period_us": 1}}
+    [found] = about_threads(state, threads=2)
+    assert found.id == "threads-beyond-quota"
+    assert found.found == "2 threads, the control group allows 1 CPU"
+    assert "CPUQuota" in found.remedy
+    assert about_threads(state, threads=1) == []
+
+
 def test_idle_isolated_cpus_are_pointed_out():
     state = {"online_cpus": [0, 1, 2, 3], "affinity": [0, 1], "isolated_cpus": [2, 3]}
     assert "cpu2-3" in next(f for f in findings(state) if f.id == "isolated-cpus").found
@@ -161,6 +195,7 @@ def test_every_kind_of_finding_can_be_found():
         {"cpu_quota": {"quota_us": 1, "period_us": 2}, "hypervisor": "kvm", "container": "docker"},
         {"online_cpus": [0, 1], "affinity": [0], "isolated_cpus": [1], "clock_source": "hpet"},
         {"uptime_s": 30.0, "load_1min": 0.7},
+        {"online_cpus": [0], "threads": 2, "cpu_quota": {"quota_us": 1, "period_us": 1}},
         {"throttling": {"since_boot": ["throttled"]}},
     ]
     assert {finding.id for state in states for finding in findings(state)} == set(KINDS)

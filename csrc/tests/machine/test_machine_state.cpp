@@ -109,6 +109,26 @@ TEST_CASE("a CPU quota of a parent control group counts, the tightest of them") 
                    R"("cpu_quota":{"quota_us":150000,"period_us":100000})"));
 }
 
+TEST_CASE("a CPU quota of version 1 counts, with those of the groups above") {
+    const TemporaryRoot root;
+    root.write("proc/self/cgroup", "7:memory:/a\n4:cpu,cpuacct:/a/b\n0::/\n");
+    root.write("sys/fs/cgroup/cpu,cpuacct/a/b/cpu.cfs_quota_us", "-1\n");
+    root.write("sys/fs/cgroup/cpu,cpuacct/a/b/cpu.cfs_period_us", "100000\n");
+    root.write("sys/fs/cgroup/cpu,cpuacct/a/cpu.cfs_quota_us", "50000\n");
+    root.write("sys/fs/cgroup/cpu,cpuacct/a/cpu.cfs_period_us", "100000\n");
+    CHECK(contains(machine_state_json(root.path()),
+                   R"("cpu_quota":{"quota_us":50000,"period_us":100000})"));
+}
+
+TEST_CASE("a CPU quota counts in a container that sees only the root of its groups") {
+    const TemporaryRoot root;
+    root.write("proc/self/cgroup", "4:cpu,cpuacct:/docker/0123\n");
+    root.write("sys/fs/cgroup/cpu/cpu.cfs_quota_us", "150000\n");
+    root.write("sys/fs/cgroup/cpu/cpu.cfs_period_us", "100000\n");
+    CHECK(contains(machine_state_json(root.path()),
+                   R"("cpu_quota":{"quota_us":150000,"period_us":100000})"));
+}
+
 TEST_CASE("a Raspberry Pi 4 is described by model, core, governor, frequencies and zone") {
     const std::string state = machine_state_json(board("rpi4b"));
     CHECK(contains(state, R"("board_model":"Raspberry Pi 4 Model B Rev 1.4")"));
