@@ -467,6 +467,11 @@ parse_options() {
     [ -n "$ACTION" ] || wrong_usage "want one of apply, restore, status"
     [ -z "$RESTORE_AFTER" ] || is_integer "$RESTORE_AFTER" ||
         wrong_usage "--restore-after wants seconds, not '$RESTORE_AFTER'"
+    find_owner
+}
+
+# The process that --owner names, into OWNER.
+find_owner() {
     case $OWNER in
     '') ;;
     ssh)

@@ -70,24 +70,30 @@ def fetch_runtime(
     requirement = _requirement(package, glibc, version)
     name = f"{runtime}-{version or 'newest'}-{target}-glibc{format_version(glibc)}"
     folder = (cache or cache_folder()) / "runtimes" / name
-    label = folder / "label.json"
-    if not label.is_file():
+    if not (folder / "label.json").is_file():
         make_folder(folder)
         _fetch(package, requirement, target, glibc, folder)
-    fetched = json.loads(label.read_text(encoding="utf-8"))
-    path = folder / fetched["library"]
+    return _checked(package, target, glibc, folder, runtime)
+
+
+def _checked(
+    package: Wheel, target: str, glibc: Version, folder: Path, runtime: str
+) -> BoardRuntime:
+    """Return what was fetched into a folder, where the board can run it."""
+    fetched = json.loads((folder / "label.json").read_text(encoding="utf-8"))
+    what, path = fetched["package"], folder / fetched["library"]
     needed = read_elf(path)
-    if needed.machine != TARGETS[target].machine:
+    machine = TARGETS[target].machine
+    if needed.machine != machine:
         raise RuntimeUnavailable(
-            f"{fetched['package']}: its library is for {needed.machine}, "
-            f"the board is {TARGETS[target].machine}"
+            f"{what}: its library is for {needed.machine}, the board is {machine}"
         )
     if needed.glibc and needed.glibc > glibc:
         raise RuntimeUnavailable(
-            f"{fetched['package']} needs glibc {format_version(needed.glibc)}, the board has "
+            f"{what} needs glibc {format_version(needed.glibc)}, the board has "
             f"{format_version(glibc)}; {_advice(package, glibc)}"
         )
-    return BoardRuntime(runtime, fetched["package"], path, needed.glibc)
+    return BoardRuntime(runtime, what, path, needed.glibc)
 
 
 def platform_tags(machine: str, glibc: Version) -> list[str]:

@@ -122,16 +122,11 @@ def build_harness(
 
     Raises:
         MissingDependency: zig, CMake or Ninja is not installed.
-        ToolchainError: an unknown target, a toolchain that does not work, or a program that is not
-            what was asked for.
+        ToolchainError: an unknown target, a toolchain that does not work, or another program than
+            was asked for.
     """
     toolchain = toolchain or os.environ.get("EDGEPROF_TOOLCHAIN") or "zig"
-    if target == "native":
-        target = target_of(own_machine()).name
-    elif toolchain == "host":
-        raise ToolchainError("the host's own compiler builds --target native only")
-    if target not in TARGETS:
-        raise ToolchainError(f"unknown target {target!r}; known: {', '.join(TARGETS)}, native")
+    target = _target_name(target, toolchain)
     if glibc is not None and not re.fullmatch(r"2\.\d{1,2}", glibc):
         raise ToolchainError(f"{glibc!r} is no version of glibc to build for (example: 2.27)")
     if toolchain == "zig":
@@ -146,6 +141,16 @@ def build_harness(
     facts = read_elf(program)
     check_program(facts, TARGETS[target].machine, glibc)
     return HarnessBuild(program, target, facts, sha256_of(program), was_cached)
+
+
+def _target_name(target: str, toolchain: str) -> str:
+    if target == "native":
+        return target_of(own_machine()).name
+    if toolchain == "host":
+        raise ToolchainError("the host's own compiler builds --target native only")
+    if target not in TARGETS:
+        raise ToolchainError(f"unknown target {target!r}; known: {', '.join(TARGETS)}, native")
+    return target
 
 
 def place_program(build: HarnessBuild, folder: Path) -> Path:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgeprof.base.errors import EdgeprofError
+from edgeprof.base.text import printable
 from edgeprof.cli import options
 
 if TYPE_CHECKING:
@@ -43,9 +44,10 @@ class BoardsArguments:
 
     def print(self, objects: Sequence[dict[str, Any]], lines: Iterable[str]) -> None:
         """Print the result, and on stderr the boards whose entries are wrong."""
-        click.echo(json.dumps(objects, indent=2) if self.as_json else "\n".join(lines))
+        text = json.dumps(objects, indent=2) if self.as_json else "\n".join(map(printable, lines))
+        click.echo(text)
         for problem in self.inventory.problems_of(self.names):
-            click.echo(f"edgeprof: {problem}", err=True)
+            click.echo(printable(f"edgeprof: {problem}"), err=True)
 
     def exit(self, has_failed: bool) -> None:
         """Exit with status 1 where a board failed, or its entry is wrong."""
@@ -150,9 +152,9 @@ def restore_command(arguments: BoardsArguments) -> None:
 @boards.command("clean")
 @options.takes(BoardsArguments)
 def clean_command(arguments: BoardsArguments) -> None:
-    """Restore the boards and remove everything that edgeprof put there.
+    """Restore the boards and remove what edgeprof put there.
 
-    Measurements that have not been collected are lost.
+    Other files in the folder stay. Measurements that have not been collected are lost.
 
     \b
     Example:

@@ -3,8 +3,13 @@
 import asyncio
 import dataclasses
 import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
+from tree import BOARDS
 
 from edgeprof.boards.check import check_board
 from edgeprof.boards.deploy import deploy, find_software
@@ -60,6 +65,35 @@ def test_a_board_that_ran_is_as_it_was_after_a_check(board, connect, home):
     report = asyncio.run(check_board(board, connect, find_software))
     assert report.state is not None
     assert report.to_install == ()
+    assert tree(home) == before
+
+
+def edgeprof(home, *arguments):
+    """Run the command with a home of its own and no program to connect with."""
+    return subprocess.run(
+        [sys.executable, "-P", "-m", "edgeprof", *map(str, arguments)],
+        env={"PATH": "/nonexistent", "HOME": str(home)},
+        capture_output=True,
+        text=True,
+        cwd=home,
+    )
+
+
+@pytest.mark.parametrize("options", [[], ["--json"], ["--cpus", "0", "--threads", "9"]])
+def test_the_doctor_leaves_the_machine_as_it_is(home, tmp_path, options):
+    root = Path(shutil.copytree(BOARDS / "rpi4b", tmp_path / "root"))
+    before = tree(root)
+    assert edgeprof(home, "doctor", "--root", root, *options).returncode == 1
+    assert edgeprof(home, "doctor", *options).returncode in (0, 1)
+    assert tree(root) == before
+    assert tree(home) == {}
+
+
+def test_a_list_of_boards_connects_to_none(home):
+    (home / "boards.yaml").write_text("boards: {a: {host: nowhere.invalid}}\n")
+    before = tree(home)
+    result = edgeprof(home, "boards", "list")
+    assert (result.returncode, result.stdout.split()[-3:]) == (0, ["a", "nowhere.invalid", "a"])
     assert tree(home) == before
 
 

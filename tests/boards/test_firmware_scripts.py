@@ -541,6 +541,32 @@ def test_after_a_reboot_only_the_power_mode_is_restored(board_of):
     assert board.read("var/lib/nvpmodel/status") == "pmode:0002\n"
 
 
+@pytest.mark.parametrize("script", RESTORABLE)
+def test_status_only_reads(board_of, script):
+    board = board_of("jetson-xavier-nx")
+    add_jetson_tools(board)
+    board.status(script)
+    assert not board.state.exists()
+    board.ok("setup_board", "apply", "--mode", "5")
+
+    def everything():
+        paths = [*board.root.rglob("*"), *board.state.rglob("*")]
+        return {path: (path.stat().st_mtime_ns, path.stat().st_mode) for path in paths}
+
+    prepared = everything()
+    board.ok(script, "status")
+    assert board.status(script)["prepared"]
+    assert everything() == prepared
+
+
+def test_a_collection_changes_nothing(board_of, tmp_path):
+    board = board_of("rpi5")
+    before = board.content()
+    board.ok("collect_board_info", "-o", tmp_path / "collected")
+    assert board.content() == before
+    assert not board.state.exists()
+
+
 BOOT_ID = "proc/sys/kernel/random/boot_id"
 UNIT = "etc/systemd/system/edgeprof-jetson_clocks.service"
 

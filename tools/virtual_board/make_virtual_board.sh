@@ -57,6 +57,24 @@ misuse() {
     exit 2
 }
 
+take_value() { # OPTION VALUE
+    case $1 in
+        --add) packages="$packages $2" ;;
+        --arch) architecture=$2 ;;
+        --boards) n_boards=$2 ;;
+        --cache) cache=$2 ;;
+        --cpu) cpu=$2 ;;
+        --cpus) cpus=$2 ;;
+        --kernel) kernel=$2 ;;
+        --lifetime) lifetime=$2 ;;
+        --machine) machine=$2 ;;
+        --memory) memory=$2 ;;
+        --output) output=$2 ;;
+        --port) port=$2 ;;
+        --suite) suite=$2 ;;
+    esac
+}
+
 parse_arguments() {
     n_boards=1 cpu=cortex-a72 cpus='' memory=2G exact=no suite=bookworm kernel='' architecture=arm64
     machine=virt devices=no packages='' port=2270 lifetime=0 output=./virtual-boards
@@ -76,23 +94,8 @@ parse_arguments() {
             --add | --arch | --boards | --cache | --cpu | --cpus | --kernel | --lifetime | --machine | \
                 --memory | --output | --port | --suite)
                 [ $# -gt 0 ] || misuse "$option needs a value"
-                value=$1
+                take_value "$option" "$1"
                 shift
-                case $option in
-                    --add) packages="$packages $value" ;;
-                    --arch) architecture=$value ;;
-                    --boards) n_boards=$value ;;
-                    --cache) cache=$value ;;
-                    --cpu) cpu=$value ;;
-                    --cpus) cpus=$value ;;
-                    --kernel) kernel=$value ;;
-                    --lifetime) lifetime=$value ;;
-                    --machine) machine=$value ;;
-                    --memory) memory=$value ;;
-                    --output) output=$value ;;
-                    --port) port=$value ;;
-                    --suite) suite=$value ;;
-                esac
                 ;;
             *) misuse "unknown option '$option'" ;;
         esac
@@ -332,6 +335,10 @@ start_boards() {
         await_login "$name"
         echo "$name  127.0.0.1:$(cat "$output/$name/port")  $facts  login after $(($(date +%s) - started)) s"
     done
+    show_connections
+}
+
+show_connections() {
     cat <<END
 key          $output/id
 known_hosts  $output/known_hosts
