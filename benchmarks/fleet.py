@@ -29,10 +29,10 @@ from proxy import Proxy  # noqa: E402
 from edgeprof.boards.inventory import read_inventory  # noqa: E402
 from edgeprof.networks.spaces import get_space  # noqa: E402
 from edgeprof.records.store import Store  # noqa: E402
-from edgeprof.runs.fleet.office import FleetOptions  # noqa: E402
-from edgeprof.runs.fleet.profile import profile_on_boards  # noqa: E402
-from edgeprof.runs.fleet.schedule import RetryPolicy  # noqa: E402
-from edgeprof.runs.jobs import ProfileSettings  # noqa: E402
+from edgeprof.runs.context import FleetOptions  # noqa: E402
+from edgeprof.runs.queue import RetryPolicy  # noqa: E402
+from edgeprof.runs.settings import ProfileSettings  # noqa: E402
+from edgeprof.runs.subnets import profile_on_boards  # noqa: E402
 
 BATCH = 50
 

@@ -24,8 +24,8 @@ from edgeprof.predictors.metrics import Metrics, metrics_of, trivial_predictors
 from edgeprof.records.dataset import Dataset, read_dataset
 from edgeprof.records.dataset_export import export_dataset
 from edgeprof.records.store import Store
-from edgeprof.runs.jobs import ProfileSettings
 from edgeprof.runs.profiling import profile_here
+from edgeprof.runs.settings import ProfileSettings
 
 SEED = 0
 

@@ -109,7 +109,7 @@ def check_command(arguments: BoardsArguments) -> None:
       edgeprof boards check
       edgeprof boards check rpi4-03 --json
     """
-    from edgeprof.runs.fleet.connections import check_boards
+    from edgeprof.boards.each_board import check_boards
 
     reports = check_boards(arguments.boards)
     lines = [line for report in reports for line in _report_lines(report)]
@@ -129,7 +129,7 @@ def setup_command(arguments: SetupArguments) -> None:
     Example:
       edgeprof boards setup rpi4 --restore-after 3600
     """
-    from edgeprof.runs.fleet.connections import setup_boards
+    from edgeprof.boards.each_board import setup_boards
 
     states = setup_boards(arguments.boards, restore_after_s=arguments.restore_after_s)
     _report_states(arguments, states)
@@ -144,7 +144,7 @@ def restore_command(arguments: BoardsArguments) -> None:
     Example:
       edgeprof boards restore
     """
-    from edgeprof.runs.fleet.connections import restore_boards
+    from edgeprof.boards.each_board import restore_boards
 
     _report_states(arguments, restore_boards(arguments.boards))
 
@@ -160,7 +160,7 @@ def clean_command(arguments: BoardsArguments) -> None:
     Example:
       edgeprof boards clean rpi4-03
     """
-    from edgeprof.runs.fleet.connections import clean_boards
+    from edgeprof.boards.each_board import clean_boards
 
     _report_states(arguments, clean_boards(arguments.boards))
 

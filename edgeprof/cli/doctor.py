@@ -45,7 +45,7 @@ class DoctorArguments:
 
     def _board_state(self) -> dict[str, Any]:
         from edgeprof.boards.inventory import read_inventory
-        from edgeprof.runs.fleet.connections import check_boards
+        from edgeprof.boards.each_board import check_boards
 
         boards = read_inventory(self.inventory).select(self.boards)
         if len(boards) != 1:

@@ -16,7 +16,7 @@ from edgeprof.cli.settings import (
 )
 
 if TYPE_CHECKING:
-    from edgeprof.runs.jobs import ProfileSettings
+    from edgeprof.runs.settings import ProfileSettings
 
 
 @click.group()
@@ -97,7 +97,7 @@ def build(
     """
     from edgeprof.cli.subnets import parse_integers
     from edgeprof.measuring.runtimes import default_runtime
-    from edgeprof.runs.jobs import ProfileSettings
+    from edgeprof.runs.settings import ProfileSettings
 
     settings = ProfileSettings(
         format=model_format,
@@ -184,10 +184,10 @@ def _build_on_boards(
     from edgeprof.base.executors import EXPORTS_WORTH_A_POOL, bulk_executor
     from edgeprof.boards.inventory import read_inventory
     from edgeprof.networks.spaces import get_space
-    from edgeprof.runs.fleet.lut import build_tables_on_boards
-    from edgeprof.runs.fleet.office import FleetOptions
-    from edgeprof.runs.fleet.schedule import RetryPolicy
-    from edgeprof.runs.fleet.view import shown, summary_lines
+    from edgeprof.runs.lut_blocks import build_tables_on_boards
+    from edgeprof.runs.context import FleetOptions
+    from edgeprof.runs.queue import RetryPolicy
+    from edgeprof.runs.view import shown, summary_lines
     from edgeprof.runs.lut_build import n_blocks
 
     found = get_space(space)

@@ -26,7 +26,7 @@ from edgeprof.cli.subnets import parse_integers
 
 if TYPE_CHECKING:
     from edgeprof.networks.subnet import Subnet
-    from edgeprof.runs.jobs import ProfileSettings
+    from edgeprof.runs.settings import ProfileSettings
 
 
 @click.command()
@@ -163,8 +163,8 @@ def profile(
     from edgeprof.networks.spaces import get_space
     from edgeprof.networks.subnet import read_subnets
     from edgeprof.records.store import Store
-    from edgeprof.runs.jobs import ProfileSettings
     from edgeprof.runs.profiling import profile_here
+    from edgeprof.runs.settings import ProfileSettings
 
     if subnet_file is not None:
         subnets = read_subnets(subnet_file, space=space)
@@ -241,10 +241,10 @@ def _profile_on_boards(
     from edgeprof.boards.transport.dask import DaskNetwork
     from edgeprof.boards.transport.ssh import SshNetwork
     from edgeprof.records.store import Store
-    from edgeprof.runs.fleet.office import FleetOptions
-    from edgeprof.runs.fleet.profile import profile_on_boards
-    from edgeprof.runs.fleet.schedule import RetryPolicy
-    from edgeprof.runs.fleet.view import shown, summary_lines
+    from edgeprof.runs.context import FleetOptions
+    from edgeprof.runs.queue import RetryPolicy
+    from edgeprof.runs.subnets import profile_on_boards
+    from edgeprof.runs.view import shown, summary_lines
 
     inventory = read_inventory(inventory_path)
     boards = inventory.select(names)

@@ -12,7 +12,7 @@ from edgeprof.cli import options
 from edgeprof.cli.values import SourceLimit
 
 if TYPE_CHECKING:
-    from edgeprof.runs.jobs import ProfileSettings
+    from edgeprof.runs.settings import ProfileSettings
     from edgeprof.search import Search, SearchOptions, SearchResult
 
 
@@ -137,7 +137,7 @@ class SearchArguments:
     def profile_settings(self) -> ProfileSettings:
         """Return how finalists are exported and measured."""
         from edgeprof.measuring.runtimes import FORMATS, default_runtime
-        from edgeprof.runs.jobs import ProfileSettings
+        from edgeprof.runs.settings import ProfileSettings
 
         chosen = self.model_format or FORMATS[0]
         return ProfileSettings(

@@ -19,7 +19,7 @@ from edgeprof.export import ManifestEntry, export_subnets
 from edgeprof.measuring.harness import Job, Settings, make_job, run_jobs
 from edgeprof.networks.subnet import Subnet
 from edgeprof.records.store import Store
-from edgeprof.runs.jobs import ProfileSettings, items_of
+from edgeprof.runs.settings import ProfileSettings, items_of
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from edgeprof.base.errors import SearchError
 from edgeprof.networks.spaces.base import SearchSpace
 from edgeprof.predictors import load_predictor
 from edgeprof.predictors.base import LatencyPredictor
-from edgeprof.runs.jobs import ProfileSettings
+from edgeprof.runs.settings import ProfileSettings
 from edgeprof.search.constraints import (
     Constraint,
     latency_constraint,
@@ -116,7 +116,7 @@ def _profile_on_board(
     name: str, inventory: Path, models: Path, settings: ProfileSettings
 ) -> Profile:
     from edgeprof.boards.inventory import read_inventory
-    from edgeprof.runs.fleet.profile import profile_on_boards
+    from edgeprof.runs.subnets import profile_on_boards
 
     listed = read_inventory(inventory)
     boards = listed.select([name])

@@ -30,9 +30,9 @@ from edgeprof.predictors.paper.linear import LinearModel
 from edgeprof.predictors.paper.mlp import PaperMlp
 from edgeprof.predictors.train import cross_validated, leave_one_device_out
 from edgeprof.records.store import Store
-from edgeprof.runs.fleet.lut import LutRun
-from edgeprof.runs.jobs import ProfileSettings
+from edgeprof.runs.lut_blocks import LutRun
 from edgeprof.runs.lut_build import blocks_of
+from edgeprof.runs.settings import ProfileSettings
 
 SPACE = get_space("ofa-mbv3-w1.0")
 ROUNDING = 1e-9

@@ -15,8 +15,8 @@ from edgeprof.boards.elf import ElfFacts
 from edgeprof.boards.facts import BoardFacts
 from edgeprof.boards.inventory import BoardSpec
 from edgeprof.boards.toolchain import HarnessBuild
-from edgeprof.runs.fleet.profile import _check_format
-from edgeprof.runs.jobs import ProfileSettings
+from edgeprof.runs.settings import ProfileSettings
+from edgeprof.runs.subnets import _check_format
 
 BOARD = BoardSpec("b", "b", runtime="null")
 FACTS = BoardFacts(

@@ -28,7 +28,7 @@ from edgeprof.networks.subnet import read_subnets
 from edgeprof.predictors.gp.model import GaussianProcess
 from edgeprof.predictors.host_file import save_host
 from edgeprof.records.dataset import Dataset, read_dataset
-from edgeprof.runs.jobs import ProfileSettings
+from edgeprof.runs.settings import ProfileSettings
 from edgeprof.search import (
     Search,
     SearchOptions,

@@ -20,11 +20,11 @@ from edgeprof.boards.inventory import read_inventory
 from edgeprof.measuring.machine import findings
 from edgeprof.networks.spaces import get_space
 from edgeprof.records.store import Store
-from edgeprof.runs.fleet.office import FleetOptions
-from edgeprof.runs.fleet.profile import profile_on_boards
-from edgeprof.runs.fleet.progress import BoardProgress, SilentListener
-from edgeprof.runs.fleet.schedule import RetryPolicy
-from edgeprof.runs.jobs import ProfileSettings
+from edgeprof.runs.context import FleetOptions
+from edgeprof.runs.queue import RetryPolicy
+from edgeprof.runs.settings import ProfileSettings
+from edgeprof.runs.subnets import profile_on_boards
+from edgeprof.runs.summary import BoardProgress, SilentListener
 
 pytestmark = [pytest.mark.board, pytest.mark.slow, pytest.mark.timeout(1800)]
 

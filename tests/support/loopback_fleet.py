@@ -29,13 +29,13 @@ from edgeprof.export import export_subnets
 from edgeprof.measuring.harness import PROGRAM
 from edgeprof.networks.spaces import get_space
 from edgeprof.records.store import Store
-from edgeprof.runs.fleet.ledger import Plan
-from edgeprof.runs.fleet.office import FleetOptions
-from edgeprof.runs.fleet.profile import only_run, owner_of
-from edgeprof.runs.fleet.progress import BoardProgress, SilentListener
-from edgeprof.runs.fleet.run import run_fleet
-from edgeprof.runs.fleet.schedule import RetryPolicy
-from edgeprof.runs.fleet.view import PlainLog
+from edgeprof.runs.context import FleetOptions
+from edgeprof.runs.queue import RetryPolicy
+from edgeprof.runs.results import Plan
+from edgeprof.runs.run import run_fleet
+from edgeprof.runs.subnets import only_run, owner_of
+from edgeprof.runs.summary import BoardProgress, SilentListener
+from edgeprof.runs.view import PlainLog
 
 NULL_JOB = {
     "runtime": "null",

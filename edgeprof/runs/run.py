@@ -27,10 +27,10 @@ from edgeprof.boards.check import Connect
 from edgeprof.boards.claim import Owner
 from edgeprof.boards.deploy import SoftwareSource
 from edgeprof.boards.inventory import BoardSpec
-from edgeprof.runs.fleet.ledger import Ledger, Planner, RecordSink
-from edgeprof.runs.fleet.member import Member
-from edgeprof.runs.fleet.office import FleetOptions, Office
-from edgeprof.runs.fleet.progress import FleetSummary, Listener, SilentListener, group_failures
+from edgeprof.runs.board_loop import Member
+from edgeprof.runs.context import FleetOptions, Office
+from edgeprof.runs.results import Ledger, Planner, RecordSink
+from edgeprof.runs.summary import FleetSummary, Listener, SilentListener, group_failures
 
 _LEAVE_DEADLINE_S = 90.0
 _LOOKS_AT_A_BUSY_BOARD = 20

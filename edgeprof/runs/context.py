@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from edgeprof.boards.check import Connect
 from edgeprof.boards.claim import Owner
 from edgeprof.boards.deploy import SoftwareSource
-from edgeprof.runs.fleet.ledger import Ledger
-from edgeprof.runs.fleet.progress import Listener
-from edgeprof.runs.fleet.schedule import RetryPolicy
+from edgeprof.runs.queue import RetryPolicy
+from edgeprof.runs.results import Ledger
+from edgeprof.runs.summary import Listener
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,8 @@ from edgeprof.boards.transport.dask import DaskNetwork
 from edgeprof.networks.spaces import get_space
 from edgeprof.networks.subnet import write_subnets
 from edgeprof.records.store import Store
-from edgeprof.runs.fleet.profile import ProfileRun
-from edgeprof.runs.jobs import ProfileSettings
+from edgeprof.runs.settings import ProfileSettings
+from edgeprof.runs.subnets import ProfileRun
 
 pytestmark = pytest.mark.skipif(rack.missing() is not None, reason=str(rack.missing()))
 

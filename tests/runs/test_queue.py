@@ -18,9 +18,9 @@ from edgeprof.boards.facts import BoardFacts
 from edgeprof.boards.inventory import BoardSpec
 from edgeprof.boards.prepared import prepare, restore
 from edgeprof.boards.transport import Completed, FakeTransport
-from edgeprof.runs.fleet.progress import BoardProgress, group_failures
-from edgeprof.runs.fleet.schedule import RetryPolicy, Verdict, WorkQueue, verdict_of
-from edgeprof.runs.fleet.view import LiveTable, PlainLog, format_minutes
+from edgeprof.runs.queue import RetryPolicy, Verdict, WorkQueue, verdict_of
+from edgeprof.runs.summary import BoardProgress, group_failures
+from edgeprof.runs.view import LiveTable, PlainLog, format_minutes
 
 POLICY = RetryPolicy(attempts=3, backoff_s=2.0, backoff_limit_s=10.0, cool_down_s=30.0)
 FACTS = BoardFacts("/home/pi/.edgeprof", "aarch64", "6.1", (2, 36), 4, None, 1 << 30, frozenset())

@@ -28,11 +28,11 @@ from edgeprof.export import ManifestEntry, export_subnets
 from edgeprof.measuring.runtimes import entry_of
 from edgeprof.networks.subnet import Subnet
 from edgeprof.records.store import Store
-from edgeprof.runs.fleet.ledger import Plan
-from edgeprof.runs.fleet.office import FleetOptions
-from edgeprof.runs.fleet.progress import FleetSummary, Listener
-from edgeprof.runs.fleet.run import run_fleet
-from edgeprof.runs.jobs import ProfileSettings, items_of
+from edgeprof.runs.context import FleetOptions
+from edgeprof.runs.results import Plan
+from edgeprof.runs.run import run_fleet
+from edgeprof.runs.settings import ProfileSettings, items_of
+from edgeprof.runs.summary import FleetSummary, Listener
 
 _LOAD_TYPICAL_S = 5.0
 _LOAD_LIMIT_S = 120.0  # the harness' own, by default

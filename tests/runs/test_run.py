@@ -35,14 +35,14 @@ from loopback_fleet import (
 from proxy import Proxy
 
 import edgeprof.boards.transport.ssh
-from edgeprof.boards.transport.ssh import SshNetwork
-from edgeprof.records.store import Store
-from edgeprof.runs.fleet.connections import (
+from edgeprof.boards.each_board import (
     check_boards,
     clean_boards,
     restore_boards,
     setup_boards,
 )
+from edgeprof.boards.transport.ssh import SshNetwork
+from edgeprof.records.store import Store
 
 pytestmark = pytest.mark.skipif(rack.missing() is not None, reason=str(rack.missing()))
 

@@ -25,7 +25,7 @@ from loopback_fleet import (
 )
 
 import edgeprof.boards.transport.ssh
-import edgeprof.runs.fleet.run
+import edgeprof.runs.run
 from edgeprof.base.errors import BoardUnreachable
 from edgeprof.boards.deploy import find_software
 from edgeprof.boards.transport.ssh import SshNetwork
@@ -105,7 +105,7 @@ def test_a_crash_is_confirmed_by_another_board_before_it_is_final(boards, store)
 
 def test_a_board_that_another_measures_on_is_waited_for_and_not_touched(boards, store, monkeypatch):
     """Neither its clocks nor its disk: it is looked at, and set aside in the end."""
-    monkeypatch.setattr(edgeprof.runs.fleet.run, "_GRACE_S", 0.05)
+    monkeypatch.setattr(edgeprof.runs.run, "_GRACE_S", 0.05)
     first = boards.boards[0]
     governors = []
     watching = Watching("waiting for alice", lambda _: governors.append(first.governor))
@@ -192,7 +192,7 @@ def test_objects_are_not_hashed_while_somebody_measures(boards, store):
 
 def test_a_board_that_is_long_in_coming_keeps_nobody_waiting(boards, store, monkeypatch):
     """Its software is being built, or it does not answer: the others begin, and even finish."""
-    monkeypatch.setattr(edgeprof.runs.fleet.run, "_GRACE_S", 0.05)
+    monkeypatch.setattr(edgeprof.runs.run, "_GRACE_S", 0.05)
     found, done = threading.Event(), threading.Event()
 
     class LateNetwork(SshNetwork):
@@ -287,7 +287,7 @@ def test_a_login_script_may_print(boards, store):
 
 def test_ctrl_c_waits_for_every_board_to_be_restored(boards, store, monkeypatch):
     """Also for the one that takes longest: the first to be done does not end the run."""
-    from edgeprof.runs.fleet.member import Member
+    from edgeprof.runs.board_loop import Member
 
     restore = Member._restore
 
@@ -381,7 +381,7 @@ def test_a_board_is_restored_when_a_command_of_our_own_is_still_at_work_there(
 ):
     """Ctrl-C came while it was being prepared: the preparation goes on there without us."""
     from edgeprof.boards.claim import busy
-    from edgeprof.runs.fleet import member
+    from edgeprof.runs import board_loop as member
 
     restore, calls = member.restore, []
 

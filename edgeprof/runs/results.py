@@ -20,8 +20,8 @@ from edgeprof.boards.batch import Item
 from edgeprof.boards.deploy import Software
 from edgeprof.boards.inventory import BoardSpec
 from edgeprof.measuring.machine import findings
-from edgeprof.runs.fleet.progress import BoardProgress, temperature_of
-from edgeprof.runs.fleet.schedule import RetryPolicy, Verdict, WorkQueue, verdict_of
+from edgeprof.runs.queue import RetryPolicy, Verdict, WorkQueue, verdict_of
+from edgeprof.runs.summary import BoardProgress, temperature_of
 
 
 class RecordSink(Protocol):

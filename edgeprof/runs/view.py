@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from edgeprof.runs.fleet.progress import BoardProgress, FleetSummary, Listener, SilentListener
+from edgeprof.runs.summary import BoardProgress, FleetSummary, Listener, SilentListener
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -17,8 +17,8 @@ from edgeprof.base.errors import RuntimeUnavailable, StoreError
 from edgeprof.cli import cli
 from edgeprof.records.dataset_export import export_dataset
 from edgeprof.records.store import Store
-from edgeprof.runs.jobs import ProfileSettings, items_of, job_key
 from edgeprof.runs.profiling import profile_here
+from edgeprof.runs.settings import ProfileSettings, items_of, job_key
 
 SUBNETS = get_space("ofa-mbv3-w1.0").sample(3, np.random.default_rng(0), [128])
 QUICK = ProfileSettings(max_secs=0.2, ci_rel=0.5)

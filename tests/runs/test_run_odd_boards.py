@@ -22,7 +22,7 @@ from loopback_fleet import (
 from edgeprof.base.files import sha256_of
 from edgeprof.boards.inventory import read_inventory
 from edgeprof.records.store import Store
-from edgeprof.runs.fleet.view import summary_lines
+from edgeprof.runs.view import summary_lines
 
 pytestmark = pytest.mark.skipif(rack.missing() is not None, reason=str(rack.missing()))
 

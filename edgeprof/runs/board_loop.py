@@ -19,10 +19,10 @@ from edgeprof.boards.facts import read_facts
 from edgeprof.boards.inventory import BoardSpec
 from edgeprof.boards.prepared import prepare, restore
 from edgeprof.boards.session import BoardSession, Collected, Leftover
-from edgeprof.runs.fleet.ledger import Outcome
-from edgeprof.runs.fleet.office import Office
-from edgeprof.runs.fleet.progress import BoardProgress
-from edgeprof.runs.fleet.schedule import RetryPolicy, WorkQueue
+from edgeprof.runs.context import Office
+from edgeprof.runs.queue import RetryPolicy, WorkQueue
+from edgeprof.runs.results import Outcome
+from edgeprof.runs.summary import BoardProgress
 
 _STALLS_PER_ITEM = 3
 _LEASE_MARGIN_S = 600.0

@@ -28,13 +28,13 @@ from edgeprof.networks.spaces.base import SearchSpace
 from edgeprof.predictors.lut.lut_file import Entry, TableSet, write_tables
 from edgeprof.predictors.lut.lut_keys import Grammar
 from edgeprof.records.store import Store
-from edgeprof.runs.fleet.ledger import Plan
-from edgeprof.runs.fleet.office import FleetOptions
-from edgeprof.runs.fleet.profile import OpenNetwork, job_of, only_run, owner_of, settings_of
-from edgeprof.runs.fleet.progress import FleetSummary, Listener
-from edgeprof.runs.fleet.run import run_fleet
-from edgeprof.runs.jobs import ProfileSettings
+from edgeprof.runs.context import FleetOptions
 from edgeprof.runs.lut_build import block_network, blocks_of, entry_of, export_block
+from edgeprof.runs.results import Plan
+from edgeprof.runs.run import run_fleet
+from edgeprof.runs.settings import ProfileSettings
+from edgeprof.runs.subnets import OpenNetwork, job_of, only_run, owner_of, settings_of
+from edgeprof.runs.summary import FleetSummary, Listener
 
 STORE = "measured.db"
 _LOAD_TYPICAL_S = 2.0

@@ -1,1 +1,0 @@
-"""Many boards: one queue for each kind, retries, resumption."""
