@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -18,17 +18,18 @@ from types import TracebackType
 from typing import Any
 
 from edgeprof.base.errors import InvalidRecord, StoreError
+from edgeprof.measuring.measurement import Record
 from edgeprof.networks.subnet import Subnet
 from edgeprof.records.store_file import (
     connect,
     connect_to_read,
+    insert,
     prepare,
     remove_if_empty,
     transaction,
 )
 
-Record = Mapping[str, Any]
-"""A measurement record as parsed from its JSON line (see ``edgeprof.measuring.measurement``)."""
+_NONE = "none"
 
 
 @dataclass(frozen=True)
@@ -154,9 +155,14 @@ class Store:
             InvalidRecord: if the record has no summary, or is one of a failure.
             StoreError: if it cannot be written.
         """
-        what = (job_key, _now_utc(), device, *_subnet_columns(subnet), model_kind)
-        values = (*what, *_summary_columns(record), _to_json(record))
-        return self._insert("measurements", values) == 1
+        row = {
+            **_what(job_key, device, subnet),
+            "model_kind": model_kind,
+            **_summary_columns(record),
+            "record": _to_json(record),
+        }
+        with self._errors_named():
+            return insert(self._connection, "measurements", row)
 
     def append_failure(
         self,
@@ -171,8 +177,9 @@ class Store:
             kind, message = str(record["error"]["kind"]), str(record["error"]["message"])
         except (KeyError, TypeError) as error:
             raise InvalidRecord(f"record of a failure has no error field {error}") from error
-        row = (job_key, _now_utc(), device, *_subnet_columns(subnet), kind, message)
-        self._insert("failures", (*row, _to_json(record)))
+        row = {**_what(job_key, device, subnet), "kind": kind, "message": message}
+        with self._errors_named():
+            insert(self._connection, "failures", {**row, "record": _to_json(record)})
 
     def append_imported(self, rows: Sequence[ImportedRow]) -> int:
         """Append latencies from elsewhere, all or none; returns how many were new."""
@@ -180,10 +187,9 @@ class Store:
         with self._errors_named(), transaction(self._connection):
             for row in rows:
                 key = f"{row.source}|{row.device}|{row.subnet.id}"
-                values = (key, _now_utc(), row.device, *_subnet_columns(row.subnet))
-                appended += self._execute_insert(
-                    "imported_rows", (*values, row.latency_ms, row.source)
-                )
+                what = _what(key, row.device, row.subnet)
+                further = {"latency_ms": row.latency_ms, "source": row.source}
+                appended += insert(self._connection, "imported_rows", {**what, **further})
         return appended
 
     def session_id(self) -> str:
@@ -238,16 +244,6 @@ class Store:
         with self._errors_named():
             yield from self._connection.execute(f"{query}{where} ORDER BY id", values)
 
-    def _insert(self, table: str, values: tuple[object, ...]) -> int:
-        with self._errors_named():
-            return self._execute_insert(table, values)
-
-    def _execute_insert(self, table: str, values: tuple[object, ...]) -> int:
-        # The first column is the row id, which SQLite counts up by itself.
-        marks = ", ".join("?" for _ in values)
-        query = f"INSERT INTO {table} VALUES (NULL, {marks}) ON CONFLICT DO NOTHING"
-        return self._connection.execute(query, values).rowcount
-
     def _discard(self) -> None:
         """Close the file; one that was made here and holds nothing goes."""
         if self._is_new:
@@ -265,10 +261,11 @@ class Store:
 def model_identity(record: Record) -> str:
     """Return the hash of the model's file, ``+`` that of its weights if they stand outside of it.
 
-    A model file that names another file has the same hash whatever that file holds.
+    A model file that names another file has the same hash whatever that file holds. The null
+    runtime has no model.
     """
     model = record["model"]
-    hashes = [str(model["sha256"])]
+    hashes = [str(model.get("sha256", _NONE))]
     if "weights_sha256" in model:
         hashes.append(str(model["weights_sha256"]))
     return "+".join(hashes)
@@ -282,27 +279,32 @@ def _to_json(record: Record) -> str:
     return json.dumps(record, separators=(",", ":"), allow_nan=False)
 
 
-def _subnet_columns(subnet: Subnet | None) -> tuple[str | None, str | None]:
-    return (None, None) if subnet is None else (subnet.space, subnet.to_json())
+def _what(job_key: str, device: str, subnet: Subnet | None) -> dict[str, str | None]:
+    """Return the columns that every table has."""
+    return {
+        "job_key": job_key,
+        "created_utc": _now_utc(),
+        "device": device,
+        "space": None if subnet is None else subnet.space,
+        "subnet": None if subnet is None else subnet.to_json(),
+    }
 
 
 def _parse_subnet(text: str | None) -> Subnet | None:
     return None if text is None else Subnet.from_json(text)
 
 
-def _summary_columns(record: Record) -> tuple[object, ...]:
+def _summary_columns(record: Record) -> dict[str, object]:
     try:
         summary = record["summary"]
-        return (
-            model_identity(record),
-            str(record["runtime"]["name"]),
-            str(record["runtime"]["version"]),
-            int(record["settings"]["threads"]),
-            int(summary["latency_median_ns"]),
-            int(summary["ci_low_ns"]),
-            int(summary["ci_high_ns"]),
-            int(summary["n_samples"]),
-        )
+        names = ("latency_median_ns", "ci_low_ns", "ci_high_ns", "n_samples")
+        return {
+            "model_sha256": model_identity(record),
+            "runtime": str(record["runtime"]["name"]),
+            "runtime_version": str(record["runtime"].get("version", _NONE)),
+            "threads": int(record["settings"]["threads"]),
+            **{name: int(summary[name]) for name in names},
+        }
     except (KeyError, TypeError, ValueError) as error:
         raise InvalidRecord(
             f"record lacks {error}: want a measurement with model, runtime, settings and summary"

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
@@ -25,49 +25,46 @@ _APPLICATION_ID = 0x45505246  # "EPRF"
 _SCHEMA_VERSION = 1
 _BUSY_TIMEOUT_S = 30.0
 
-_SCHEMA = """
-CREATE TABLE measurements (
-    id INTEGER PRIMARY KEY,
-    job_key TEXT NOT NULL UNIQUE,
-    created_utc TEXT NOT NULL,
-    device TEXT NOT NULL,
-    space TEXT,
-    subnet TEXT,
-    model_kind TEXT,
-    model_sha256 TEXT NOT NULL,
-    runtime TEXT NOT NULL,
-    runtime_version TEXT NOT NULL,
-    threads INTEGER NOT NULL,
-    latency_median_ns INTEGER NOT NULL,
-    ci_low_ns INTEGER NOT NULL,
-    ci_high_ns INTEGER NOT NULL,
-    n_samples INTEGER NOT NULL,
-    record TEXT NOT NULL
-) STRICT;
-CREATE INDEX measurements_by_device ON measurements (device, id);
-CREATE TABLE failures (
-    id INTEGER PRIMARY KEY,
-    job_key TEXT NOT NULL,
-    created_utc TEXT NOT NULL,
-    device TEXT NOT NULL,
-    space TEXT,
-    subnet TEXT,
-    kind TEXT NOT NULL,
-    message TEXT NOT NULL,
-    record TEXT NOT NULL
-) STRICT;
-CREATE TABLE imported_rows (
-    id INTEGER PRIMARY KEY,
-    job_key TEXT NOT NULL UNIQUE,
-    created_utc TEXT NOT NULL,
-    device TEXT NOT NULL,
-    space TEXT NOT NULL,
-    subnet TEXT NOT NULL,
-    latency_ms REAL NOT NULL,
-    source TEXT NOT NULL
-) STRICT;
-"""
-_TABLES = ("measurements", "failures", "imported_rows")
+_WHAT = {  # what a row is of; the same in every table
+    "id": "INTEGER PRIMARY KEY",
+    "job_key": "TEXT NOT NULL",
+    "created_utc": "TEXT NOT NULL",
+    "device": "TEXT NOT NULL",
+    "space": "TEXT",
+    "subnet": "TEXT",
+}
+TABLES: dict[str, dict[str, str]] = {
+    "measurements": {
+        **_WHAT,
+        "job_key": "TEXT NOT NULL UNIQUE",
+        "model_kind": "TEXT",
+        "model_sha256": "TEXT NOT NULL",
+        "runtime": "TEXT NOT NULL",
+        "runtime_version": "TEXT NOT NULL",
+        "threads": "INTEGER NOT NULL",
+        "latency_median_ns": "INTEGER NOT NULL",
+        "ci_low_ns": "INTEGER NOT NULL",
+        "ci_high_ns": "INTEGER NOT NULL",
+        "n_samples": "INTEGER NOT NULL",
+        "record": "TEXT NOT NULL",
+    },
+    "failures": {
+        **_WHAT,
+        "kind": "TEXT NOT NULL",
+        "message": "TEXT NOT NULL",
+        "record": "TEXT NOT NULL",
+    },
+    "imported_rows": {
+        **_WHAT,
+        "job_key": "TEXT NOT NULL UNIQUE",
+        "space": "TEXT NOT NULL",
+        "subnet": "TEXT NOT NULL",
+        "latency_ms": "REAL NOT NULL",
+        "source": "TEXT NOT NULL",
+    },
+}
+"""The columns of each table, with their types."""
+_INDEX = "CREATE INDEX measurements_by_device ON measurements (device, id)"
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -122,20 +119,31 @@ def _create_tables(connection: sqlite3.Connection) -> None:
     with transaction(connection):
         if connection.execute("PRAGMA user_version").fetchone()[0] != 0:
             return  # another process made them meanwhile
-        for statement in _SCHEMA.split(";\n"):
-            connection.execute(statement)
-        for table in _TABLES:
+        for table, columns in TABLES.items():
+            listed = ", ".join(f"{name} {kind}" for name, kind in columns.items())
+            connection.execute(f"CREATE TABLE {table} ({listed}) STRICT")
             for verb in ("UPDATE", "DELETE"):
                 connection.execute(
                     f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} "
                     "BEGIN SELECT RAISE(ABORT, 'the store is append-only'); END"
                 )
+        connection.execute(_INDEX)
         connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
 
 
+def insert(connection: sqlite3.Connection, table: str, row: Mapping[str, object]) -> bool:
+    """Insert a row by the names of its columns; returns ``False`` if its key is there already."""
+    names, marks = ", ".join(row), ", ".join(f":{name}" for name in row)
+    query = f"INSERT INTO {table} ({names}) VALUES ({marks}) ON CONFLICT DO NOTHING"
+    return connection.execute(query, row).rowcount == 1
+
+
 def remove_if_empty(connection: sqlite3.Connection, path: Path) -> None:
-    """Remove a file that holds no rows and that nobody else has open; otherwise leave it."""
+    """Remove a file that holds no rows and that nobody else has open; otherwise leave it.
+
+    That it has got its name as a session does not count.
+    """
     with suppress(sqlite3.Error, OSError):
         # Without a byte not even the begin of write-ahead logging could be written.
         if path.stat().st_size == 0 or _is_empty_and_ours(connection):
@@ -147,9 +155,7 @@ def _is_empty_and_ours(connection: sqlite3.Connection) -> bool:
     connection.execute("PRAGMA busy_timeout = 0")
     connection.execute("PRAGMA journal_mode = DELETE")
     connection.execute("BEGIN EXCLUSIVE")
-    query = "SELECT name FROM sqlite_master WHERE type = 'table'"
-    names = [name for (name,) in connection.execute(query)]
-    return not any(connection.execute(f"SELECT 1 FROM {name}").fetchone() for name in names)
+    return not any(connection.execute(f"SELECT 1 FROM {name}").fetchone() for name in TABLES)
 
 
 @contextmanager
