@@ -12,6 +12,7 @@
 #include "base/version.h"
 #include "board/isolation.h"
 #include "board/run_job.h"
+#include "board/worker.h"
 #include "machine/machine_state.h"
 #include "python/bind_predictor.h"
 #include "python/bind_tflite_runtime.h"
@@ -47,6 +48,11 @@ std::string run_isolated_job_line(const std::string& line) {
     return with_job(line, edgeprof::run_isolated);
 }
 
+// The board program's `worker`, for jobs that need Python. The lock is kept, as above.
+int worker(const std::vector<std::string>& arguments) {
+    return edgeprof::worker_main(arguments, run_isolated_job_line);
+}
+
 std::optional<std::pair<double, double>> median_interval(std::vector<double> values) {
     std::sort(values.begin(), values.end());
     const auto interval = edgeprof::median_interval(values, 1.0);
@@ -75,6 +81,8 @@ PYBIND11_MODULE(_core, module) {
                "Run a job line in this process; returns its record line.");
     module.def("run_isolated_job", &run_isolated_job_line, py::arg("line"),
                "Run a job line in a child of this process, which must have no other thread.");
+    module.def("worker", &worker, py::arg("arguments"),
+               "Work batches off as `edgeprof-harness worker` does; returns the exit status.");
     edgeprof::provide_tflite_runtime();
     edgeprof::bind_predictor(module);
     module.def("version", &edgeprof::version, "Version of the C++ core.");

@@ -60,18 +60,22 @@ class Batch:
         """The distinct files of weights that the models share."""
         return tuple(dict.fromkeys(item.weights for item in self.items if item.weights))
 
-    def archive(self, folder: str, library: str | None) -> Iterator[bytes]:
+    def archive(
+        self, folder: str, library: str | None, *, in_place: bool = False
+    ) -> Iterator[bytes]:
         """Yield the archive for a board.
 
         Args:
             folder: the board's private folder.
             library: path of the runtime's library there.
+            in_place: the models are used where they lie instead of being packed.
         """
         # Models are packed on disk, not in memory: fifty boards are served at the same time.
         try:
             with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES) as spool:
                 with tarfile.open(fileobj=spool, mode="w:gz", compresslevel=6) as tar:
-                    self._fill(_Archive(tar), f"{folder}/queue/{self.name}", library)
+                    place = None if in_place else f"{folder}/queue/{self.name}"
+                    self._fill(_Archive(tar), place, library)
                 spool.seek(0)
                 while chunk := spool.read(_CHUNK_BYTES):
                     yield chunk
@@ -81,13 +85,15 @@ class Batch:
                 "set TMPDIR to a place with space"
             ) from error
 
-    def _fill(self, archive: _Archive, place: str, library: str | None) -> None:
+    def _fill(self, archive: _Archive, place: str | None, library: str | None) -> None:
         jobs, links = [], {}
         for number, item in enumerate(self.items):
             job = {**item.job, "job_id": item.key}
             if library is not None:
                 job["library"] = library
-            if item.model is not None:
+            if item.model is not None and place is None:
+                job["model"] = str(item.model.absolute())
+            elif item.model is not None:
                 name = self._model_name(number, item)
                 archive.add_file(name, item.model)
                 job["model"] = f"{place}/{name}"

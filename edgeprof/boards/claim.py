@@ -16,8 +16,6 @@ from edgeprof.base.errors import BoardBusy
 from edgeprof.base.text import printable
 from edgeprof.boards.inventory import BoardSpec
 
-BUSY_STATUS = 75  # kWorkerBusy in csrc/board/worker.h
-
 
 @dataclass(frozen=True)
 class Owner:

@@ -154,7 +154,10 @@ def parse_facts(text: str, board: BoardSpec) -> BoardFacts:
 
 def _refuse_unusable(first: dict[str, str], missing: list[str], board: BoardSpec) -> None:
     where = f"board {board.name}: {first.get('folder', board.folder)}"
-    remedy = "set 'folder' of this board to another place in boards.yaml"
+    remedy = (
+        "set 'folder' of this board to another place in boards.yaml (for this machine: the "
+        "variable EDGEPROF_CACHE)"
+    )
     if "folder" not in first:
         raise BoardSetupError(f"board {board.name}: no answer to the probe", board=board.name)
     if "unsafe" in first:

@@ -20,13 +20,13 @@ from typing import Any
 
 from edgeprof.base.errors import BoardSetupError, BoardUnreachable
 from edgeprof.base.files import packaged
-from edgeprof.boards.claim import BUSY_STATUS, Owner, busy
+from edgeprof.boards.claim import Owner, busy
+from edgeprof.boards.exit_status import ExitStatus, was_killed
 from edgeprof.boards.facts import BoardFacts
 from edgeprof.boards.inventory import BoardSpec
 from edgeprof.boards.transport import Completed, Transport, script
 
 SETUP_DEADLINE_S = 120.0
-_NO_ROOT_STATUS = 77
 _SCRIPTS = (
     "lib.sh",
     "setup_board.sh",
@@ -63,7 +63,7 @@ if [ "$(id -u)" != 0 ]; then
   root="sudo -n"
   if ! $root true 2>/dev/null; then
     echo "no root there (sudo -n is refused)" >&2
-    exit 77
+    exit NO_ROOT
   fi
 fi
 place=$($root sh -c "$unpack" edgeprof "$sha256") || {
@@ -80,7 +80,7 @@ for program in "$folder"/objects/*/edgeprof-harness; do
   fi
 done
 "$@"
-"""
+""".replace("NO_ROOT", str(int(ExitStatus.NO_ROOT)))
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ async def restore(
         BoardSetupError: something could not be restored; the board keeps the journal.
     """
     completed = await _setup(transport, board, facts, owner, "restore", "--json")
-    if completed.status == _NO_ROOT_STATUS:
+    if completed.status == ExitStatus.NO_ROOT:
         return PreparedState(False, None, completed.complaint)
     if completed.status != 0:
         raise BoardSetupError(
@@ -146,9 +146,9 @@ async def _setup(
     claim = (facts.folder, board.lock, owner.name, owner.session)
     argv = script(_SETUP, *claim, sha256, _UNPACK, *arguments)
     completed = await transport.run(argv, stdin=archive, deadline_s=SETUP_DEADLINE_S)
-    if completed.status == BUSY_STATUS:
+    if completed.status == ExitStatus.BUSY:
         raise busy(board, completed.text)
-    if completed.status < 0 or completed.status > 128:
+    if was_killed(completed.status):
         raise BoardUnreachable(
             f"board {transport.name}: setup_board.sh was killed", board=transport.name
         )

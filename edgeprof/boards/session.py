@@ -18,8 +18,9 @@ from typing import Any
 
 from edgeprof.base.errors import BoardSetupError, BoardUnreachable, EdgeprofError
 from edgeprof.boards.batch import Batch, job_ids_of, parse_records
-from edgeprof.boards.claim import BUSY_STATUS, Owner, busy
-from edgeprof.boards.deploy import Software, check_space, deploy
+from edgeprof.boards.claim import Owner, busy
+from edgeprof.boards.deploy import Payload, Software, check_space, deploy
+from edgeprof.boards.exit_status import ExitStatus, was_killed
 from edgeprof.boards.facts import BoardFacts
 from edgeprof.boards.folder import MANIFEST, REMOVE_OURS, claim_folder
 from edgeprof.boards.inventory import BoardSpec
@@ -27,7 +28,6 @@ from edgeprof.boards.transport import Completed, Transport, script
 
 COMMAND_DEADLINE_S = 60.0
 SUBMIT_DEADLINE_S = 600.0
-_NO_BATCH_STATUS = 66
 
 # Parameters: folder, then names of batches. A batch leaves the queue in one step.
 _FORGET = """
@@ -64,7 +64,7 @@ _SUBMIT = (
     _WORKER_PARAMETERS
     + _FORGET
     + MANIFEST
-    + """
+    + f"""
 batch=$1
 shift
 forget "$@"
@@ -77,7 +77,7 @@ if [ ! -d "queue/$batch" ]; then
   tar -xzf - -C "$new"
   if ! (cd -- "$new" && sha256sum -c SHA256SUMS) > "$new/check"; then
     tail -n 1 "$new/check" >&2
-    exit 65
+    exit {ExitStatus.DAMAGED}
   fi
   while IFS='\t' read -r object target; do
     ln -- "objects/$object" "$new/$target" 2>/dev/null || cp -- "objects/$object" "$new/$target"
@@ -89,12 +89,11 @@ fi
 )
 
 # Parameters: folder, batch, program, session, and --stop to end the worker. Standard output: the
-# records so
-# far, gzipped; standard error: the worker's last words.
-_COLLECT = """
+# records so far, gzipped; standard error: the worker's last words.
+_COLLECT = f"""
 "$3" wait --folder "$1" --session "$4" $5 || exit
 tail -n 3 "$1/worker.log" >&2
-cd -- "$1/queue/$2" 2>/dev/null || exit 66
+cd -- "$1/queue/$2" 2>/dev/null || exit {ExitStatus.NO_BATCH}
 if [ -f records.jsonl ]; then gzip -1c records.jsonl; fi
 """
 
@@ -188,16 +187,23 @@ class BoardSession:
     @property
     def program(self) -> str:
         """Path of the board program there."""
-        return self.software.program.path_on(self.facts)
+        return self._path_of(self.software.program)
 
     @property
     def library(self) -> str | None:
         """Path of the runtime's library there."""
         library = self.software.library
-        return None if library is None else library.path_on(self.facts)
+        return None if library is None else self._path_of(library)
+
+    def _path_of(self, payload: Payload) -> str:
+        is_here = self.transport.shares_files
+        return str(payload.source.absolute()) if is_here else payload.path_on(self.facts)
 
     async def deploy(self) -> None:
         """Send program and library where they are missing; see :func:`deploy`."""
+        if self.transport.shares_files:
+            await claim_folder(self.transport, self.board, self.facts.folder, ())
+            return
         sent = await deploy(self.transport, self.board, self.facts, self.software)
         self._objects |= {item.address for item in sent}
 
@@ -220,8 +226,11 @@ class BoardSession:
             BoardSetupError: no space, or damaged on the way.
             BoardUnreachable: connection lost; submit it again.
         """
-        await self._send_weights(batch)
-        archive = batch.archive(self.facts.folder, self.library)
+        if not self.transport.shares_files:
+            await self._send_weights(batch)
+        archive = batch.archive(
+            self.facts.folder, self.library, in_place=self.transport.shares_files
+        )
         await self._start(batch.name, archive, forget)
 
     async def resume(self, batch_name: str) -> None:
@@ -269,7 +278,7 @@ class BoardSession:
         return self.facts.folder, self.program, self.board.lock, owner.name, owner.session
 
     def _check_started(self, completed: Completed, what: str) -> None:
-        if completed.status == BUSY_STATUS:
+        if completed.status == ExitStatus.BUSY:
             raise busy(self.board, completed.text)
         if completed.status != 0:
             raise self._error(what, completed)
@@ -279,7 +288,7 @@ class BoardSession:
             _COLLECT, self.facts.folder, batch_name, self.program, self._owner.session, stop
         )
         completed = await self.transport.run(argv, deadline_s=deadline_s, silent=True)
-        if completed.status == _NO_BATCH_STATUS:
+        if completed.status == ExitStatus.NO_BATCH:
             return Collected({}, is_there=False)
         if completed.status != 0:
             raise self._error("records cannot be collected", completed)
@@ -301,9 +310,7 @@ class BoardSession:
         return completed
 
     def _error(self, what: str, completed: Completed) -> EdgeprofError:
-        # A shell tells of a child's signal by a status above 128.
-        was_killed = completed.status < 0 or completed.status > 128
-        kind = BoardUnreachable if was_killed else BoardSetupError
+        kind = BoardUnreachable if was_killed(completed.status) else BoardSetupError
         return kind(
             f"board {self.board.name}: {what}: {completed.complaint}",
             board=self.board.name,

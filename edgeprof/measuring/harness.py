@@ -112,9 +112,14 @@ def make_job(model: str | os.PathLike[str], settings: Settings) -> Job:
     job: dict[str, Any] = {"model": _text_of(model), "runtime": runtime}
     if library := find_library(runtime, settings.library):
         job["library"] = os.fspath(library.path)
-    for name in _PLAIN_FIELDS:
-        if (value := getattr(settings, name)) is not None:
-            job[name] = value
+    return {**job, **job_fields(settings)}
+
+
+def job_fields(settings: Settings) -> dict[str, Any]:
+    """Return the fields of a job that hold whatever the model, and wherever it is measured."""
+    job: dict[str, Any] = {
+        name: value for name in _PLAIN_FIELDS if (value := getattr(settings, name)) is not None
+    }
     if settings.cpus:
         job["cpus"] = list(settings.cpus)
     if settings.shapes:

@@ -38,6 +38,9 @@ DISTURBANCES = {
 }
 """Bits of ``Measurement.disturbed`` (see ``csrc/timing/disturbance.h``)."""
 
+_FORGIVEN = {"undisturbed": 0, "less_waiting": 1 << 0, "slow_machine": 1 << 0 | 1 << 6}
+"""Disturbances that a sample may have and still count, by the summary's basis; else all count."""
+
 _SUMMARY_FIELDS = (
     "n_samples",
     "n_undisturbed",
@@ -136,6 +139,15 @@ class Measurement:
             )
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise InvalidRecord(f"record lacks or garbles {error}; was it cut off?") from error
+
+    @property
+    def counted_ns(self) -> npt.NDArray[np.int64]:
+        """Latencies of the samples that the statistics are over, in order."""
+        forgiven = _FORGIVEN.get(self.record["summary"].get("basis", "undisturbed"))
+        if forgiven is None:
+            return self.latency_ns
+        counted: npt.NDArray[np.bool_] = (self.disturbed & np.uint16(~forgiven & 0xFFFF)) == 0
+        return self.latency_ns[counted]
 
     def machine_findings(self) -> list[Finding]:
         """Return what ``edgeprof doctor`` has to say about the machine as it was then."""

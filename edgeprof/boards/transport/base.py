@@ -86,10 +86,12 @@ class Transport(ABC):
     Attributes:
         name: the board's name, for messages.
         sent_bytes: what was given to commands there so far, command lines included.
+        shares_files: whether a path of this machine is the same file there: then nothing is sent.
     """
 
     name: str
     sent_bytes: int = 0
+    shares_files: bool = False
 
     @abstractmethod
     async def run(

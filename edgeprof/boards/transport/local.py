@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
@@ -11,12 +13,16 @@ from edgeprof.boards.transport.base import Chunks, Completed, Transport, as_chun
 
 
 class LocalTransport(Transport):
-    """Run the board's commands as child processes of this one.
+    """Run the board's commands as child processes of this one, out of the terminal's reach.
+
+    Ctrl-C is this process' affair: it ends the commands in order.
 
     Args:
         name: the board's name.
         environment: the whole environment of the commands; ``None`` for this process' own.
     """
+
+    shares_files = True
 
     def __init__(self, name: str = "local", environment: Mapping[str, str] | None = None) -> None:
         self.name = name
@@ -33,7 +39,12 @@ class LocalTransport(Transport):
         """Run a child process; it is killed when the deadline passes."""
         pipe = asyncio.subprocess.PIPE
         process = await asyncio.create_subprocess_exec(
-            *argv, stdin=pipe, stdout=pipe, stderr=pipe, env=self._environment
+            *argv,
+            stdin=pipe,
+            stdout=pipe,
+            stderr=pipe,
+            env=self._environment,
+            start_new_session=True,
         )
         content = await asyncio.to_thread(lambda: b"".join(as_chunks(stdin)))
         self.sent_bytes += len(content)
@@ -46,7 +57,7 @@ class LocalTransport(Transport):
         finally:
             if process.returncode is None:
                 with suppress(ProcessLookupError):
-                    process.kill()
+                    os.killpg(process.pid, signal.SIGKILL)
                 await process.wait()
         assert process.returncode is not None
         return Completed(process.returncode, out, err)
