@@ -29,7 +29,7 @@ from proxy import Proxy  # noqa: E402
 from edgeprof.boards.inventory import read_inventory  # noqa: E402
 from edgeprof.networks.spaces import get_space  # noqa: E402
 from edgeprof.records.store import Store  # noqa: E402
-from edgeprof.runs.context import FleetOptions  # noqa: E402
+from edgeprof.runs.context import RunOptions  # noqa: E402
 from edgeprof.runs.queue import RetryPolicy  # noqa: E402
 from edgeprof.runs.settings import ProfileSettings  # noqa: E402
 from edgeprof.runs.subnets import profile_on_boards  # noqa: E402
@@ -94,7 +94,7 @@ def bytes_per_subnet(folder: Path) -> tuple[str, str]:
     subnets = space.sample(16, np.random.default_rng(0))
     settings = ProfileSettings(max_secs=0.01)
     # One attempt: no item is to be sent again because this machine disturbed it.
-    options = FleetOptions(prepare=False, policy=RetryPolicy(attempts=1))
+    options = RunOptions(prepare=False, policy=RetryPolicy(attempts=1))
     sent = []
     with rack.Rack(folder, 1) as loopback, Proxy(loopback.boards[0].port) as proxy:
         loopback.connect_through(loopback.boards[0], proxy.port)

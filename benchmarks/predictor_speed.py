@@ -33,7 +33,7 @@ from edgeprof.predictors.lut.lut_file import Entry, TableSet
 from edgeprof.predictors.lut.lut_keys import Grammar, keyed_blocks
 from edgeprof.predictors.lut.tables import LookupTables
 from edgeprof.predictors.ship.forms import ship
-from edgeprof.runs.lut_build import blocks_of
+from edgeprof.runs.lut_blocks import blocks_of
 
 SEED = 1
 ROUNDS = 7

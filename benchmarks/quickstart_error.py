@@ -15,7 +15,6 @@ from pathlib import Path
 
 import numpy as np
 
-from edgeprof.cli.progress_bar import progress_bar
 from edgeprof.networks.spaces import get_space
 from edgeprof.predictors.base import LatencyPredictor
 from edgeprof.predictors.compact.distil import distil
@@ -24,8 +23,8 @@ from edgeprof.predictors.metrics import Metrics, metrics_of, trivial_predictors
 from edgeprof.records.dataset import Dataset, read_dataset
 from edgeprof.records.dataset_export import export_dataset
 from edgeprof.records.store import Store
-from edgeprof.runs.profiling import profile_here
 from edgeprof.runs.settings import ProfileSettings
+from edgeprof.runs.subnets import profile_here
 
 SEED = 0
 
@@ -42,7 +41,6 @@ def measure_twice(
                 device=device,
                 settings=settings,
                 models=folder / "models",
-                progress=progress_bar,
             )
         export_dataset(opened, folder / "data.csv")
 

@@ -44,8 +44,8 @@ class DoctorArguments:
         return self._board_state() if self.boards else machine_state(self.root or "/")
 
     def _board_state(self) -> dict[str, Any]:
-        from edgeprof.boards.inventory import read_inventory
         from edgeprof.boards.each_board import check_boards
+        from edgeprof.boards.inventory import read_inventory
 
         boards = read_inventory(self.inventory).select(self.boards)
         if len(boards) != 1:

@@ -136,14 +136,14 @@ class SearchArguments:
 
     def profile_settings(self) -> ProfileSettings:
         """Return how finalists are exported and measured."""
-        from edgeprof.measuring.runtimes import FORMATS, default_runtime
+        from edgeprof.measuring.runtimes import FORMATS
         from edgeprof.runs.settings import ProfileSettings
 
         chosen = self.model_format or FORMATS[0]
         return ProfileSettings(
             format=chosen,
             precision=self.precision,
-            runtime=self.runtime or default_runtime(chosen),
+            runtime=self.runtime,
             threads=self.threads,
         )
 

@@ -1,134 +1,222 @@
-"""Lookup tables of boards: every distinct block of a space timed there as a model of its own.
+"""The blocks of a search space as a workload, and the lookup tables that come of it.
 
-Owns: the items of such a run and how records become tables. Raw records lie in a store in the
-output folder, by which a repeated command goes on; connections, retries and the boards' state are
-``run.py``'s, as for ``profile``.
+Owns: which blocks a space has, each one's model, and how records become tables. Equal blocks are
+timed once, whatever the slots and resolutions they occur in. Records with their raw samples lie in
+a store in the output folder, by which a repeated call goes on.
 """
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, field, replace
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from edgeprof.base.errors import LookupTableError
 from edgeprof.base.executors import map_through
 from edgeprof.base.files import make_folder
-from edgeprof.boards.batch import Item
-from edgeprof.boards.deploy import Software, SoftwareSource, find_software
+from edgeprof.base.units import ns_to_ms
+from edgeprof.boards.deploy import SoftwareSource, find_software
 from edgeprof.boards.inventory import BoardSpec
 from edgeprof.boards.transport.ssh import SshNetwork
 from edgeprof.measuring.measurement import Measurement
-from edgeprof.networks.layers import Block, Network
+from edgeprof.networks.layers import Block, Network, PlacedBlock
 from edgeprof.networks.spaces.base import SearchSpace
-from edgeprof.predictors.lut.lut_file import Entry, TableSet, write_tables
-from edgeprof.predictors.lut.lut_keys import Grammar
+from edgeprof.predictors.lut.lut_file import Entry, TableSet, read_about, write_tables
+from edgeprof.predictors.lut.lut_keys import Grammar, keyed_blocks
+from edgeprof.predictors.lut.tables import representative_codes
 from edgeprof.records.store import Store
-from edgeprof.runs.context import FleetOptions
-from edgeprof.runs.lut_build import block_network, blocks_of, entry_of, export_block
-from edgeprof.runs.results import Plan
-from edgeprof.runs.run import run_fleet
+from edgeprof.runs.context import RunOptions
 from edgeprof.runs.settings import ProfileSettings
-from edgeprof.runs.subnets import OpenNetwork, job_of, only_run, owner_of, settings_of
-from edgeprof.runs.summary import FleetSummary, Listener
+from edgeprof.runs.start import OpenNetwork, measure_here, measure_on
+from edgeprof.runs.summary import Listener, RunSummary
+from edgeprof.runs.workload import ModelFile, Target, Workload, key_of
 
 STORE = "measured.db"
-_LOAD_TYPICAL_S = 2.0
-_LOAD_LIMIT_S = 130.0  # the harness gives up loading after 120 s
+_OLD_LOG = "measured.jsonl"
+
+BlockTables = Mapping[int, Mapping[str, tuple[Block, ...]]]
+"""Blocks by resolution and key."""
 
 
-@dataclass
-class LutRun:
-    """A run over the blocks of a space: the items of each device, and the sink of their records.
+def blocks_of(space: SearchSpace, resolutions: Sequence[int]) -> BlockTables:
+    """Return the distinct blocks of a space by resolution and key.
+
+    Raises:
+        InvalidSubnet: if a resolution is not of the space.
+        LookupTableError: if a block has no place in lookup tables.
+    """
+    found: dict[int, dict[str, tuple[Block, ...]]] = {}
+    for index in space.resolution_indices(resolutions):
+        table = found.setdefault(space.resolutions[index], {})
+        for subnet in space.decode(representative_codes(space, int(index))):
+            table.update(keyed_blocks(space.layers(subnet)))
+    return found
+
+
+class BlockWorkload(Workload[str]):
+    """The blocks of a space, each timed once as a model of its own.
+
+    Args:
+        space: the space.
+        folder: tables go to ``folder/DEVICE``, models to ``folder/models``; those that are there
+            are used again.
+        store: where records go.
+        settings: how to export and measure.
+        resolutions: in pixels; those the space samples where not given.
+        one_device: tables go to ``folder`` itself, which must not hold others.
+        retry_failed: whether blocks that failed for good in an earlier run are tried again.
+        executor: exports the models; this process by default.
 
     Attributes:
-        blocks: by resolution and key.
-        executor: exports the models; this process where there is none.
-        keys: per device, the key of each item that it has to have.
-        about: per device, what its entries share.
+        resolutions: in pixels.
+
+    Raises:
+        InvalidSubnet, LookupTableError: see :func:`blocks_of`.
     """
 
-    space: SearchSpace
-    blocks: Mapping[int, Mapping[str, tuple[Block, ...]]]
-    store: Store
-    settings: ProfileSettings
-    models: Path
-    executor: Executor | None = None
-    keys: dict[str, dict[str, str]] = field(default_factory=dict)
-    about: dict[str, dict[str, Any]] = field(default_factory=dict)
+    def __init__(
+        self,
+        space: SearchSpace,
+        folder: Path,
+        store: Store,
+        settings: ProfileSettings,
+        *,
+        resolutions: Sequence[int] | None = None,
+        one_device: bool = False,
+        retry_failed: bool = False,
+        executor: Executor | None = None,
+    ) -> None:
+        super().__init__(store, settings, retry_failed=retry_failed)
+        self._space, self._folder, self._one_device = space, folder, one_device
+        self._tables = blocks_of(space, resolutions or space.sampled_resolutions)
+        self._blocks = {
+            key: block for table in self._tables.values() for key, block in table.items()
+        }
+        self.executor = executor
+        self.resolutions = tuple(self._tables)
+        self._keys: dict[str, dict[str, str]] = {}
+        self._about: dict[str, dict[str, Any]] = {}
 
-    async def plan(self, board: BoardSpec, software: Software) -> Plan:
-        """Say what is left to do for the device of a board, its models exported."""
-        settings = settings_of(board, self.settings)
-        library = software.library
-        about = {
-            "space": self.space.id,
-            "device": board.device,
-            "runtime": settings.runtime,
-            "library_sha256": library.sha256 if library else software.program.sha256,
+    @property
+    def n_blocks(self) -> int:
+        """Number of distinct blocks."""
+        return len(self._blocks)
+
+    def items(self, target: Target) -> dict[str, str]:
+        """Return the blocks' keys in the tables by the items' keys.
+
+        Raises:
+            LookupTableError: the folder has tables that were measured otherwise.
+        """
+        settings = target.settings
+        lasting = {
+            "device": target.device,
+            "runtime": settings.runtime_name,
+            "library_sha256": target.software_sha256,
             "format": settings.format,
             "threads": settings.threads,
             "cpus": list(settings.cpus),
-            "ci_rel": settings.ci_rel,
-            "max_secs": settings.max_secs,
         }
-        distinct = {key: blocks for table in self.blocks.values() for key, blocks in table.items()}
-        self.about[board.device] = about
-        self.keys[board.device] = {_item_key(key, about): key for key in distinct}
-        done = self.store.job_keys()
-        todo = {item: key for item, key in self.keys[board.device].items() if item not in done}
-        job = job_of(settings)
-        paths = {
-            item: self.models / f"{_hash(key)}.{settings.format}" for item, key in todo.items()
-        }
+        if settings.runtime_options:
+            lasting["runtime_options"] = dict(settings.runtime_options)
+        # How long it was measured changes no latency.
+        effort = {"ci_rel": settings.ci_rel, "max_secs": settings.max_secs}
+        about = {"space": self._space.id, **lasting, **effort}
+        if self._one_device:
+            _refuse_other_tables(self._folder, about)
+        self._about[target.device] = about
+        keys = {key_of({"block": key, **lasting}): key for key in self._blocks}
+        self._keys[target.device] = keys
+        return keys
+
+    def make_models(
+        self, labels: Sequence[str], settings: ProfileSettings, advance: Callable[..., object]
+    ) -> list[ModelFile]:
+        """Export each block's network where it is not there yet."""
+        models = make_folder(self._folder / "models")
+        paths = {key: models / f"{_digest(key)}.{settings.format}" for key in labels}
         missing = {
-            paths[item]: block_network(key, distinct[key])
-            for item, key in todo.items()
-            if not paths[item].exists()
+            path: block_network(key, self._blocks[key])
+            for key, path in paths.items()
+            if not path.exists()
         }
-        await asyncio.to_thread(self._export, missing, settings.format)
-        items = [Item(item, path, None, job) for item, path in paths.items()]
-        return Plan(items, found_done=len(distinct) - len(todo))
-
-    def _export(self, missing: Mapping[Path, Network], model_format: str) -> None:
-        formats = [model_format] * len(missing)
+        formats = [settings.format] * len(missing)
         for _ in map_through(self.executor, export_block, missing.values(), missing, formats):
-            pass  # it was written; or its error is raised here
+            advance()
+        return [ModelFile(path) for path in paths.values()]
 
-    def append(self, item: Item, board: BoardSpec, record: Mapping[str, Any]) -> bool:
-        """Store a measurement, once."""
-        kind = self.settings.model_kind
-        return self.store.append(record, job_key=item.key, device=board.device, model_kind=kind)
-
-    def append_failure(self, item: Item, board: BoardSpec, record: Mapping[str, Any]) -> None:
-        """Store the record of a failure."""
-        self.store.append_failure(record, job_key=item.key, device=board.device)
-
-    def write(self, folder: Path) -> dict[str, Path]:
+    def write(self) -> dict[str, Path]:
         """Write the tables of each device that has every entry; return their folders."""
-        written = {}
-        for device, keys in self.keys.items():
-            entries: dict[str, Entry] = {
-                keys[stored.job_key]: entry_of(Measurement.from_record(stored.record))
-                for stored in self.store.measurements(device)
-                if stored.job_key in keys
-            }
-            if len(entries) < len(keys):
-                continue
-            tables = {
-                resolution: {key: entries[key] for key in table}
-                for resolution, table in self.blocks.items()
-            }
-            at = make_folder(folder / device)
-            write_tables(
-                TableSet(str(at), Grammar.OFA, tables, self.about[device]), at, Grammar.OFA
-            )
-            written[device] = at
-        return written
+        folders = {
+            device: self._folder if self._one_device else self._folder / device
+            for device in self._keys
+        }
+        return {device: at for device, at in folders.items() if self._write(device, at)}
+
+    def _write(self, device: str, folder: Path) -> bool:
+        keys = self._keys[device]
+        entries = {
+            keys[stored.job_key]: entry_of(Measurement.from_record(stored.record))
+            for stored in self.store.measurements(device)
+            if stored.job_key in keys
+        }
+        if len(entries) < len(keys):
+            return False
+        tables = {
+            resolution: {key: entries[key] for key in table}
+            for resolution, table in self._tables.items()
+        }
+        table_set = TableSet(str(folder), Grammar.OFA, tables, self._about[device])
+        write_tables(table_set, make_folder(folder), Grammar.OFA)
+        return True
+
+
+@contextmanager
+def block_workload(
+    space: SearchSpace, folder: Path, settings: ProfileSettings, **more: Any
+) -> Iterator[BlockWorkload]:
+    """Open the store of a folder, made where it is missing, and yield the workload of its blocks.
+
+    For the arguments, see :class:`BlockWorkload`.
+
+    Raises:
+        LookupTableError: the folder was begun by an earlier edgeprof.
+    """
+    if (folder / _OLD_LOG).exists():
+        raise LookupTableError(
+            f"{folder / _OLD_LOG}: was begun by an earlier edgeprof, which kept no raw samples; "
+            "its tables can be read as before; build new ones in another folder"
+        )
+    with Store(make_folder(folder) / STORE) as store:
+        yield BlockWorkload(space, folder, store, settings, **more)
+
+
+def build_tables_here(
+    space: SearchSpace,
+    folder: Path,
+    device: str,
+    *,
+    settings: ProfileSettings,
+    options: RunOptions | None = None,
+    listener: Listener | None = None,
+    **more: Any,
+) -> tuple[RunSummary, dict[str, Path]]:
+    """Time every block of a space on this machine; its tables go to ``folder`` itself.
+
+    For the other arguments, the result and errors see :func:`build_tables_on_boards`; also
+
+    Raises:
+        LookupTableError: the folder has tables that were measured otherwise.
+    """
+    with block_workload(space, folder, settings, one_device=True, **more) as workload:
+        summary = measure_here(workload, device, options=options, listener=listener)
+        return summary, workload.write()
 
 
 def build_tables_on_boards(
@@ -137,13 +225,12 @@ def build_tables_on_boards(
     boards: Sequence[BoardSpec],
     *,
     settings: ProfileSettings,
-    resolutions: Sequence[int] | None = None,
-    options: FleetOptions | None = None,
+    options: RunOptions | None = None,
     listener: Listener | None = None,
     find: SoftwareSource = find_software,
     open_network: OpenNetwork = SshNetwork,
-    executor: Executor | None = None,
-) -> tuple[FleetSummary, dict[str, Path]]:
+    **more: Any,
+) -> tuple[RunSummary, dict[str, Path]]:
     """Time every block of a space on boards; the same call goes on where an earlier one stopped.
 
     Args:
@@ -151,12 +238,11 @@ def build_tables_on_boards(
         folder: tables go to ``folder/DEVICE``, records and models beside them.
         boards: of the inventory; those with the same first tag share the work.
         settings: how to export and measure, where a board's entry does not say otherwise.
-        resolutions: in pixels; those the space samples where not given.
         options: batch size, retries.
         listener: shows how the run goes.
         find: chooses the software for a board.
         open_network: makes the transports; SSH from this machine by default.
-        executor: exports the models (see ``edgeprof.base.executors``); this process by default.
+        **more: ``resolutions``, ``retry_failed`` and ``executor`` of :class:`BlockWorkload`.
 
     Returns:
         How the run ended, and the folder of tables of each device that is complete.
@@ -165,44 +251,53 @@ def build_tables_on_boards(
         LookupTableError: a block has no place in lookup tables.
         StoreError, OutputError: records or models cannot be written.
     """
-    blocks = blocks_of(space, resolutions or space.sampled_resolutions)
-    make_folder(folder)
-    options = replace(
-        options or FleetOptions(),
-        item_typical_s=settings.max_secs + _LOAD_TYPICAL_S,
-        item_limit_s=settings.max_secs + _LOAD_LIMIT_S,
+    with block_workload(space, folder, settings, **more) as workload:
+        summary = measure_on(
+            workload,
+            boards,
+            options=options,
+            listener=listener,
+            find=find,
+            open_network=open_network,
+        )
+        return summary, workload.write()
+
+
+def entry_of(measured: Measurement) -> Entry:
+    """Sum up the samples that the measurement's own statistics are over."""
+    counted_ns = measured.counted_ns
+    return Entry(
+        len(counted_ns), ns_to_ms(measured.latency_mean_ns), ns_to_ms(float(np.std(counted_ns)))
     )
-    resolved = [_resolved(board, settings) for board in boards]
-    with Store(folder / STORE) as store, only_run(store):
-        run = LutRun(space, blocks, store, settings, make_folder(folder / "models"), executor)
-
-        async def work() -> FleetSummary:
-            async with open_network() as network:
-                return await run_fleet(
-                    resolved,
-                    connect=network.connect,
-                    find_software=find,
-                    plan=run.plan,
-                    sink=run,
-                    owner=owner_of(store),
-                    options=options,
-                    listener=listener,
-                )
-
-        summary = asyncio.run(work())
-        return summary, run.write(folder)
 
 
-def _resolved(board: BoardSpec, settings: ProfileSettings) -> BoardSpec:
-    chosen = settings_of(board, settings)
-    return replace(board, runtime=chosen.runtime, threads=chosen.threads, cores=chosen.cpus)
+def export_block(network: Network, path: Path, model_format: str) -> None:
+    """Write the network of a block as a model."""
+    if model_format == "tflite":
+        from edgeprof.export.tflite import export_network as export_tflite
+
+        export_tflite(network, path)
+    else:
+        from edgeprof.export.onnx import export_network as export_onnx
+
+        export_onnx(network, path)
 
 
-def _item_key(key: str, about: Mapping[str, Any]) -> str:
-    """Name an item by whatever changes its latency: how long it was measured does not."""
-    lasting = {name: about[name] for name in about if name not in ("ci_rel", "max_secs", "space")}
-    return _hash(json.dumps({"block": key, **lasting}, sort_keys=True))
+def block_network(key: str, blocks: tuple[Block, ...]) -> Network:
+    """Return the blocks of one entry as a network of their own."""
+    placed = (PlacedBlock(f"block{index}", 0, block) for index, block in enumerate(blocks))
+    return Network(key, tuple(placed))
 
 
-def _hash(text: str) -> str:
+def _refuse_other_tables(folder: Path, about: Mapping[str, Any]) -> None:
+    before = read_about(folder)
+    now = {name: value for name, value in about.items() if name in before}
+    if now != before:
+        raise LookupTableError(
+            f"{folder}: holds tables of {json.dumps(dict(before))}, now wanted "
+            f"{json.dumps(now)}; use another folder"
+        )
+
+
+def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]

@@ -1,7 +1,7 @@
 """What is to be done, and what has come of it.
 
 Owns: one queue for each kind of board, and the way of a record: judged, then stored, queued again
-or written down as failed. Knows no connections.
+or recorded as failed. Knows no connections.
 """
 
 from __future__ import annotations
@@ -10,10 +10,9 @@ import asyncio
 import hashlib
 import json
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from enum import Enum
-from typing import Any, Protocol
+from typing import Any
 
 from edgeprof.base.errors import BoardSetupError
 from edgeprof.boards.batch import Item
@@ -22,66 +21,42 @@ from edgeprof.boards.inventory import BoardSpec
 from edgeprof.measuring.machine import findings
 from edgeprof.runs.queue import RetryPolicy, Verdict, WorkQueue, verdict_of
 from edgeprof.runs.summary import BoardProgress, temperature_of
+from edgeprof.runs.workload import Show, Workload
 
 
-class RecordSink(Protocol):
-    """Where records go; what it has, is done."""
-
-    def append(self, item: Item, board: BoardSpec, record: Mapping[str, Any]) -> bool:
-        """Keep a measurement; returns ``False`` if the item has one already."""
-
-    def append_failure(self, item: Item, board: BoardSpec, record: Mapping[str, Any]) -> None:
-        """Keep the record of an item that failed for good."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What one kind of board has to do.
-
-    Attributes:
-        items: still to be measured.
-        found_done: how many were done before.
-    """
-
-    items: Sequence[Item]
-    found_done: int = 0
-
-
-class Outcome(Enum):
-    """What came of a record."""
+class Fate(Enum):
+    """What became of an item by a record."""
 
     FINAL = "final"
-    """The item has its measurement, or has failed for good."""
+    """It has its measurement, or has failed for good."""
     SPOILED = "spoiled"
     """It comes again; the board should rest."""
     FAILED_HERE = "failed here"
     """It comes again, on another board where there is one."""
 
 
-Planner = Callable[[BoardSpec, Software], Awaitable[Plan]]
-"""Says what the boards of a device have to do; asked once per device."""
-
-
-class Ledger:
+class Results:
     """The queues of a run and the fate of its items.
 
     Attributes:
+        found_done: items that were in the store before.
+        failed_before: items that failed for good in an earlier run and are left out.
         failures: records of items that failed for good.
-        duplicates: records that the sink had already.
-        news: set when items come back to a queue or finish.
+        duplicates: records of items that had one already.
+        changed: set when items come back to a queue or finish.
     """
 
-    def __init__(self, plan: Planner, sink: RecordSink, policy: RetryPolicy) -> None:
-        self._plan = plan
-        self._sink = sink
+    def __init__(self, workload: Workload[Any], policy: RetryPolicy) -> None:
+        self._workload = workload
         self._policy = policy
         self._queues: dict[str, WorkQueue] = {}
         self._conditions: dict[str, tuple[str, str]] = {}
         self._planning = asyncio.Lock()
         self.found_done = 0
+        self.failed_before = 0
         self.duplicates = 0
         self.failures: list[Mapping[str, Any]] = []
-        self.news = asyncio.Event()
+        self.changed = asyncio.Event()
 
     @property
     def unfinished(self) -> int:
@@ -100,7 +75,7 @@ class Ledger:
         """Whether nothing is left to do for a device."""
         return device in self._queues and self._queues[device].unfinished == 0
 
-    async def enrol(self, board: BoardSpec, software: Software) -> WorkQueue:
+    async def add_board(self, board: BoardSpec, software: Software, show: Show) -> WorkQueue:
         """Return the queue that a board takes from; the first of its device has it planned.
 
         Raises:
@@ -116,14 +91,15 @@ class Ledger:
             )
         async with self._planning:
             if board.device not in self._queues:
-                plan = await self._plan(board, software)
+                plan = await self._workload.plan(board, software, show)
                 self.found_done += plan.found_done
+                self.failed_before += plan.failed_before
                 self._queues[board.device] = WorkQueue(plan.items, self._policy)
         return self._queues[board.device]
 
-    def enter(
+    def take_in(
         self, board: BoardSpec, progress: BoardProgress, item: Item, record: dict[str, Any]
-    ) -> Outcome:
+    ) -> Fate:
         """Take in the record of an item.
 
         Raises:
@@ -139,16 +115,16 @@ class Ledger:
         queue = self._queues[board.device]
         if self._comes_again(queue, item, verdict, board.name):
             progress.retried += 1
-            self.news.set()
-            return Outcome.SPOILED if verdict is Verdict.SPOILED else Outcome.FAILED_HERE
+            self.changed.set()
+            return Fate.SPOILED if verdict is Verdict.SPOILED else Fate.FAILED_HERE
         if "error" in record:
-            self._sink.append_failure(item, board, record)
+            self._workload.append_failure(item, board, record)
             self.failures.append(record)
             progress.failed += queue.finish(item)
         else:
-            self.duplicates += not self._sink.append(item, board, record)
+            self.duplicates += not self._workload.append(item, board, record)
             progress.measured += queue.finish(item)
-        return Outcome.FINAL
+        return Fate.FINAL
 
     @staticmethod
     def _comes_again(queue: WorkQueue, item: Item, verdict: Verdict, board: str) -> bool:

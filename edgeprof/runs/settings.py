@@ -1,29 +1,34 @@
-"""What a bulk run measures, in which order, and a key for each item.
+"""How the items of a run are exported and measured.
 
-Owns: ``ProfileSettings``, the items of a run, and ``job_key``, by which a run that is started
-again, here or on boards, knows what is done.
+Owns: ``ProfileSettings``, how a board's own settings change them, and the fields of a job.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import random
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
-from edgeprof.networks.subnet import Subnet
+from edgeprof.base.errors import BoardSetupError
+from edgeprof.boards.inventory import BoardSpec
+from edgeprof.boards.this_machine import LOCAL_HOST
+from edgeprof.measuring.harness import Settings, job_fields
+from edgeprof.measuring.runtimes import default_runtime, entry_of, runtime_of
+
+_LOAD_TYPICAL_S = 5.0
+_LOAD_LIMIT_S = 120.0  # the harness' default
+_LOAD_GRACE_S = 10.0
 
 
 @dataclass(frozen=True)
 class ProfileSettings:
-    """How subnets are exported and measured.
+    """How models are exported and measured.
 
     Attributes:
         format: model format, ``"onnx"`` or ``"tflite"``.
         precision: ``"fp32"`` or ``"int8"``.
         batch: images per inference.
-        runtime: name of the runtime, see ``measuring.runtimes``.
+        runtime: name of the runtime; ``None`` for the one that reads the format.
         threads: threads of the runtime.
         cpus: CPUs to run on; empty leaves it to the scheduler.
         ci_rel: stop when the confidence interval of the median is within this fraction.
@@ -31,22 +36,21 @@ class ProfileSettings:
         max_load_secs: bound of opening the runtime and loading a model; the harness' default if
             ``None``.
         seed: of the inputs.
-        runtime_options: options of the runtime by name, as text.
-        passes: how often all subnets are measured, each time in another order: what the machine
-            does for minutes then meets them all, and not those whose turn it was.
+        runtime_options: options of the runtime by name.
+        passes: how often all subnets are measured, each time in another order.
     """
 
     format: str = "onnx"
     precision: str = "fp32"
     batch: int = 1
-    runtime: str = "onnxruntime"
+    runtime: str | None = None
     threads: int = 1
     cpus: tuple[int, ...] = ()
     ci_rel: float = 0.01
     max_secs: float = 5.0
     max_load_secs: float | None = None
     seed: int = 0
-    runtime_options: Mapping[str, str] = field(default_factory=dict)
+    runtime_options: Mapping[str, Any] = field(default_factory=dict)
     passes: int = 1
 
     @property
@@ -54,55 +58,59 @@ class ProfileSettings:
         """Format, precision and batch in one word: ``"onnx-fp32-b1"``."""
         return f"{self.format}-{self.precision}-b{self.batch}"
 
+    @property
+    def runtime_name(self) -> str:
+        """The runtime, or the first one that reads the format."""
+        return self.runtime or default_runtime(self.format)
 
-def job_key(
-    device: str,
-    subnet: Subnet,
-    settings: ProfileSettings,
-    library_sha256: str,
-    environment: Mapping[str, str] | None = None,
-    pass_index: int = 0,
-) -> str:
-    """Return the key of one item, the same for whatever gives the same latency.
+    @property
+    def item_typical_s(self) -> float:
+        """Seconds that an item should take."""
+        return self.max_secs + _LOAD_TYPICAL_S
 
-    Another build of the runtime makes another item, and so does another pass; how long to measure
-    and the inputs' seed do not.
-    """
-    identity: dict[str, object] = {
-        "device": device,
-        "subnet": subnet.id,
-        "model_kind": settings.model_kind,
-        "runtime": settings.runtime,
-        "library_sha256": library_sha256,
-        "threads": settings.threads,
-        "cpus": settings.cpus,
-        "runtime_options": dict(sorted(settings.runtime_options.items())),
-    }
-    if environment:  # a board's; runs without one keep the keys that they have
-        identity["environment"] = dict(sorted(environment.items()))
-    if pass_index:
-        identity["pass"] = pass_index
-    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:32]
+    @property
+    def item_limit_s(self) -> float:
+        """Seconds that no item exceeds."""
+        return self.max_secs + (self.max_load_secs or _LOAD_LIMIT_S) + _LOAD_GRACE_S
 
+    def on(self, board: BoardSpec) -> ProfileSettings:
+        """Return the settings as a board's entry of the inventory changes them.
 
-def items_of(
-    device: str,
-    subnets: Sequence[Subnet],
-    settings: ProfileSettings,
-    library_sha256: str,
-    environment: Mapping[str, str] | None = None,
-) -> dict[str, Subnet]:
-    """Return what a run measures, by key, in the order of measuring.
+        On this machine the runtime is one that is installed.
+        """
+        runtime = board.runtime or self.runtime
+        if runtime is None and board.host == LOCAL_HOST:
+            runtime = runtime_of(f"model.{self.format}")
+        return replace(
+            self,
+            runtime=runtime or self.runtime_name,
+            threads=board.threads or self.threads,
+            cpus=board.cores or self.cpus,
+        )
 
-    The first pass keeps the order of the subnets; the others have an order of their own, drawn
-    with the settings' seed. Equal networks are one item in each pass.
-    """
-    items: dict[str, Subnet] = {}
-    for index in range(settings.passes):
-        order = list(subnets)
-        if index:
-            random.Random(f"{settings.seed} {index}").shuffle(order)
-        for subnet in order:
-            key = job_key(device, subnet, settings, library_sha256, environment, index)
-            items.setdefault(key, subnet)
-    return items
+    def applied_to(self, board: BoardSpec) -> BoardSpec:
+        """Return the board with the settings that its own entry does not have."""
+        chosen = self.on(board)
+        return replace(board, runtime=chosen.runtime, threads=chosen.threads, cores=chosen.cpus)
+
+    def job(self) -> dict[str, Any]:
+        """Return the fields that every job line of these settings has."""
+        names = ("threads", "cpus", "seed", "ci_rel", "max_secs", "max_load_secs")
+        values = {name: getattr(self, name) for name in names}
+        fields = job_fields(Settings(**values, runtime_options=self.runtime_options))
+        return {"runtime": self.runtime_name, **fields}
+
+    def check_runtime(self, board: BoardSpec) -> None:
+        """Refuse a runtime that cannot read the models.
+
+        Raises:
+            BoardSetupError: with the format that it reads.
+        """
+        runtime = self.on(board).runtime_name
+        wanted = entry_of(runtime).formats
+        if self.format not in wanted:
+            raise BoardSetupError(
+                f"board {board.name}: runtime {runtime} does not read {self.format} models; "
+                f"use --format {wanted[0]}, or another 'runtime' of this board",
+                board=board.name,
+            )

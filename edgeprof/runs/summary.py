@@ -1,6 +1,7 @@
-"""What is known of a run while it goes on, and what is told at its end.
+"""What is known of a run while it goes on, and what is reported at its end.
 
-Owns: the counts per board, failures grouped by cause. How they are shown is ``view.py``'s.
+Owns: what a board can be doing, the counts per board, failures grouped by cause. How they are shown
+is ``view.py``'s.
 """
 
 from __future__ import annotations
@@ -8,9 +9,28 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any, Protocol
 
 from edgeprof.base.errors import EdgeprofError
+
+
+class Activity(Enum):
+    """What a board is doing."""
+
+    WAITING = "waiting"
+    CONNECTING = "connecting"
+    DEPLOYING = "deploying"
+    PREPARING = "preparing"
+    SENDING = "sending"
+    MEASURING = "measuring"
+    COOLING_DOWN = "cooling down"
+    WAITING_FOR_OWNER = "waiting for"
+    WAITING_FOR_ITEMS = "waiting for items"
+    RECONNECTING = "reconnecting"
+    RESTORING = "restoring"
+    SET_ASIDE = "set aside"
+    DONE = "done"
 
 
 @dataclass
@@ -19,7 +39,7 @@ class BoardProgress:
 
     Attributes:
         device: the queue it takes from.
-        activity: what it is doing, in a word or two.
+        activity: an ``Activity``, and details.
         measured, failed, retried: items so far.
         temp_mdegc: of the warmest sensor, from the last record.
         busy_s: time spent on batches.
@@ -30,7 +50,7 @@ class BoardProgress:
 
     name: str
     device: str
-    activity: str = "waiting"
+    activity: str = Activity.WAITING.value
     measured: int = 0
     failed: int = 0
     retried: int = 0
@@ -63,13 +83,14 @@ class FailureGroup:
 
 
 @dataclass(frozen=True)
-class FleetSummary:
+class RunSummary:
     """How a run ended.
 
     Attributes:
         measured: items measured in this run.
         failed: items recorded as failed in this run.
         found_done: items that were in the store before.
+        failed_before: items that failed for good in an earlier run and were left out.
         unfinished: items that no board was left for.
         unreached: devices of which no board could be used, so that nothing was planned.
         duplicates: records that came for an item a second time, and were not stored.
@@ -79,6 +100,7 @@ class FleetSummary:
     measured: int
     failed: int
     found_done: int
+    failed_before: int
     unfinished: int
     unreached: Sequence[str]
     duplicates: int
@@ -87,12 +109,18 @@ class FleetSummary:
     boards: Sequence[BoardProgress]
     failures: Sequence[FailureGroup]
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether every item was measured that was not given up in an earlier run."""
+        return not (self.failed or self.unfinished or self.unreached)
+
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready form."""
         return {
             "measured": self.measured,
             "failed": self.failed,
             "found_done": self.found_done,
+            "failed_before": self.failed_before,
             "unfinished": self.unfinished,
             "unreached": list(self.unreached),
             "duplicates": self.duplicates,

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from edgeprof.runs.summary import BoardProgress, FleetSummary, Listener, SilentListener
+from edgeprof.runs.summary import BoardProgress, Listener, RunSummary, SilentListener
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -133,7 +133,7 @@ def format_minutes(minutes: float) -> str:
     return f"{hours} h {rest:02} min" if hours else f"{rest} min"
 
 
-def summary_lines(summary: FleetSummary) -> list[str]:
+def summary_lines(summary: RunSummary) -> list[str]:
     """Return the end of a run in lines: boards, then failures by cause, then the sum."""
     lines = [_board_line(board) for board in summary.boards]
     lines += [
@@ -143,6 +143,8 @@ def summary_lines(summary: FleetSummary) -> list[str]:
     parts = [f"{summary.measured} measured", f"{summary.failed} failed"]
     if summary.found_done:
         parts.append(f"{summary.found_done} done before")
+    if summary.failed_before:
+        parts.append(f"{summary.failed_before} failed before (--retry-failed tries them again)")
     if summary.unfinished:
         parts.append(f"{summary.unfinished} left; the same command goes on with them")
     lines.append(f"{', '.join(parts)}; {format_minutes(summary.wall_s / 60)}")

@@ -107,7 +107,7 @@ def measuring_on(
 
 
 def _profile_here(models: Path, settings: ProfileSettings) -> Profile:
-    from edgeprof.runs.profiling import profile_here
+    from edgeprof.runs.subnets import profile_here
 
     return partial(profile_here, device=LOCAL, settings=settings, models=models)
 

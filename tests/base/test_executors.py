@@ -1,6 +1,5 @@
 """Bulk work of the host: in this process, in a pool and on Dask it comes to the same."""
 
-import asyncio
 import os
 import pickle
 import re
@@ -18,8 +17,6 @@ from synthetic_device import PHONE, SERVER, synthetic_tables, write_dataset
 import edgeprof.base.executors
 from edgeprof.base.errors import ClusterUnreachable, DatasetError, WorkerLost
 from edgeprof.base.executors import bulk_executor, map_through, open_executor
-from edgeprof.boards.deploy import Payload, Software
-from edgeprof.boards.inventory import BoardSpec
 from edgeprof.export import export_subnets, read_manifest
 from edgeprof.networks.spaces import get_space
 from edgeprof.predictors.gp.model import GaussianProcess
@@ -29,10 +26,9 @@ from edgeprof.predictors.models import fit_across, fit_model
 from edgeprof.predictors.paper.linear import LinearModel
 from edgeprof.predictors.paper.mlp import PaperMlp
 from edgeprof.predictors.train import cross_validated, leave_one_device_out
-from edgeprof.records.store import Store
-from edgeprof.runs.lut_blocks import LutRun
-from edgeprof.runs.lut_build import blocks_of
+from edgeprof.runs.lut_blocks import block_workload
 from edgeprof.runs.settings import ProfileSettings
+from edgeprof.runs.workload import Target
 
 SPACE = get_space("ofa-mbv3-w1.0")
 ROUNDING = 1e-9
@@ -79,16 +75,14 @@ def test_models_are_exported_alike(executor, tmp_path):
 
 def test_models_of_blocks_are_exported_alike(executor, tmp_path):
     pytest.importorskip("onnx")
-    software = Software(Payload(tmp_path / "edgeprof-harness", "0" * 64, executable=True), None)
-    blocks = {128: dict(list(blocks_of(SPACE, [128])[128].items())[:12])}
+    settings = ProfileSettings()
 
     def models(name, chosen):
         folder = tmp_path / name
-        folder.mkdir()
-        with Store(folder / "s.db") as store:
-            lut = LutRun(SPACE, blocks, store, ProfileSettings(), folder, chosen)
-            plan = asyncio.run(lut.plan(BoardSpec("b", "b"), software))
-        return {item.key: item.model.read_bytes() for item in plan.items}
+        with block_workload(SPACE, folder, settings, resolutions=[128], executor=chosen) as lut:
+            keys = list(lut.items(Target("d", settings, "0", {})).values())[:12]
+            files = lut.make_models(keys, settings, lambda: None)
+        return {file.path.name: file.path.read_bytes() for file in files}
 
     here = models("here", None)
     assert len(here) == 12

@@ -16,7 +16,6 @@ from edgeprof.boards.facts import BoardFacts
 from edgeprof.boards.inventory import BoardSpec
 from edgeprof.boards.toolchain import HarnessBuild
 from edgeprof.runs.settings import ProfileSettings
-from edgeprof.runs.subnets import _check_format
 
 BOARD = BoardSpec("b", "b", runtime="null")
 FACTS = BoardFacts(
@@ -112,9 +111,9 @@ def test_cores_that_the_board_lacks_are_one_error():
 )
 def test_a_runtime_that_cannot_read_the_models_is_refused_beforehand(runtime, wanted, other):
     board = dataclasses.replace(BOARD, runtime=runtime)
-    _check_format(board, ProfileSettings(format=wanted))
+    ProfileSettings(format=wanted).check_runtime(board)
     with pytest.raises(BoardSetupError, match=f"use --format {wanted}"):
-        _check_format(board, ProfileSettings(format=other))
+        ProfileSettings(format=other).check_runtime(board)
 
 
 def test_a_folder_with_a_backslash_is_probed_as_it_is(tmp_path):

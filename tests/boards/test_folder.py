@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import rack
+from edgeprof.runs.fleet.connections import clean_boards, setup_boards
 from loopback_fleet import null_items, run_items, specs
 
 from edgeprof.base.errors import BoardSetupError
@@ -19,7 +20,6 @@ from edgeprof.boards.prepared import _SETUP, _UNPACK, _scripts
 from edgeprof.boards.session import clean_board
 from edgeprof.boards.transport import Completed, LocalTransport, script
 from edgeprof.records.store import Store
-from edgeprof.runs.fleet.connections import clean_boards, setup_boards
 
 OTHER = 54321
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to make other users' files")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import gzip
 import json
@@ -14,17 +15,29 @@ import rack
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
+from stored_records import make_record
 
 import edgeprof
-from edgeprof.base.errors import HarnessTimeout, InvalidSubnet, LookupTableError
+from edgeprof.base.errors import InvalidSubnet, LookupTableError
+from edgeprof.boards.deploy import Payload, Software
+from edgeprof.boards.inventory import BoardSpec
 from edgeprof.cli import cli
+from edgeprof.measuring.measurement import Measurement
 from edgeprof.networks.layers import Shape
 from edgeprof.networks.spaces import get_space
 from edgeprof.networks.subnet import Subnet, write_subnets
 from edgeprof.predictors.lut.lut_file import Entry, TableSet, read_tables, write_tables
 from edgeprof.predictors.lut.lut_keys import BlockKey, Grammar, keyed_blocks, parse_key
 from edgeprof.predictors.lut.tables import LookupTables, load_tables, representative_codes
-from edgeprof.runs.lut_build import HarnessTimer, blocks_of, build_tables, n_blocks
+from edgeprof.runs.lut_blocks import (
+    block_network,
+    block_workload,
+    blocks_of,
+    entry_of,
+    export_block,
+)
+from edgeprof.runs.settings import ProfileSettings
+from edgeprof.runs.workload import Target
 
 SPACE = get_space("ofa-mbv3-w1.2")
 DATA = Path(os.environ.get("EDGEPROF_DATA", "../shared/data"))
@@ -44,20 +57,6 @@ def made_tables(resolutions=(160, 224), space=SPACE, **about):
         for resolution, table in blocks.items()
     }  # fmt: skip
     return TableSet("made", Grammar.OFA, tables, {"space": space.id, "device": "made", **about})
-
-
-class CountingTimer:
-    """Times a block without running it; can fail after some blocks."""
-
-    def __init__(self, fail_after=None):
-        self.timed = []
-        self._fail_after = fail_after
-
-    def __call__(self, network):
-        if len(self.timed) == self._fail_after:
-            raise HarnessTimeout("the board is gone")
-        self.timed.append(network.name)
-        return Entry(5, network.macs / 1e9 + 0.001, 0.0)
 
 
 # --- keys --------------------------------------------------------------------------------------
@@ -294,37 +293,87 @@ def test_predict_command_sums_the_entries(tmp_path):
 # --- building ----------------------------------------------------------------------------------
 
 
+SETTINGS = ProfileSettings(runtime="null")
+SOFTWARE = Software(Payload(Path("edgeprof-harness"), "0" * 64, executable=True), None)
+
+
+def measure_made_up(workload, limit=None):
+    """Plan, store a record of each item, or of so many; return the keys of their blocks."""
+    board = BoardSpec("d", "d")
+    keys = workload.items(Target("d", SETTINGS, "0" * 64, {}))
+    blocks = {key: made for table in blocks_of(SPACE, [160, 224]).values()
+              for key, made in table.items()}  # fmt: skip
+    rng, done = np.random.default_rng(0), []
+    for item in asyncio.run(workload.plan(board, SOFTWARE)).items[:limit]:
+        key = keys[item.key]
+        latency_ns = round(block_network(key, blocks[key]).macs + 1000)
+        record = make_record(1.0, rng)
+        record["samples"] = {"latency_ns": [latency_ns] * 5, "disturbed": [0] * 5}
+        record["summary"]["latency_mean_ns"] = latency_ns
+        workload.append(item, board, record)
+        done.append(key)
+    return done
+
+
 def test_build_times_each_distinct_block_once_and_gives_tables_that_predict(tmp_path):
-    timer, steps = CountingTimer(), []
-    tables = build_tables(
-        SPACE, tmp_path, timer, resolutions=[160, 224], about={"device": "d"}, progress=steps.append
-    )
-    assert len(timer.timed) == len(set(timer.timed))
-    assert sum(steps) == n_blocks(SPACE, [160, 224])
+    pytest.importorskip("onnx")
+    with block_workload(
+        SPACE, tmp_path, SETTINGS, resolutions=[160, 224], one_device=True
+    ) as workload:
+        assert workload.write() == {}
+        timed = measure_made_up(workload)
+        assert workload.write() == {"d": tmp_path}
+    assert len(timed) == len(set(timed)) == workload.n_blocks
+    tables = load_tables(tmp_path)
     subnets = SPACE.sample(5, np.random.default_rng(0), [160, 224])
     macs = np.array([SPACE.layers(subnet).macs for subnet in subnets])
     n_entries = np.array([len(keyed_blocks(SPACE.layers(subnet))) for subnet in subnets])
-    np.testing.assert_allclose(tables.predict(subnets), macs / 1e9 + 0.001 * n_entries)
+    np.testing.assert_allclose(tables.predict(subnets), macs / 1e6 + 0.001 * n_entries)
     assert (tables.space, tables.device) == (SPACE.id, "d")
 
 
 def test_build_that_was_cut_off_goes_on_where_it_was(tmp_path):
-    cut = CountingTimer(fail_after=7)
-    with pytest.raises(HarnessTimeout):
-        build_tables(SPACE, tmp_path, cut, resolutions=[160])
-    # The power went while the next entry was written.
-    with (tmp_path / "measured.jsonl").open("a") as stream:
-        stream.write('{"key": "Conv-inp')
-    rest = CountingTimer()
-    build_tables(SPACE, tmp_path, rest, resolutions=[160])
-    assert set(cut.timed).isdisjoint(rest.timed)
-    assert len(cut.timed) + len(rest.timed) == n_blocks(SPACE, [160])
+    pytest.importorskip("onnx")
+    with block_workload(SPACE, tmp_path, SETTINGS, resolutions=[160]) as workload:
+        cut = measure_made_up(workload, limit=7)
+        assert workload.write() == {}
+    with block_workload(SPACE, tmp_path, SETTINGS, resolutions=[160]) as workload:
+        rest = measure_made_up(workload)
+        assert workload.write() == {"d": tmp_path / "d"}
+    assert set(cut).isdisjoint(rest)
+    assert len(cut) + len(rest) == workload.n_blocks
+
+
+def test_keys_of_blocks_are_those_of_the_first_version(tmp_path):
+    with block_workload(SPACE, tmp_path, SETTINGS, resolutions=[160]) as workload:
+        keys = workload.items(Target("d", SETTINGS, "0" * 64, {}))
+    assert min(keys) == "0216ae0c2d518a4f8c84f0d734c74d30"
 
 
 def test_build_refuses_to_mix_settings_in_one_folder(tmp_path):
-    build_tables(SPACE, tmp_path, CountingTimer(), resolutions=[160], about={"threads": 1})
-    with pytest.raises(LookupTableError, match="use another folder"):
-        build_tables(SPACE, tmp_path, CountingTimer(), resolutions=[160], about={"threads": 2})
+    more = {"resolutions": [160], "one_device": True}
+    about = {"space": SPACE.id, "device": "d", "threads": 1}
+    (tmp_path / "lut.json").write_text(json.dumps(about))
+    other = ProfileSettings(runtime="null", threads=2)
+    refused = pytest.raises(LookupTableError, match="use another folder")
+    with block_workload(SPACE, tmp_path, other, **more) as workload, refused:
+        workload.items(Target("d", other, "0" * 64, {}))
+
+
+def test_a_folder_that_an_earlier_version_began_is_refused_with_the_reason(tmp_path):
+    (tmp_path / "measured.jsonl").write_text("{}\n")
+    refused = pytest.raises(LookupTableError, match="kept no raw samples")
+    with refused, block_workload(SPACE, tmp_path, SETTINGS):
+        pass
+
+
+def test_entries_are_over_the_samples_that_count():
+    record = make_record(1.0, np.random.default_rng(0))
+    record["samples"] = {"latency_ns": [10**6, 3 * 10**6, 9 * 10**6, 10**6],
+                         "disturbed": [0, 1, 4, 0]}  # fmt: skip
+    for basis, count in (("undisturbed", 2), ("less_waiting", 3), ("all", 4)):
+        record["summary"]["basis"] = basis
+        assert entry_of(Measurement.from_record(record)).count == count
 
 
 def test_build_command_times_here_with_the_chosen_runtime_and_resumes(tmp_path):
@@ -383,16 +432,13 @@ def test_build_command_times_on_boards_and_resumes(tmp_path):
     assert np.all(tables.predict(SPACE.sample(3, np.random.default_rng(0), [128])) > 0)
 
 
-def test_harness_times_a_real_block():
+def test_a_real_block_is_timed(tmp_path):
     pytest.importorskip("onnxruntime")
     pytest.importorskip("onnx")
-    from edgeprof.measuring.harness import Settings
-    from edgeprof.runs.lut_build import block_network
-
     key, blocks = next(
         item for item in blocks_of(SPACE, [128])[128].items() if item[0].startswith("Logits")
     )
-    settings = Settings(runtime="onnxruntime", max_secs=1, ci_rel=0.1)
-    entry = HarnessTimer(settings)(block_network(key, blocks))
+    export_block(block_network(key, blocks), tmp_path / "block.onnx", "onnx")
+    entry = entry_of(edgeprof.measure(tmp_path / "block.onnx", max_secs=1, ci_rel=0.1))
     assert entry.count > 0
     assert 0 < entry.mean_ms < 1000

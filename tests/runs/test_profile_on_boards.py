@@ -22,7 +22,7 @@ from edgeprof.networks.spaces import get_space
 from edgeprof.networks.subnet import write_subnets
 from edgeprof.records.store import Store
 from edgeprof.runs.settings import ProfileSettings
-from edgeprof.runs.subnets import ProfileRun
+from edgeprof.runs.subnets import SubnetWorkload
 
 pytestmark = pytest.mark.skipif(rack.missing() is not None, reason=str(rack.missing()))
 
@@ -147,7 +147,7 @@ def test_models_for_boards_are_exported_through_an_executor(subnets, tmp_path):
             return super().submit(*arguments, **more)
 
     with Pool() as pool, Store(tmp_path / "s.db") as store:
-        run = ProfileRun(subnets, store, ProfileSettings(), tmp_path / "models", executor=pool)
+        run = SubnetWorkload(subnets, store, ProfileSettings(), tmp_path / "models", executor=pool)
         board = BoardSpec("b", "b")
         items = asyncio.run(run.plan(board, Software(program, None))).items
         other = replace(board, environment={"A": "b"})

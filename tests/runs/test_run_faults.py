@@ -236,11 +236,11 @@ def test_boards_behind_a_dead_jump_host_wait_for_it_once(boards, tmp_path, monke
     tries = []
     connect = SshNetwork._connect
 
-    async def counted(self, target, tunnel=None):
-        if target.is_hop:
-            tries.append(target.host)
+    async def counted(self, target):
+        if target.depth:
+            tries.append(target._asked.host)
             await asyncio.sleep(0.2)  # all boards are waiting by then
-        return await connect(self, target, tunnel)
+        return await connect(self, target)
 
     monkeypatch.setattr(SshNetwork, "_connect", counted)
     behind = [dataclasses.replace(spec, ssh_config=config) for spec in specs(boards)]
@@ -287,15 +287,15 @@ def test_a_login_script_may_print(boards, store):
 
 def test_ctrl_c_waits_for_every_board_to_be_restored(boards, store, monkeypatch):
     """Also for the one that takes longest: the first to be done does not end the run."""
-    from edgeprof.runs.board_loop import Member
+    from edgeprof.runs.connection import BoardConnection
 
-    restore = Member._restore
+    restore = BoardConnection.restore
 
-    async def slow(self, session):
-        await asyncio.sleep(1.0 if self.spec.name == "b02" else 0.0)
-        await restore(self, session)
+    async def slow(self):
+        await asyncio.sleep(1.0 if self._spec.name == "b02" else 0.0)
+        return await restore(self)
 
-    monkeypatch.setattr(Member, "_restore", slow)
+    monkeypatch.setattr(BoardConnection, "restore", slow)
     measuring = set()
     main = threading.main_thread()
 
@@ -381,9 +381,9 @@ def test_a_board_is_restored_when_a_command_of_our_own_is_still_at_work_there(
 ):
     """Ctrl-C came while it was being prepared: the preparation goes on there without us."""
     from edgeprof.boards.claim import busy
-    from edgeprof.runs import board_loop as member
+    from edgeprof.runs import connection
 
-    restore, calls = member.restore, []
+    restore, calls = connection.restore, []
 
     async def busy_at_first(transport, board, facts, owner):
         calls.append(owner)
@@ -391,7 +391,7 @@ def test_a_board_is_restored_when_a_command_of_our_own_is_still_at_work_there(
             raise busy(board, json.dumps(dataclasses.asdict(owner) | {"owner": owner.name}))
         return await restore(transport, board, facts, owner)
 
-    monkeypatch.setattr(member, "restore", busy_at_first)
+    monkeypatch.setattr(connection, "restore", busy_at_first)
     run_items(specs(boards)[:1], store, null_items(1))
     assert len(calls) == 3
     assert boards.boards[0].governor == "ondemand"

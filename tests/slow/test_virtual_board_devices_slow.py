@@ -20,7 +20,7 @@ from edgeprof.boards.inventory import read_inventory
 from edgeprof.measuring.machine import findings
 from edgeprof.networks.spaces import get_space
 from edgeprof.records.store import Store
-from edgeprof.runs.context import FleetOptions
+from edgeprof.runs.context import RunOptions
 from edgeprof.runs.queue import RetryPolicy
 from edgeprof.runs.settings import ProfileSettings
 from edgeprof.runs.subnets import profile_on_boards
@@ -158,7 +158,7 @@ def test_throttled_measurement_is_made_again_after_a_rest(
             read_inventory(board.folder / "boards.yaml").select(()),
             settings=ProfileSettings(max_secs=1.0),
             models=tmp_path / "models",
-            options=FleetOptions(prepare=False, policy=RetryPolicy(cool_down_s=1.0)),
+            options=RunOptions(prepare=False, policy=RetryPolicy(cool_down_s=1.0)),
             listener=listener,
         )
     assert (summary.measured, summary.boards[0].retried) == (1, 1)

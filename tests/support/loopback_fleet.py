@@ -29,13 +29,14 @@ from edgeprof.export import export_subnets
 from edgeprof.measuring.harness import PROGRAM
 from edgeprof.networks.spaces import get_space
 from edgeprof.records.store import Store
-from edgeprof.runs.context import FleetOptions
+from edgeprof.runs.context import RunOptions
 from edgeprof.runs.queue import RetryPolicy
-from edgeprof.runs.results import Plan
-from edgeprof.runs.run import run_fleet
-from edgeprof.runs.subnets import only_run, owner_of
+from edgeprof.runs.run import run
+from edgeprof.runs.settings import ProfileSettings
+from edgeprof.runs.start import only_run, owner_of
 from edgeprof.runs.summary import BoardProgress, SilentListener
 from edgeprof.runs.view import PlainLog
+from edgeprof.runs.workload import Plan, Target, Workload
 
 NULL_JOB = {
     "runtime": "null",
@@ -200,20 +201,23 @@ def with_models(items: Sequence[Item], folder: Path, n_models: int) -> list[Item
     ]
 
 
-class StoreSink:
-    """Puts records of items without subnets into a store."""
+class ItemWorkload(Workload[None]):
+    """Items that are ready to be measured."""
 
-    def __init__(self, store: Store) -> None:
-        self.store = store
+    def __init__(self, store: Store, items: Sequence[Item]) -> None:
+        super().__init__(store, ProfileSettings())
+        self._items = items
 
-    def append(self, item, board, record) -> bool:
-        # The null backend has no model and no version.
-        record["model"].setdefault("sha256", "none")
-        record["runtime"].setdefault("version", "none")
-        return self.store.append(record, job_key=item.key, device=board.device)
+    def items(self, _target: Target) -> dict[str, None]:
+        return dict.fromkeys(keys(self._items))
 
-    def append_failure(self, item, board, record) -> None:
-        self.store.append_failure(record, job_key=item.key, device=board.device)
+    def make_models(self, _labels, _settings, _advance):
+        raise NotImplementedError
+
+    async def plan(self, _board, _software, _show=lambda _: None) -> Plan:
+        done = self.store.job_keys()
+        self._labels.update(dict.fromkeys(keys(self._items)))
+        return Plan([item for item in self._items if item.key not in done], len(done))
 
 
 def run_items(
@@ -227,22 +231,17 @@ def run_items(
     **options,
 ):
     """Measure what is not in the store; returns the summary."""
-    sink = StoreSink(store)
-
-    async def plan(_board, _software):
-        done = store.job_keys()
-        return Plan([item for item in items if item.key not in done], len(done))
+    workload = ItemWorkload(store, items)
 
     async def work():
         async with network() as opened:
-            return await run_fleet(
+            return await run(
+                workload,
                 boards,
                 connect=opened.connect,
                 find_software=find,
-                plan=plan,
-                sink=sink,
                 owner=owner_of(store),
-                options=FleetOptions(**{"policy": FAST, **options}),
+                options=RunOptions(**{"policy": FAST, **options}),
                 listener=listener,
             )
 

@@ -15,7 +15,7 @@ from edgeprof.predictors.lut.lut_file import Entry, TableSet
 from edgeprof.predictors.lut.lut_keys import Grammar
 from edgeprof.predictors.lut.tables import LookupTables
 from edgeprof.records.dataset import Dataset
-from edgeprof.runs.lut_build import blocks_of
+from edgeprof.runs.lut_blocks import blocks_of
 
 
 @dataclass(frozen=True)

@@ -82,7 +82,7 @@ def read_tables(path: Path) -> TableSet:
         grammars.add(grammar)
     if len(grammars) != 1:
         raise LookupTableError(f"{path}: mixes tables of OFA's and of ProxylessNAS's grammar")
-    return TableSet(str(path), grammars.pop(), tables, _read_about(path))
+    return TableSet(str(path), grammars.pop(), tables, read_about(path))
 
 
 def write_tables(tables: TableSet, folder: Path, grammar: Grammar) -> list[Path]:
@@ -178,7 +178,8 @@ def _entry(file: Path, key: str, value: object) -> Entry:
     return entry
 
 
-def _read_about(path: Path) -> Mapping[str, Any]:
+def read_about(path: Path) -> Mapping[str, Any]:
+    """Return what the entries of a folder of tables share; empty where nothing is said."""
     file = path / ABOUT_FILE
     if not path.is_dir() or not file.exists():
         return {}

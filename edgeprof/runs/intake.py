@@ -1,0 +1,144 @@
+"""What one board holds of a run, and its records as they come in.
+
+Owns: the batches on the board, and what the board's records say of the board itself. What becomes
+of an item is ``results.py``'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from edgeprof.base.errors import BoardSetupError
+from edgeprof.boards.batch import Item
+from edgeprof.boards.inventory import BoardSpec
+from edgeprof.boards.session import Collected
+from edgeprof.runs.context import RunContext
+from edgeprof.runs.results import Fate
+from edgeprof.runs.summary import BoardProgress
+
+_STALLS_PER_ITEM = 3
+
+
+@dataclass
+class Trouble:
+    """What has gone wrong with a board lately.
+
+    Attributes:
+        lost_connections: in a row, without a useful record between them.
+        busy_since_s: since when another owner measures there.
+        silences: deadlines in a row that passed without an answer.
+        spoiled_batches: in a row, with measurements that have to be made again.
+        failed_items: in a row, that may be the board's own fault.
+        last_failure: message of the last of them.
+    """
+
+    lost_connections: int = 0
+    busy_since_s: float | None = None
+    silences: int = 0
+    spoiled_batches: int = 0
+    failed_items: int = 0
+    last_failure: str = ""
+
+
+class Intake:
+    """The batches of one board.
+
+    Attributes:
+        held: items by batch on the board whose records have not been taken in.
+        stored: batches whose records are stored, to be deleted on the board.
+    """
+
+    def __init__(
+        self, spec: BoardSpec, progress: BoardProgress, trouble: Trouble, context: RunContext
+    ) -> None:
+        self.held: dict[str, dict[str, Item]] = {}
+        self.stored: list[str] = []
+        self._spec, self._progress, self._trouble = spec, progress, trouble
+        self._context = context
+        self._stalls: dict[str, int] = {}
+
+    @property
+    def is_failing(self) -> bool:
+        """Whether too many models in a row have failed here."""
+        return self._trouble.failed_items >= self._context.options.policy.failed_in_a_row
+
+    def hold(self, name: str, items: Iterable[Item]) -> None:
+        """Note that a batch with these items is on the board, or on its way."""
+        self.held[name] = {item.key: item for item in items}
+
+    def take_in(self, name: str, collected: Collected) -> bool:
+        """Take in what is new of a batch; returns whether all its items have their record.
+
+        Raises:
+            BoardSetupError: too many models in a row have failed here.
+            StoreError: a record cannot be stored.
+        """
+        n_new = self.keep(name, collected)
+        self._stalls[name] = 0 if n_new else self._stalls.get(name, 0) + 1
+        if self.is_failing:
+            raise BoardSetupError(
+                f"board {self._spec.name}: {self._trouble.failed_items} models in a row failed "
+                f"there, the last so: {self._trouble.last_failure}",
+                board=self._spec.name,
+            )
+        if self._stalls[name] >= _STALLS_PER_ITEM and self.held[name]:
+            self._give_up_first(name, collected)
+            return True
+        return not (collected.is_there and self.held[name])
+
+    def keep(self, name: str, collected: Collected) -> int:
+        """Take in what is new of a batch, whatever it says of the board; returns how much."""
+        items = self.held.get(name, {})
+        fates = []
+        for key, record in collected.records.items():
+            if key in items and not self.is_failing:
+                fates.append(self._enter(items[key], record))
+                del items[key]
+        if fates:
+            is_spoiled = Fate.SPOILED in fates
+            self._trouble.spoiled_batches = self._trouble.spoiled_batches + 1 if is_spoiled else 0
+        return len(fates)
+
+    def finish(self, name: str) -> None:
+        """Let go of a batch whose records are stored; what is left of it is queued again."""
+        self._put_back(self.held.pop(name, {}).values())
+        self.stored.append(name)
+        self._stalls.pop(name, None)
+
+    def give_back(self) -> None:
+        """Let the other boards have what this one holds."""
+        for name in list(self.held):
+            self.forget(name)
+
+    def forget(self, name: str) -> None:
+        """Queue the items of a batch again."""
+        self._put_back(self.held.pop(name).values())
+
+    def _put_back(self, items: Iterable[Item]) -> None:
+        self._context.results.queue(self._spec.device).put_back(items)
+        self._context.results.changed.set()
+
+    def _give_up_first(self, name: str, collected: Collected) -> None:
+        """Blame the item that the worker was at each time it died."""
+        key, item = next(iter(self.held[name].items()))
+        words = f": {collected.last_words}" if collected.last_words else ""
+        error = {
+            "kind": "HarnessCrashed",
+            "message": f"the board program ended {_STALLS_PER_ITEM} times at this model{words}",
+            "transient": True,
+        }
+        del self.held[name][key]
+        self._enter(item, {"record_version": 1, "job_id": key, "error": error})
+
+    def _enter(self, item: Item, record: dict[str, Any]) -> Fate:
+        fate = self._context.results.take_in(self._spec, self._progress, item, record)
+        if fate is Fate.FAILED_HERE:
+            self._trouble.failed_items += 1
+            self._trouble.last_failure = str(record["error"]["message"])
+        else:
+            self._trouble.lost_connections = 0
+            if "error" not in record:  # a failure for good says nothing of the board
+                self._trouble.failed_items = 0
+        return fate

@@ -1,0 +1,155 @@
+"""What a run measures: its items, how their model files are made, and where results go.
+
+Owns: which items are done, which failed before, and the way of a record into the store. Each kind
+of workload is a file of its own beside this one. A workload does not know where it runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from edgeprof.boards.batch import Item
+from edgeprof.boards.deploy import Payload, Software
+from edgeprof.boards.inventory import BoardSpec
+from edgeprof.measuring.measurement import Record
+from edgeprof.networks.subnet import Subnet
+from edgeprof.records.store import Store
+from edgeprof.runs.settings import ProfileSettings
+
+Label = TypeVar("Label")
+"""What an item is of: a subnet, the key of a block, a path."""
+
+Show = Callable[[str], object]
+"""Shows what is being done, in a word or two."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """What the items of a device have in common.
+
+    Attributes:
+        device: name that measurements are filed under.
+        settings: as the device's boards change them.
+        software_sha256: of the runtime's library, or of the board program where it has none.
+        environment: the boards' variables for the measuring process.
+    """
+
+    device: str
+    settings: ProfileSettings
+    software_sha256: str
+    environment: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """A model file on this machine, and the weights that it shares with others."""
+
+    path: Path
+    weights: Payload | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the boards of a device have to do.
+
+    Attributes:
+        items: still to be measured.
+        found_done: how many were measured before.
+        failed_before: how many failed for good before and are left out.
+    """
+
+    items: Sequence[Item]
+    found_done: int = 0
+    failed_before: int = 0
+
+
+class Workload(ABC, Generic[Label]):
+    """The items of one job.
+
+    Args:
+        store: where records go; what it has, is done.
+        settings: how to export and measure.
+        retry_failed: whether items that failed for good in an earlier run are tried again.
+    """
+
+    def __init__(
+        self, store: Store, settings: ProfileSettings, *, retry_failed: bool = False
+    ) -> None:
+        self.store = store
+        self.settings = settings
+        self._retry_failed = retry_failed
+        self._labels: dict[str, Label] = {}
+
+    @abstractmethod
+    def items(self, target: Target) -> Mapping[str, Label]:
+        """Return what a device has to have, by the items' keys, in the order of measuring."""
+
+    @abstractmethod
+    def make_models(
+        self, labels: Sequence[Label], settings: ProfileSettings, advance: Callable[..., object]
+    ) -> Sequence[ModelFile]:
+        """Make the model files of items, calling ``advance`` with the number of those made."""
+
+    def subnet_of(self, label: Label) -> Subnet | None:
+        """Return the subnet of an item, where it is of one."""
+        return label if isinstance(label, Subnet) else None
+
+    async def plan(self, board: BoardSpec, software: Software, show: Show = lambda _: None) -> Plan:
+        """Say what is left to do for the device of a board, with the models made."""
+        settings = self.settings.on(board)
+        version = (software.library or software.program).sha256
+        wanted = self.items(Target(board.device, settings, version, board.environment))
+        done = self.store.job_keys() & wanted.keys()
+        failed = (self._failed_before(board.device) & wanted.keys()) - done
+        todo = {key: wanted[key] for key in wanted if key not in done and key not in failed}
+        self._labels.update(todo)
+        n_made = 0
+
+        def advance(steps: int = 1) -> None:
+            nonlocal n_made
+            n_made += steps
+            show(f"exporting {n_made}")
+
+        # In a thread: connections are kept alive meanwhile.
+        files = await asyncio.to_thread(self.make_models, list(todo.values()), settings, advance)
+        items = [
+            Item(key, file.path, file.weights, settings.job())
+            for key, file in zip(todo, files, strict=True)
+        ]
+        return Plan(items, len(done), len(failed))
+
+    def append(self, item: Item, board: BoardSpec, record: Record) -> bool:
+        """Store a measurement; returns ``False`` if the item has one already."""
+        return self.store.append(
+            record,
+            job_key=item.key,
+            device=board.device,
+            subnet=self.subnet_of(self._labels[item.key]),
+            model_kind=self.settings.model_kind,
+        )
+
+    def append_failure(self, item: Item, board: BoardSpec, record: Record) -> None:
+        """Store the record of an item that failed for good."""
+        subnet = self.subnet_of(self._labels[item.key])
+        self.store.append_failure(record, job_key=item.key, device=board.device, subnet=subnet)
+
+    def _failed_before(self, device: str) -> set[str]:
+        if self._retry_failed:
+            return set()
+        return {
+            failure.job_key
+            for failure in self.store.failures(device)
+            if not failure.record["error"].get("transient")
+        }
+
+
+def key_of(identity: Mapping[str, Any]) -> str:
+    """Return the key of an item: a digest of whatever changes its latency."""
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:32]
