@@ -42,7 +42,7 @@ def measure_twice(
                 settings=settings,
                 models=folder / "models",
             )
-        export_dataset(opened, folder / "data.csv")
+        export_dataset(opened, folder / "data.csv", include_poor=True)
 
 
 def format_row(name: str, metrics: Metrics) -> str:

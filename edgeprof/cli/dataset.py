@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from edgeprof.cli import options
 from edgeprof.cli.values import Condition
+
+if TYPE_CHECKING:
+    from edgeprof.records.dataset_export import ExportSummary
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,7 @@ class ExportArguments:
         help="Only measurements made under this state, e.g. threads=1; may be repeated.",
     )
     subnets: Path | None = options.subnets()
+    include_poor: bool = options.flag("--include-poor", help="Write rows graded poor, too.")
     as_json: bool = options.as_json()
 
 
@@ -49,7 +54,8 @@ def export_command(arguments: ExportArguments) -> None:
     """Write the measured subnets of STORE as rows: one per subnet and device.
 
     Refuses to pool measurements of one device that were made under different states (runtime
-    version and options, threads, CPUs, governor ...); choose one with --where.
+    version and options, threads, CPUs, governor ...); choose one with --where. Each row has its
+    standard error (latency_se, in ms) and a grade; poor rows are left out.
 
     \b
     Example:
@@ -61,18 +67,41 @@ def export_command(arguments: ExportArguments) -> None:
     from edgeprof.records.dataset_export import export_dataset
     from edgeprof.records.store import Store
 
-    output = arguments.output
     subnets = None if arguments.subnets is None else read_subnets(arguments.subnets)
     with Store(arguments.store, create=False) as opened:
         summary = export_dataset(
-            opened, output, device=arguments.device, where=dict(arguments.where), subnets=subnets
+            opened,
+            arguments.output,
+            device=arguments.device,
+            where=dict(arguments.where),
+            subnets=subnets,
+            include_poor=arguments.include_poor,
         )
     if arguments.as_json:
-        result = {"path": str(summary.path), "rows": dict(summary.rows_by_device)}
-        click.echo(json.dumps(result))
-        return
+        click.echo(json.dumps(_as_dict(summary)))
+    else:
+        _print(summary)
+
+
+def _as_dict(summary: ExportSummary) -> dict[str, object]:
+    verdicts = summary.verdict_by_device.items()
+    return {
+        "path": str(summary.path),
+        "rows": dict(summary.rows_by_device),
+        "poor_rows_left_out": dict(summary.poor_by_device),
+        "grades": {name: {"grade": v.grade.value, "reason": v.reason} for name, v in verdicts},
+    }
+
+
+def _print(summary: ExportSummary) -> None:
     for name, count in summary.rows_by_device.items():
-        click.echo(f"{output}: {count} subnets of {name}")
+        click.echo(f"{summary.path}: {count} subnets of {name}")
+    for name, count in summary.poor_by_device.items():
+        click.echo(
+            f"{name}: {count} poor rows left out (--include-poor writes them; better measure again)"
+        )
+    for name, verdict in summary.verdict_by_device.items():
+        click.echo(f"{name}: {verdict}")
 
 
 @dataset.command("import")

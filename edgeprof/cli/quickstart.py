@@ -83,7 +83,7 @@ def _steps(output: Path, count: int, seed: int, max_secs: float) -> list[_Step]:
     space = ["--space", "ofa-mbv3-w1.0"]
     profile = ["profile", "--subnets", subnets, "--models", models, "--store", store]
     # The folder may hold the measurements of other draws: rows are those of this one, in its order.
-    export = ["dataset", "export", store, "--subnets", subnets, "-o", data]
+    export = ["dataset", "export", store, "--subnets", subnets, "--include-poor", "-o", data]
     train = ["train", data, "--rows", train_rows, "--seed", seed, "-o", predictor]
     steps = [
         (f"Draw {count} subnets", ["sample", *space, "-n", count, "--seed", seed, "-o", subnets]),

@@ -4,8 +4,8 @@ Owns: reading, checking and selecting rows. A row that cannot be learned from is
 names file, line and column; nothing is repaired. Does not own: how rows come out of a store.
 
 Columns: ``device,space,resolution,ks,e,d,latency_ms``, lists as JSON (Parquet: lists or JSON),
-``row`` and ``w`` where there are any; further columns are passed over. Rows that are not selected
-(other devices, other ``rows``) are not checked.
+``latency_se``, ``row`` and ``w`` where there are any; further columns are passed over. Rows that
+are not selected (other devices, other ``rows``) are not checked.
 """
 
 from __future__ import annotations
@@ -55,6 +55,8 @@ class Dataset:
         rows: int64 (n,), the column ``row``, or the position among the device's rows.
         source: the file, as given.
         dropped: how many rows were dropped as invalid, by reason.
+        latency_se_ms: float64 (n,), standard errors, the column ``latency_se``; NaN where one is
+            not known, ``None`` where none is.
     """
 
     space: str
@@ -65,6 +67,7 @@ class Dataset:
     rows: NDArray[np.int64]
     source: str
     dropped: Mapping[str, int] = field(default_factory=dict)
+    latency_se_ms: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.subnets)
@@ -89,6 +92,7 @@ class Dataset:
             self.rows[chosen],
             self.source,
             self.dropped,
+            None if self.latency_se_ms is None else self.latency_se_ms[chosen],
         )
 
     def draw(self, n: int, seed: int) -> Dataset:
@@ -238,6 +242,7 @@ class _Checked(NamedTuple):
     row: int
     subnet: Subnet
     latency_ms: float
+    latency_se_ms: float
 
 
 def _checked(records: list[_Record], path: Path, *, drop_invalid: bool) -> Dataset:
@@ -257,6 +262,7 @@ def _checked(records: list[_Record], path: Path, *, drop_invalid: bool) -> Datas
         good, codes = _without_contradictions(good, path, dropped, drop_invalid=drop_invalid)
     if not good:
         raise DatasetError(f"{path}: no valid rows are left of {len(records)}; dropped {dropped}")
+    errors_ms = np.array([item.latency_se_ms for item in good])
     return Dataset(
         space=good[0].subnet.space,
         device=str(good[0].record.values["device"]),
@@ -266,6 +272,7 @@ def _checked(records: list[_Record], path: Path, *, drop_invalid: bool) -> Datas
         rows=np.array([item.row for item in good], dtype=np.int64),
         source=str(path),
         dropped=dict(dropped),
+        latency_se_ms=None if np.isnan(errors_ms).all() else errors_ms,
     )
 
 
@@ -276,7 +283,8 @@ def _check(record: _Record, space: str | None) -> _Checked:
     if space is not None and found != space:
         raise InvalidRow("space", f"{found!r} among rows of {space!r}; learn from one space")
     latency_ms = _parse_latency(record.values["latency_ms"])
-    return _Checked(record, record.row, subnet_of_row(record.values), latency_ms)
+    error_ms = _parse_error(record.values.get("latency_se"))
+    return _Checked(record, record.row, subnet_of_row(record.values), latency_ms, error_ms)
 
 
 def _parse_latency(value: object) -> float:
@@ -287,6 +295,17 @@ def _parse_latency(value: object) -> float:
     if not (math.isfinite(latency_ms) and latency_ms > 0):
         raise InvalidRow("latency_ms", f"{value!r}, want a positive number of milliseconds")
     return latency_ms
+
+
+def _parse_error(value: object) -> float:
+    """Return a standard error in ms; NaN where the cell is empty or says so."""
+    try:
+        error_ms = float("nan" if value is None else str(value) or "nan")
+    except ValueError:
+        error_ms = -1.0
+    if not (math.isnan(error_ms) or 0 <= error_ms < math.inf):
+        raise InvalidRow("latency_se", f"{value!r}, want milliseconds, 0 or more, or nothing")
+    return error_ms
 
 
 def subnet_of_row(values: Mapping[str, object]) -> Subnet:

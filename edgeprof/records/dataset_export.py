@@ -8,20 +8,36 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
 
 from edgeprof.base.cpu_list import format_cpus
 from edgeprof.base.errors import DatasetError, MixedMachineState, OutputError
 from edgeprof.base.extras import optional
 from edgeprof.base.files import atomic_write, make_folder, sha256_of
 from edgeprof.base.units import ns_to_ms
+from edgeprof.measuring.grade import (
+    Evidence,
+    Grade,
+    Verdict,
+    combined_se,
+    evidence_of,
+    grade_measurement,
+    grade_run,
+    spread_of,
+)
 from edgeprof.networks.subnet import Subnet
 from edgeprof.records.dataset import COLUMNS, devices_of, read_dataset
 from edgeprof.records.store import ImportedRow, Store, StoredMeasurement
+
+Kept = TypeVar("Kept")
 
 STATE_FIELDS = (
     "model_kind",
@@ -44,9 +60,9 @@ of one space share these, so they must agree within a space; empty where a model
 
 EXPORTED_COLUMNS = (
     *COLUMNS,
+    "latency_se",
+    "grade",
     "w",
-    "ci_low_ms",
-    "ci_high_ms",
     "n_samples",
     "n_measurements",
     "source",
@@ -56,10 +72,35 @@ EXPORTED_COLUMNS = (
 
 @dataclass(frozen=True)
 class ExportSummary:
-    """What was written: rows per device."""
+    """What was written.
+
+    Attributes:
+        path: the file.
+        rows_by_device: rows that were written.
+        poor_by_device: rows that were left out as poor.
+        verdict_by_device: how good the measured rows are together; none for imported rows alone.
+    """
 
     path: Path
     rows_by_device: Mapping[str, int]
+    poor_by_device: Mapping[str, int]
+    verdict_by_device: Mapping[str, Verdict]
+
+
+class _Sample(NamedTuple):
+    """What is kept of one measurement: not its raw samples, which may be many."""
+
+    subnet: Subnet
+    state: Mapping[str, str]
+    evidence: Evidence
+
+
+class _DeviceRows(NamedTuple):
+    """The rows of a device, those that are poor, and how good they are together."""
+
+    rows: list[dict[str, Any]]
+    n_poor: int
+    verdict: Verdict | None
 
 
 def export_dataset(
@@ -69,6 +110,7 @@ def export_dataset(
     device: str | None = None,
     where: Mapping[str, str] | None = None,
     subnets: Sequence[Subnet] | None = None,
+    include_poor: bool = False,
 ) -> ExportSummary:
     """Write the store's subnets and their latencies to ``.csv`` or ``.parquet``.
 
@@ -79,29 +121,47 @@ def export_dataset(
         path: where to write; the ending tells the form.
         device: only this one.
         where: keep measurements whose state (see ``STATE_FIELDS``) has these values.
-        subnets: only these, in this order; all in the order they were measured if ``None``.
+        subnets: only these, in this order; all in the order of measuring if ``None``.
+        include_poor: write rows that are graded poor, too.
 
     Raises:
         DatasetError: nothing to export, or an unknown ending.
-        MixedMachineState: measurements of one device under different states; the message names
-            the fields to choose by.
+        MixedMachineState: one device was measured under different states, which are named.
         OutputError: if the file cannot be written.
     """
-    unknown = [name for name in where or {} if name not in STATE_FIELDS]
+    _check_request(path, where or {})
+    names = [device] if device is not None else store.devices()
+    order = None if subnets is None else {s.id: i for i, s in reversed([*enumerate(subnets)])}
+    found = {name: _device_rows(store, name, where or {}, order, include_poor) for name in names}
+    rows = [row for of_device in found.values() for row in of_device.rows]
+    if not rows:
+        raise _nothing_to_export(store, found)
+    _write(path, rows)
+    return ExportSummary(
+        path,
+        {name: len(one.rows) for name, one in found.items() if one.rows},
+        {name: one.n_poor for name, one in found.items() if one.n_poor},
+        {name: one.verdict for name, one in found.items() if one.verdict is not None},
+    )
+
+
+def _check_request(path: Path, where: Mapping[str, str]) -> None:
+    unknown = [name for name in where if name not in STATE_FIELDS]
     if unknown:
         raise DatasetError(f"--where {unknown[0]}: unknown field, want {', '.join(STATE_FIELDS)}")
     if path.suffix not in (".csv", ".parquet"):
         raise DatasetError(f"{path}: want a name that ends in .csv or .parquet")
-    names = store.devices() if device is None else [device]
-    order = None if subnets is None else {s.id: i for i, s in reversed([*enumerate(subnets)])}
-    rows_by_device = {name: _device_rows(store, name, where or {}, order) for name in names}
-    if not any(rows_by_device.values()):
-        there = ", ".join(store.devices()) or "none"
-        raise DatasetError(f"{store.path}: no subnets to export; devices there: {there}")
-    rows = [row for device_rows in rows_by_device.values() for row in device_rows]
-    make_folder(path.parent)
-    _write_csv(path, rows) if path.suffix == ".csv" else _write_parquet(path, rows)
-    return ExportSummary(path, {name: len(rows) for name, rows in rows_by_device.items() if rows})
+
+
+def _nothing_to_export(store: Store, found: Mapping[str, _DeviceRows]) -> DatasetError:
+    poor = {name: one for name, one in found.items() if one.n_poor}
+    for name, one in poor.items():
+        return DatasetError(
+            f"{store.path}: all {one.n_poor} rows of {name} are poor ({one.verdict}); "
+            "measure again, or write them with --include-poor"
+        )
+    there = ", ".join(store.devices()) or "none"
+    return DatasetError(f"{store.path}: no subnets to export; devices there: {there}")
 
 
 def state_of(measurement: StoredMeasurement) -> dict[str, str]:
@@ -126,10 +186,15 @@ def state_of(measurement: StoredMeasurement) -> dict[str, str]:
 
 def pool_by_state(
     measurements: Iterable[StoredMeasurement],
-) -> dict[tuple[str, ...], list[StoredMeasurement]]:
+    keep: Callable[[StoredMeasurement], Kept],
+) -> dict[tuple[str, ...], list[Kept]]:
     """Return measurements by the values of ``STATE_FIELDS``; those of one entry may be pooled.
 
     The weights are told (else empty) only where one space was measured with several.
+
+    Args:
+        measurements: of one device.
+        keep: what is to be kept of each.
     """
     found = []
     weights: dict[tuple[str, ...], set[str]] = {}
@@ -137,11 +202,11 @@ def pool_by_state(
         *rest, sha256 = state_of(measurement).values()
         key = (_space_of(measurement), *rest)
         weights.setdefault(key, set()).add(sha256)
-        found.append((measurement, key, sha256))
-    pools: dict[tuple[str, ...], list[StoredMeasurement]] = {}
-    for measurement, key, sha256 in found:
+        found.append((keep(measurement), key, sha256))
+    pools: dict[tuple[str, ...], list[Kept]] = {}
+    for kept, key, sha256 in found:
         told = sha256 if len(weights[key]) > 1 else ""
-        pools.setdefault((*key[1:], told), []).append(measurement)
+        pools.setdefault((*key[1:], told), []).append(kept)
     return pools
 
 
@@ -150,41 +215,66 @@ def _space_of(measurement: StoredMeasurement) -> str:
 
 
 def import_dataset(store: Store, path: Path, *, drop_invalid: bool = False) -> int:
-    """Append the rows of a dataset file to a store, once; returns how many were new.
+    """Append the rows of a dataset file to a store, each once; returns how many were new.
+
+    A row that the store has already, whatever the file was called then, is not appended.
 
     Raises:
         DatasetError: an invalid row, unless ``drop_invalid``; nothing is appended then.
     """
-    names = devices_of(path)
     source = f"{path.name}@{sha256_of(path)[:16]}"
+    known = {(row.device, row.subnet.id, row.latency_ms) for row in store.imported_rows()}
+    repeats: Counter[tuple[str, str]] = Counter()
     rows = []
-    for name in names:
+    for name in devices_of(path):
         dataset = read_dataset(path, device=name, drop_invalid=drop_invalid)
-        rows += [
-            ImportedRow(name, subnet, float(latency_ms), source)
-            for subnet, latency_ms in zip(dataset.subnets, dataset.latency_ms, strict=True)
-        ]
+        for subnet, latency_ms in zip(dataset.subnets, dataset.latency_ms.tolist(), strict=True):
+            repeats[name, subnet.id] += 1
+            nth = repeats[name, subnet.id]
+            if (name, subnet.id, latency_ms) not in known:
+                suffix = f"#{nth}" if nth > 1 else ""
+                rows.append(ImportedRow(name, subnet, latency_ms, source + suffix))
     return store.append_imported(rows)
 
 
 def _device_rows(
-    store: Store, device: str, where: Mapping[str, str], order: Mapping[str, int] | None
-) -> list[dict[str, Any]]:
-    pools = pool_by_state(
+    store: Store,
+    device: str,
+    where: Mapping[str, str],
+    order: Mapping[str, int] | None,
+    include_poor: bool,
+) -> _DeviceRows:
+    wanted = (
         measurement
         for measurement in store.measurements(device)
         if measurement.subnet is not None
         and (order is None or measurement.subnet.id in order)
         and where.items() <= state_of(measurement).items()
     )
+    pools = pool_by_state(wanted, _sample)
     if len(pools) > 1:
         raise _mixed(store, device, list(pools))
-    rows = [row for measurements in pools.values() for row in _measured_rows(device, measurements)]
+    measured = _measured_rows(device, [sample for samples in pools.values() for sample in samples])
+    verdict = _verdict(measured) if measured else None
+    kept = [one for one in measured if include_poor or one[1]["grade"] != Grade.POOR.value]
+    rows = list(kept)
     if not where:  # imported rows have no state to choose by
         rows += [(row.subnet.id, _imported_row(row)) for row in store.imported_rows(device)]
     if order is not None:
         rows = sorted((row for row in rows if row[0] in order), key=lambda row: order[row[0]])
-    return [row for _, row in rows]
+    return _DeviceRows([row for _, row in rows], len(measured) - len(kept), verdict)
+
+
+def _sample(measurement: StoredMeasurement) -> _Sample:
+    assert measurement.subnet is not None  # they are chosen so
+    evidence = evidence_of(measurement.record)
+    return _Sample(measurement.subnet, state_of(measurement), evidence)
+
+
+def _verdict(measured: Sequence[tuple[str, Mapping[str, Any]]]) -> Verdict:
+    latency_ms = np.array([row["latency_ms"] for _, row in measured])
+    se_ms = np.array([row["latency_se"] for _, row in measured], dtype=np.float64)  # None: NaN
+    return grade_run(latency_ms, se_ms / latency_ms)
 
 
 def _joined(clusters: Sequence[Mapping[str, Any]], field: str) -> str:
@@ -203,33 +293,42 @@ def _mixed(store: Store, device: str, states: Sequence[tuple[str, ...]]) -> Mixe
     )
 
 
-def _measured_rows(
-    device: str, measurements: Iterable[StoredMeasurement]
-) -> Iterable[tuple[str, dict[str, Any]]]:
-    """Yield the id and the row of each subnet."""
-    by_subnet: dict[str, list[StoredMeasurement]] = {}
-    for measurement in measurements:
-        if measurement.subnet is not None:
-            by_subnet.setdefault(measurement.subnet.id, []).append(measurement)
-    for repeated in by_subnet.values():
-        subnet = repeated[0].subnet
-        summaries = [measurement.record["summary"] for measurement in repeated]
-        if subnet is not None:
-            row = {
-                **_subnet_row(device, subnet),
-                "latency_ms": _median_ms(summaries, "latency_median_ns"),
-                "ci_low_ms": _median_ms(summaries, "ci_low_ns"),
-                "ci_high_ms": _median_ms(summaries, "ci_high_ns"),
-                "n_samples": sum(summary["n_samples"] for summary in summaries),
-                "n_measurements": len(repeated),
-                "source": "measured",
-                **state_of(repeated[0]),
-            }
-            yield subnet.id, row
+def _measured_rows(device: str, samples: Sequence[_Sample]) -> list[tuple[str, dict[str, Any]]]:
+    """Return the id and the row of each subnet."""
+    by_subnet: dict[str, list[_Sample]] = {}
+    for sample in samples:
+        by_subnet.setdefault(sample.subnet.id, []).append(sample)
+    evidence = {name: _together(repeated) for name, repeated in by_subnet.items()}
+    spread = spread_of(np.array([one.latency_ns for one in evidence.values()]))
+    rows = []
+    for name, repeated in by_subnet.items():
+        whole = evidence[name]
+        latency_ms = ns_to_ms(whole.latency_ns)
+        row = {
+            **_subnet_row(device, repeated[0].subnet),
+            "latency_ms": latency_ms,
+            "latency_se": None if math.isnan(whole.se_rel) else latency_ms * whole.se_rel,
+            "grade": grade_measurement(whole, spread).grade.value,
+            "n_samples": whole.n_samples,
+            "n_measurements": len(repeated),
+            "source": "measured",
+            **repeated[0].state,
+        }
+        rows.append((name, row))
+    return rows
 
 
-def _median_ms(summaries: Sequence[Mapping[str, Any]], field: str) -> float:
-    return ns_to_ms(statistics.median(summary[field] for summary in summaries))
+def _together(samples: Sequence[_Sample]) -> Evidence:
+    """Return the evidence of repeated measurements of one subnet."""
+    each = [sample.evidence for sample in samples]
+    latencies_ns = [one.latency_ns for one in each]
+    return Evidence(
+        latency_ns=statistics.median(latencies_ns),
+        se_rel=combined_se(latencies_ns, [one.se_rel for one in each]),
+        n_samples=sum(one.n_samples for one in each),
+        disturbed_share=statistics.mean(one.disturbed_share for one in each),
+        misleading=next((one.misleading for one in each if one.misleading), ""),
+    )
 
 
 def _imported_row(row: ImportedRow) -> dict[str, Any]:
@@ -244,6 +343,11 @@ def _subnet_row(device: str, subnet: Subnet) -> dict[str, Any]:
     choices = {"ks": subnet.ks, "e": subnet.e, "d": subnet.d, "w": subnet.w}
     lists = {k: json.dumps(v, separators=(",", ":")) for k, v in choices.items() if v or k != "w"}
     return {"device": device, "space": subnet.space, "resolution": subnet.r, **lists}
+
+
+def _write(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    make_folder(path.parent)
+    _write_csv(path, rows) if path.suffix == ".csv" else _write_parquet(path, rows)
 
 
 def _write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -133,7 +133,7 @@ class _Contents:
 
 def _split(name: str, contents: _Contents) -> Iterator[Device]:
     """Give one device per state; of several, what has no state stands for itself, too."""
-    states = pool_by_state(contents.measurements)
+    states = pool_by_state(contents.measurements, lambda measurement: measurement)
     if len(states) <= 1:
         yield _device(name, name, contents)
         return

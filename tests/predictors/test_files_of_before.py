@@ -46,7 +46,7 @@ def test_stores_are_read_with_their_raw_samples(tmp_path: Path) -> None:
     assert [m.latency_median_ns for m in found] == [4148896, 4734123, 5818518]
     assert [len(m.record["samples"]["latency_ns"]) for m in found] == [14, 10, 9]
     with Store(path, create=False) as store:
-        export_dataset(store, tmp_path / "here.csv")
+        export_dataset(store, tmp_path / "here.csv", include_poor=True)
     data = read_dataset(tmp_path / "here.csv")
     assert (data.space, data.device) == (SPACE, "here")
     np.testing.assert_allclose(sorted(data.latency_ms), [4.148896, 4.734123, 5.818518])

@@ -1,5 +1,6 @@
 """Measurements become rows; what must not be pooled is refused."""
 
+import csv
 import json
 import sqlite3
 from contextlib import closing
@@ -20,16 +21,16 @@ from edgeprof.records.store import Store
 SUBNETS = get_space("ofa-mbv3-w1.0").sample(3, np.random.default_rng(0))
 
 
-def make_record(latency_ns, threads=1, governor="performance"):
+def make_record(latency_ns, threads=1, governor="performance", error_rel=2e-4, n_samples=10):
     return {
         "model": {"sha256": "0" * 64},
         "runtime": {"name": "onnxruntime", "version": "1.32.0"},
         "settings": {"threads": threads},
         "summary": {
             "latency_median_ns": latency_ns,
-            "ci_low_ns": latency_ns - 1000,
-            "ci_high_ns": latency_ns + 1000,
-            "n_samples": 10,
+            "ci_low_ns": latency_ns * (1 - 1.96 * error_rel),
+            "ci_high_ns": latency_ns * (1 + 1.96 * error_rel),
+            "n_samples": n_samples,
         },
         "machine": {"clusters": [{"governor": governor, "max_freq_khz": 1_500_000}]},
     }
@@ -79,7 +80,7 @@ def test_the_subnets_of_a_file_are_exported_in_its_order(store, tmp_path):
     unmeasured = get_space("ofa-mbv3-w1.0").sample(5, np.random.default_rng(1))[:1]
     write_subnets(chosen, [SUBNETS[2], *unmeasured, SUBNETS[0], SUBNETS[2]])
     result = run("dataset", "export", store.path, "--subnets", chosen, "-o", output)
-    assert result.output == f"{output}: 2 subnets of pi\n"
+    assert result.output.startswith(f"{output}: 2 subnets of pi\npi: ")
     assert list(read_dataset(output).subnets) == [SUBNETS[2], SUBNETS[0]]
     write_subnets(chosen, unmeasured)
     result = run("dataset", "export", store.path, "--subnets", chosen, "-o", output)
@@ -134,7 +135,8 @@ def test_the_commands_say_what_they_did(store, tmp_path):
     output = tmp_path / "out.csv"
     arguments = ["dataset", "export", str(store.path), "-o", str(output), "--json"]
     result = CliRunner().invoke(cli, arguments, catch_exceptions=False)
-    assert json.loads(result.output) == {"path": str(output), "rows": {"pi": 3}}
+    printed = json.loads(result.output)
+    assert (printed["path"], printed["rows"]) == (str(output), {"pi": 3})
     arguments = ["dataset", "import", str(output), "--store", str(tmp_path / "new.db")]
     result = CliRunner().invoke(cli, arguments, catch_exceptions=False)
     assert "3 new rows" in result.output
@@ -180,3 +182,101 @@ def test_a_stored_model_is_told_by_its_weights_too(tmp_path):
     with closing(sqlite3.connect(tmp_path / "s.db")) as connection:
         column = connection.execute("SELECT model_sha256 FROM measurements ORDER BY id")
         assert [name for (name,) in column] == found
+
+
+def rows_written(path):
+    with path.open(encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))
+
+
+def fill(path, errors_rel, n_samples=20):
+    """Return a store with a measurement of a subnet per error, 10, 12, 14 ... ms."""
+    subnets = get_space("ofa-mbv3-w1.0").sample(len(errors_rel), np.random.default_rng(3))
+    store = Store(path)
+    for i, (subnet, error_rel) in enumerate(zip(subnets, errors_rel, strict=True)):
+        record = make_record(10_000_000 + 2_000_000 * i, error_rel=error_rel, n_samples=n_samples)
+        store.append(record, job_key=str(i), device="pi", subnet=subnet)
+    return store
+
+
+def test_rows_carry_their_standard_error_and_grade(tmp_path):
+    with fill(tmp_path / "s.db", [0.002, 0.1, 0.004, 0.006]) as store:
+        export_dataset(store, tmp_path / "out.csv", include_poor=True)
+    rows = rows_written(tmp_path / "out.csv")
+    assert [row["grade"] for row in rows] == ["good", "poor", "good", "good"]
+    errors_ms = [float(row["latency_se"]) for row in rows]
+    np.testing.assert_allclose(errors_ms, [0.02, 1.2, 0.056, 0.096], rtol=1e-3)
+    data = read_dataset(tmp_path / "out.csv")
+    np.testing.assert_array_equal(data.latency_se_ms, errors_ms)
+    assert data.take([2]).latency_se_ms.tolist() == errors_ms[2:3]
+
+
+def test_poor_rows_are_left_out_and_counted_unless_they_are_asked_for(tmp_path):
+    path, output = tmp_path / "s.db", tmp_path / "out.csv"
+    fill(path, [0.002, 0.1, 0.004, 0.006]).close()
+    result = run("dataset", "export", path, "-o", output)
+    assert result.exit_code == 0
+    assert "3 subnets of pi\npi: 1 poor rows left out" in result.output
+    assert "pi: good: noise floor 0.50%" in result.output
+    assert len(rows_written(output)) == 3
+    result = run("dataset", "export", path, "-o", output, "--include-poor", "--json")
+    printed = json.loads(result.output)
+    assert printed["rows"] == {"pi": 4}
+    assert printed["poor_rows_left_out"] == {}
+    assert printed["grades"]["pi"]["grade"] == "good"
+
+
+def test_a_store_of_nothing_but_poor_rows_is_an_error_with_the_reason(tmp_path):
+    with (
+        fill(tmp_path / "s.db", [0.4, 0.4]) as store,
+        pytest.raises(DatasetError, match=r"all 2 rows of pi are poor.*40.*--include-poor"),
+    ):
+        export_dataset(store, tmp_path / "out.csv")
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_one_inference_without_an_interval_is_poor(tmp_path):
+    with (
+        fill(tmp_path / "s.db", [0.0, 0.0], n_samples=1) as store,
+        pytest.raises(DatasetError, match="all 2 rows of pi are poor"),
+    ):
+        export_dataset(store, tmp_path / "out.csv")
+
+
+def test_repeats_that_differ_make_the_error_larger_than_each_admits(store, tmp_path):
+    for number, latency_ns in enumerate((5_500_000, 4_600_000)):
+        record = make_record(latency_ns)
+        store.append(record, job_key=f"again{number}", device="pi", subnet=SUBNETS[0])
+    export_dataset(store, tmp_path / "out.csv", include_poor=True)
+    assert float(rows_written(tmp_path / "out.csv")[0]["latency_se"]) > 0.2
+
+
+def test_rows_of_before_have_no_error_and_bad_errors_are_named(store, tmp_path):
+    export_dataset(store, tmp_path / "out.csv")
+    text = (tmp_path / "out.csv").read_text()
+    rows = rows_written(tmp_path / "out.csv")
+    none, bad = tmp_path / "none.csv", tmp_path / "bad.csv"
+    none.write_text(text.replace("latency_se", "other"))
+    assert read_dataset(none).latency_se_ms is None
+    bad.write_text(text.replace(rows[0]["latency_se"], "-1"))
+    with pytest.raises(DatasetError, match="line 2, column latency_se: '-1'"):
+        read_dataset(bad)
+
+
+def test_rows_that_a_store_has_are_not_imported_again_under_another_name(store, tmp_path):
+    export_dataset(store, tmp_path / "out.csv")
+    (tmp_path / "renamed.csv").write_text((tmp_path / "out.csv").read_text() + "\n")
+    with Store(tmp_path / "other.db") as other:
+        assert import_dataset(other, tmp_path / "out.csv") == 3
+        assert import_dataset(other, tmp_path / "renamed.csv") == 0
+
+
+def test_repeated_rows_of_a_subnet_are_all_imported(store, tmp_path):
+    export_dataset(store, tmp_path / "out.csv")
+    header, *lines = (tmp_path / "out.csv").read_text().splitlines()
+    again = lines[0].replace(",5.0,", ",5.1,")
+    assert again != lines[0]
+    (tmp_path / "out.csv").write_text("\n".join([header, *lines, again]) + "\n")
+    with Store(tmp_path / "other.db") as other:
+        assert import_dataset(other, tmp_path / "out.csv") == 4
+        assert import_dataset(other, tmp_path / "out.csv") == 0

@@ -186,9 +186,10 @@ def test_a_store_in_a_read_only_folder_can_be_exported(tmp_path):
         store.append(make_record(), job_key="a", device="pi", subnet=SUBNET)
     folder.chmod(0o555)
     output = tmp_path / "out.csv"
-    done = run_unprivileged("dataset", "export", folder / "s?.db", "-o", output, cwd=tmp_path)
+    arguments = ("dataset", "export", folder / "s?.db", "-o", output, "--include-poor")
+    done = run_unprivileged(*arguments, cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == f"{output}: 1 subnets of pi\n"
+    assert done.stdout.startswith(f"{output}: 1 subnets of pi\n")
     assert [file.name for file in folder.iterdir()] == ["s?.db"]
 
 
