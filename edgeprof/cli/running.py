@@ -25,9 +25,7 @@ if TYPE_CHECKING:
 class RunArguments:
     """Where a workload is measured, and what becomes of failures."""
 
-    device: str | None = options.option(
-        "--device", help="Name of this machine among the devices  [default: its host name]"
-    )
+    device: str | None = options.this_device()
     model_format: str = options.model_format()
     runtime: str | None = options.runtime()
     runtime_options: tuple[tuple[str, Any], ...] = options.runtime_options()
