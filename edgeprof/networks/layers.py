@@ -11,7 +11,8 @@ weights.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from functools import cached_property
@@ -20,6 +21,7 @@ from math import prod
 from typing import NamedTuple
 
 from edgeprof.base.errors import InvalidModel
+from edgeprof.networks.work import Kind, NetworkLayer, convolution_kind
 
 INPUT = "input"
 """Name by which a layer refers to the input of its block or network."""
@@ -49,6 +51,16 @@ POOLS = frozenset({Op.AVG_POOL, Op.MAX_POOL})
 
 
 _FUSES_ACTIVATION = CONVOLUTIONS | {Op.LINEAR, Op.ADD}
+_KINDS = {
+    Op.LINEAR: Kind.LINEAR,
+    Op.ADD: Kind.ADD,
+    Op.SCALE: Kind.SCALE,
+    Op.GLOBAL_AVG_POOL: Kind.REDUCE,
+    Op.AVG_POOL: Kind.AVG_POOL,
+    Op.MAX_POOL: Kind.MAX_POOL,
+    **dict.fromkeys(ACTIVATIONS, Kind.ACTIVATION),
+}
+"""Kinds of the operators that are no convolutions."""
 
 
 class Shape(NamedTuple):
@@ -114,6 +126,49 @@ class Layer:
         return prod(self.weight_shape) * self.out_shape.height * self.out_shape.width
 
     @property
+    def work(self) -> NetworkLayer:
+        """What the layer asks of the machine, for one image in float32."""
+        pixels = (self.out_shape.height, self.out_shape.width)
+        is_windowed = self.op in CONVOLUTIONS | POOLS
+        kind = _KINDS.get(self.op)
+        if kind is None:
+            kind = convolution_kind((self.kernel,) * 2, self.groups, self.in_shape.channels)
+        is_linear = kind is Kind.LINEAR
+        return NetworkLayer(
+            name=self.name,
+            operator=self.op.value,
+            kind=kind,
+            inputs=self.inputs,
+            macs=self.macs,
+            operations=self._operations,
+            elements_read=self.elements_read,
+            elements_written=self.elements_written,
+            parameters=self.parameters,
+            bytes_read=4 * self.elements_read,
+            bytes_written=4 * self.elements_written,
+            weight_bytes=4 * self.parameters,
+            weight_type="float32" if self.parameters else "",
+            in_channels=self.in_shape.elements if is_linear else self.in_shape.channels,
+            out_channels=self.out_shape.channels,
+            in_size=(1,) if is_linear else (self.in_shape.height, self.in_shape.width),
+            out_size=(1,) if is_linear else pixels,
+            kernel=(self.kernel,) * 2 if is_windowed else (),
+            stride=(self.stride,) * 2 if is_windowed else (),
+            dilation=(1, 1) if is_windowed else (),
+            groups=self.groups,
+        )
+
+    @property
+    def _operations(self) -> int:
+        if self.weight_shape:
+            return 0
+        if self.op in POOLS:
+            return self.kernel**2 * self.out_shape.elements
+        if self.op is Op.GLOBAL_AVG_POOL:
+            return self.in_shape.elements
+        return self.out_shape.elements * (len(self.inputs) - 1 if self.op is Op.ADD else 1)
+
+    @property
     def overhang(self) -> int:
         """Pixels by which the last window of a pool reaches beyond its input (ceil mode)."""
         covered = (self.out_shape.height - 1) * self.stride + self.kernel
@@ -132,14 +187,6 @@ class Layer:
     def elements_written(self) -> int:
         """Activation values written."""
         return self.out_shape.elements
-
-    def bytes_moved(self, element_bytes: int) -> int:
-        """Return the bytes of activations read and written and of weights, each moved once.
-
-        Args:
-            element_bytes: size of one value: 4 for float32, 1 for int8.
-        """
-        return element_bytes * (self.elements_read + self.elements_written + self.parameters)
 
 
 @dataclass(frozen=True)
@@ -180,6 +227,30 @@ class Block:
         return self.layers[-1].out_shape
 
     @cached_property
+    def work(self) -> tuple[NetworkLayer, ...]:
+        """What the block asks of the machine: its layers without those that are fused."""
+        return _fused(self.layers)
+
+    def placed_work(self, label: str, block_input: str) -> list[NetworkLayer]:
+        """Return the work under names that are unique in the network.
+
+        Args:
+            label: of the block in the network.
+            block_input: name of the layer that the block reads.
+        """
+        names = {INPUT: block_input, "": ""}
+        names.update((layer.name, f"{label}.{layer.name}") for layer in self.work)
+        return [
+            replace(
+                layer,
+                name=names[layer.name],
+                inputs=tuple(names[name] for name in layer.inputs),
+                fusable_into=names[layer.fusable_into],
+            )
+            for layer in self.work
+        ]
+
+    @cached_property
     def macs(self) -> int:
         """Multiply-accumulates of all layers."""
         return sum(layer.macs for layer in self.layers)
@@ -208,12 +279,16 @@ class PlacedBlock(NamedTuple):
 class Network:
     """The layer list of one network: a chain of blocks.
 
+    Attributes:
+        notes: what was chosen where a model file leaves a choice.
+
     Raises:
         InvalidModel: if a block's input shape is not the output shape of the one before it.
     """
 
     name: str
     blocks: tuple[PlacedBlock, ...]
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for before, after in pairwise(self.blocks):
@@ -235,7 +310,7 @@ class Network:
 
     @property
     def macs(self) -> int:
-        """Multiply-accumulates for one image."""
+        """Multiply-accumulates of one inference; of a subnet for one image."""
         return sum(placed.block.macs for placed in self.blocks)
 
     @property
@@ -243,16 +318,22 @@ class Network:
         """Weights and biases, batch normalisation folded."""
         return sum(placed.block.parameters for placed in self.blocks)
 
-    def bytes_moved(self, element_bytes: int) -> int:
-        """Return the bytes that all layers move for one image, see ``Layer.bytes_moved``."""
-        return sum(
-            layer.bytes_moved(element_bytes)
-            for placed in self.blocks
-            for layer in placed.block.layers
-        )
+    @property
+    def work(self) -> tuple[NetworkLayer, ...]:
+        """What each layer asks of the machine, in order, under names unique in the network."""
+        found: list[NetworkLayer] = []
+        block_input = INPUT
+        for label, _, block in self.blocks:
+            found += block.placed_work(label, block_input)
+            block_input = found[-1].name
+        return tuple(found)
+
+    def work_at(self, batch: int, element_type: str) -> tuple[NetworkLayer, ...]:
+        """Return the work of a network that was made or read at batch 1, at another one."""
+        return tuple(layer.at(batch, element_type) for layer in self.work)
 
     def layers(self) -> Iterator[Layer]:
-        """Yield all layers in order, with names that are unique in the network."""
+        """Yield all layers of a subnet in order, with names that are unique in the network."""
         block_input = INPUT
         for label, _, block in self.blocks:
             names = {INPUT: block_input}
@@ -270,18 +351,50 @@ def as_network(network: Network | Block) -> Network:
     return Network(network.kind, (PlacedBlock(network.kind, 0, network),))
 
 
-def fused_activations(network: Network) -> dict[str, str]:
+def _fused(layers: Sequence[Layer]) -> tuple[NetworkLayer, ...]:
+    """Return the work of layers in a row, activations fused into what they alone read."""
+    activations = _activations_after(layers)
+    fused = {activation: name for name, activation in activations.items()}
+    sources = Counter(name for layer in layers for name in layer.inputs)
+    products = {layer.name for layer in layers if layer.weight_shape}
+    by_name = {layer.name: layer for layer in layers}
+    found = []
+    for layer in layers:
+        if layer.name in fused:
+            continue
+        work = layer.work
+        inputs = tuple(fused.get(name, name) for name in layer.inputs)
+        if layer.name in activations:
+            activation = by_name[activations[layer.name]]
+            work = replace(
+                work,
+                operations=work.operations + activation.out_shape.elements,
+                fused=(activation.op.value,),
+            )
+        alone = [name for name in layer.inputs if name in products and sources[name] == 1]
+        is_fusable = layer.op not in CONVOLUTIONS | POOLS | {Op.LINEAR, Op.GLOBAL_AVG_POOL}
+        into = alone[-1] if alone and is_fusable else ""
+        found.append(replace(work, inputs=inputs, fusable_into=into))
+    return tuple(found)
+
+
+def _activations_after(layers: Sequence[Layer]) -> dict[str, str]:
     """Return layer -> the ReLU or ReLU6 that alone reads it and runtimes compute with it."""
-    layers = {layer.name: layer for layer in network.layers()}
+    by_name = {layer.name: layer for layer in layers}
     readers: dict[str, list[Layer]] = {}
-    for layer in layers.values():
+    for layer in layers:
         for name in layer.inputs:
             readers.setdefault(name, []).append(layer)
     return {
         name: reading[0].name
         for name, reading in readers.items()
-        if name != INPUT
-        and layers[name].op in _FUSES_ACTIVATION
+        if name in by_name
+        and by_name[name].op in _FUSES_ACTIVATION
         and len(reading) == 1
         and reading[0].op in FUSED_ACTIVATIONS
     }
+
+
+def fused_activations(network: Network) -> dict[str, str]:
+    """Return layer -> the ReLU or ReLU6 that alone reads it and runtimes compute with it."""
+    return _activations_after(tuple(network.layers()))

@@ -1,8 +1,8 @@
 """What a network asks of the hardware: physical quantities of its layers.
 
 Owns: the quantities summed over a block's layers, and the shapes of single layers as points that
-a kernel can compare. Everything is read from the layer list, so any search space and any imported
-model has it. Does not own: scaling, kernels, latency.
+a kernel can compare. Everything is read from the work of the layers, so any search space and any
+model file has it. Does not own: scaling, kernels, latency.
 
 Activations that every runtime fuses into the layer before them (relu, relu6) cost nothing here;
 hard-swish and hard-sigmoid are counted as elementwise work.
@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import math
 from functools import cache
+from math import prod
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeprof.networks.layers import Block, Layer, Op
+from edgeprof.networks.layers import Block
+from edgeprof.networks.work import CONVOLUTION_KINDS, Kind, NetworkLayer
 
 FEATURES_VERSION = 1
 """Rises when a quantity or a layer point changes meaning; stands in saved host models."""
@@ -44,8 +46,6 @@ QUANTITIES = (
 
 N_LEVELS = 7
 """Levels of a network: output map 1/1, 1/2 ... 1/32 of the input or less, and single pixels."""
-
-_FUSED = frozenset({Op.RELU, Op.RELU6})
 
 
 class LayerKind:
@@ -84,43 +84,47 @@ class LayerPoint(NamedTuple):
 @cache
 def layer_points(block: Block) -> tuple[LayerPoint, ...]:
     """Return the layers of a block that cost time, as points."""
-    return tuple(_point(layer) for layer in block.layers if layer.op not in _FUSED)
+    return tuple(_point(layer) for layer in block.work)
 
 
-def _point(layer: Layer) -> LayerPoint:
-    inner, outer = layer.in_shape, layer.out_shape
+def _point(layer: NetworkLayer) -> LayerPoint:
     position = (
-        math.log(inner.channels),
-        math.log(outer.channels),
-        0.5 * math.log(inner.height * inner.width),
-        math.log(layer.kernel),
-        float(layer.stride),
+        math.log(max(layer.in_channels, 1)),
+        math.log(max(layer.out_channels, 1)),
+        0.5 * math.log(max(prod(layer.in_size), 1)),
+        math.log(max(layer.kernel, default=1)),
+        float(max(layer.stride, default=1)),
     )
     elements = layer.elements_read + layer.elements_written
     return LayerPoint(_kind(layer), position, layer.macs, elements, layer.parameters)
 
 
-def _kind(layer: Layer) -> int:
-    if layer.op is Op.CONV:
-        if layer.out_shape.height * layer.out_shape.width == 1:
+_KINDS = {
+    Kind.DEPTHWISE: LayerKind.DEPTHWISE,
+    Kind.LINEAR: LayerKind.LINEAR,
+    Kind.MATMUL: LayerKind.LINEAR,
+    Kind.RECURRENT: LayerKind.LINEAR,
+    Kind.SCALE: LayerKind.SE,
+    Kind.REDUCE: LayerKind.SE,
+    Kind.ADD: LayerKind.ADD,
+    Kind.AVG_POOL: LayerKind.POOL,
+    Kind.MAX_POOL: LayerKind.POOL,
+}
+
+
+def _kind(layer: NetworkLayer) -> int:
+    if layer.kind in CONVOLUTION_KINDS and layer.kind is not Kind.DEPTHWISE:
+        if layer.out_pixels == 1:
             return LayerKind.VECTOR
-        return LayerKind.POINTWISE if layer.kernel == 1 else LayerKind.DENSE
-    return {
-        Op.DEPTHWISE_CONV: LayerKind.DEPTHWISE,
-        Op.LINEAR: LayerKind.LINEAR,
-        Op.SCALE: LayerKind.SE,
-        Op.GLOBAL_AVG_POOL: LayerKind.SE,
-        Op.ADD: LayerKind.ADD,
-        Op.AVG_POOL: LayerKind.POOL,
-        Op.MAX_POOL: LayerKind.POOL,
-    }.get(layer.op, LayerKind.ELEMENTWISE)
+        return LayerKind.POINTWISE if prod(layer.kernel) == 1 else LayerKind.DENSE
+    return _KINDS.get(layer.kind, LayerKind.ELEMENTWISE)
 
 
 @cache
 def block_features(block: Block) -> Floats:
     """Return the block's quantities for one image: float64 (n_quantities,), in their order."""
     sums = dict.fromkeys(QUANTITIES, 0)
-    for layer in block.layers:
+    for layer in block.work:
         _add_layer(sums, layer)
     vector = np.array([sums[name] for name in QUANTITIES], dtype=np.float64)
     vector.setflags(write=False)  # cached: nobody may change it
@@ -136,9 +140,7 @@ _MACS_OF_KIND = {
 }
 
 
-def _add_layer(sums: dict[str, int], layer: Layer) -> None:
-    if layer.op in _FUSED:
-        return
+def _add_layer(sums: dict[str, int], layer: NetworkLayer) -> None:
     kind = _kind(layer)
     sums["layers"] += 1
     sums["parameters"] += layer.parameters
@@ -165,7 +167,7 @@ def level_features(block: Block, input_height: int) -> Floats:
     pixels are the last. Unlike the stages of a space, levels mean the same in every network.
     """
     matrix = np.zeros((N_LEVELS, len(QUANTITIES)))
-    for layer in block.layers:
+    for layer in block.work:
         sums = dict.fromkeys(QUANTITIES, 0)
         _add_layer(sums, layer)
         matrix[_level(layer, input_height)] += [sums[name] for name in QUANTITIES]
@@ -173,8 +175,8 @@ def level_features(block: Block, input_height: int) -> Floats:
     return matrix
 
 
-def _level(layer: Layer, input_height: int) -> int:
-    height = layer.out_shape.height
-    if height == 1:
+def _level(layer: NetworkLayer, input_height: int) -> int:
+    if layer.out_pixels <= 1:
         return N_LEVELS - 1
+    height = math.sqrt(layer.out_pixels)
     return min(max(round(math.log2(input_height / height)), 0), N_LEVELS - 2)

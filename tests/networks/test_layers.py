@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from edgeprof import Subnet, get_space
-from edgeprof.networks.layers import Block, Layer, Network, Op, Shape
+from edgeprof.networks.layers import INPUT, Block, Layer, Network, Op, Shape
+from edgeprof.networks.work import NetworkLayer
 
 RELU, SWISH = Op.RELU, Op.H_SWISH
 
@@ -67,14 +68,31 @@ def test_layers_of_a_block_are_what_the_block_says(network: Network, label: str)
 
 def test_bytes_moved_are_those_of_a_hand_count(network: Network) -> None:
     (block,) = (placed.block for placed in network.blocks if placed.label == "stage2.block2")
-    layers = layers_of(block)
+    work = {layer.name: layer for layer in block.work}
+
+    def moved(layer: NetworkLayer) -> int:
+        return layer.bytes_read + layer.bytes_written + layer.weight_bytes
+
     # 40 channels of 20 x 20 in, 120 out, 40 * 120 weights and 120 biases
-    assert layers["expand"].bytes_moved(4) == 4 * (16_000 + 48_000 + 4_800 + 120)
-    assert layers["expand"].bytes_moved(1) == 16_000 + 48_000 + 4_800 + 120
+    assert moved(work["expand"]) == 4 * (16_000 + 48_000 + 4_800 + 120)
+    assert moved(work["expand"].at(1, "int8")) == 16_000 + 48_000 + 4_800 + 120
+    assert moved(work["expand"].at(8, "int8")) == 8 * (16_000 + 48_000) + 4_800 + 120
     # 120 channels of 5 x 5 weights and 120 biases
-    assert layers["depthwise"].bytes_moved(4) == 4 * (48_000 + 48_000 + 3_000 + 120)
+    assert moved(work["depthwise"]) == 4 * (48_000 + 48_000 + 3_000 + 120)
     # a map and 120 factors in, a map out; no weights
-    assert layers["se_scale"].bytes_moved(4) == 4 * (48_000 + 120 + 48_000)
+    assert moved(work["se_scale"]) == 4 * (48_000 + 120 + 48_000)
     # two maps in, one out
-    assert layers["residual"].bytes_moved(4) == 4 * 3 * 16_000
-    assert network.bytes_moved(4) == sum(layer.bytes_moved(4) for layer in network.layers())
+    assert moved(work["residual"]) == 4 * 3 * 16_000
+
+
+def test_the_work_of_a_network_is_that_of_its_blocks_under_names_of_its_own(
+    network: Network,
+) -> None:
+    work = network.work
+    names = {layer.name for layer in work}
+    assert len(names) == len(work)
+    assert {name for layer in work for name in layer.inputs} <= names | {INPUT}
+    assert sum(layer.macs for layer in work) == network.macs
+    assert [layer.macs for layer in network.work_at(2, "int8")] == [2 * one.macs for one in work]
+    fused = sum(len(layer.fused) for layer in work)
+    assert len(work) + fused == len(list(network.layers()))
