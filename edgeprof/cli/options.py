@@ -26,7 +26,7 @@ from typing import Any, TypeVar
 import click
 
 from edgeprof.base.parse import first_double
-from edgeprof.cli.values import CpuList, Integers, KeyValue
+from edgeprof.cli.values import CpuList, Integers, KeyValue, Shape
 from edgeprof.measuring.runtimes import FORMATS, RUNTIMES
 
 Arguments = TypeVar("Arguments")
@@ -80,7 +80,6 @@ def takes(kind: type[Arguments]) -> Callable[[Callable[[Arguments], None]], Call
 
 flag = partial(option, is_flag=True)
 as_json = partial(flag, "--json", help="Print the result as JSON.")
-verbose = partial(flag, "-v", "--verbose", help="Show every warning.")
 seed = partial(
     option, "--seed", default=0, type=click.IntRange(0), help="Equal seeds draw the same at random."
 )
@@ -119,6 +118,12 @@ precision = partial(
     help="Type of weights and activations.",
 )
 batch = partial(option, "--batch", default=1, type=click.IntRange(1), help="Images per inference.")
+shapes = partial(
+    pairs,
+    "--shape",
+    type=Shape(),
+    help="Shape of a dynamic input; may be repeated.",
+)
 
 # How to measure.
 runtime = partial(

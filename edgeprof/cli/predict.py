@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from edgeprof.base.units import format_count
+from edgeprof.cli import options
 
 if TYPE_CHECKING:
     from edgeprof.predictors.base import LatencyPredictor
@@ -19,31 +21,33 @@ LEAST_FOR_A_RATE = 1000
 """A handful of subnets says nothing about how fast predictions are."""
 
 
+@dataclass(frozen=True)
+class PredictArguments:
+    """What is to be predicted, and by what."""
+
+    predictor: Path = options.argument(type=options.INPUT)
+    subnets: Path = options.argument(type=options.INPUT)
+    space: str | None = options.space_of_files()
+    codes_only: bool = options.flag(
+        "--codes",
+        help="Print the subnets' codes, which `edgeprof-harness predict` reads on a board.",
+    )
+    shapes: tuple[tuple[str, tuple[int, ...]], ...] = options.shapes()
+    batch: int | None = options.option(
+        "--batch", type=click.IntRange(1), help="Leading dimension of a model's inputs."
+    )
+    output: Path | None = options.subnet_output()
+
+
 @click.command()
-@click.argument("predictor", type=click.Path(readable=False, path_type=Path))
-@click.argument("subnets", type=click.Path(readable=False, path_type=Path))
-@click.option("--space", help="Search space, where lookup tables do not name it.")
-@click.option(
-    "--codes",
-    "codes_only",
-    is_flag=True,
-    help="Print the subnets' codes, which `edgeprof-harness predict` reads on a board.",
-)
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(readable=False, dir_okay=False, path_type=Path),
-    help="File to write  [default: standard output]",
-)
-def predict(
-    predictor: Path, subnets: Path, space: str | None, codes_only: bool, output: Path | None
-) -> None:
+@options.takes(PredictArguments)
+def predict(arguments: PredictArguments) -> None:
     """Predict the latency of subnets; one JSON object a line: the subnet and its latency_ms.
 
     PREDICTOR is an .edgp file, a .host.npz, or a folder of lookup tables; SUBNETS is a file of
     JSON lines as `edgeprof sample` writes it. A .host.npz also says how sure it is: latency_low_ms
-    and latency_high_ms (90 % interval). In place of SUBNETS, an .onnx model is predicted by the
-    .host.npz beside an .edgp.
+    and latency_high_ms (90 % interval). In place of SUBNETS, an .onnx or .tflite model is predicted
+    by the .host.npz beside an .edgp; its weights are not read.
 
     \b
     Example:
@@ -53,19 +57,21 @@ def predict(
     from edgeprof.predictors import load_predictor
     from edgeprof.predictors.train import load_base
 
-    if subnets.suffix == ".onnx":
-        lines = [_model_line(load_base(predictor), predictor, subnets)]
-    elif codes_only:
-        lines = _code_lines(load_predictor(predictor, space=space), subnets)
+    predictor, subnets = arguments.predictor, arguments.subnets
+    if subnets.suffix.lower() in (".onnx", ".tflite"):
+        lines = [_model_line(load_base(predictor), arguments)]
+    elif arguments.codes_only:
+        lines = _code_lines(load_predictor(predictor, space=arguments.space), subnets)
     else:
-        lines = _subnet_lines(load_predictor(predictor, space=space), predictor, subnets)
-    if output is None:
+        loaded = load_predictor(predictor, space=arguments.space)
+        lines = _subnet_lines(loaded, predictor, subnets)
+    if arguments.output is None:
         for line in lines:
             click.echo(line)
         return
     from edgeprof.base.files import atomic_write
 
-    with atomic_write(output) as stream:
+    with atomic_write(arguments.output) as stream:
         stream.writelines(line + "\n" for line in lines)
 
 
@@ -104,18 +110,22 @@ def _code_lines(loaded: LatencyPredictor, subnets: Path) -> list[str]:
     return [json.dumps(row.tolist(), separators=(",", ":")) for row in codes]
 
 
-def _model_line(loaded: LatencyPredictor, predictor: Path, model: Path) -> str:
+def _model_line(loaded: LatencyPredictor, arguments: PredictArguments) -> str:
     from edgeprof.base.errors import PredictorFormatError
-    from edgeprof.networks.onnx_layers import read_onnx_network
+    from edgeprof.networks import read_network
     from edgeprof.predictors.gp.model import GaussianProcess
     from edgeprof.predictors.hardware.model import HardwareModel
 
+    model = arguments.subnets
     if not isinstance(loaded, (GaussianProcess, HardwareModel)):
         raise PredictorFormatError(
-            f"{predictor}: predicts subnets of {loaded.space} only; {model} needs the .host.npz "
-            "of a gp beside it"
+            f"{arguments.predictor}: predicts subnets of {loaded.space} only; {model} needs the "
+            ".host.npz of a gp beside it"
         )
-    interval = loaded.predict_networks([read_onnx_network(model)])
+    network = read_network(model, shapes=dict(arguments.shapes), batch=arguments.batch)
+    for note in network.notes:
+        click.echo(f"{model}: {note}", err=True)
+    interval = loaded.predict_networks([network])
     fields = {
         "model": str(model),
         "latency_ms": float(interval.mean_ms[0]),

@@ -39,7 +39,7 @@ class Shape(_Value):
         """Split at the last ``=``: names of inputs may hold anything."""
         name, _, numbers = text.rpartition("=")
         shape = tuple(int(number) for number in numbers.split(","))
-        if not name or min(shape) < 1:
+        if not name or min(shape) < 0:
             raise ValueError(text)
         return name, shape
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from synthetic_device import PHONE
 
-from edgeprof.networks.onnx_layers import read_onnx_network
+from edgeprof.networks import read_network
 from edgeprof.networks.spaces import get_space
 from edgeprof.predictors.gp.model import GaussianProcess
 
@@ -32,7 +32,7 @@ def test_an_exported_subnet_has_the_work_of_its_layer_list(
     paths, codes = exported
     for path, subnet in zip(paths, SPACE.decode(codes), strict=True):
         network = SPACE.layers(subnet)
-        read = read_onnx_network(path)
+        read = read_network(path)
         assert read.macs == network.macs
         assert read.parameters == pytest.approx(network.parameters, rel=1e-3)
 
@@ -42,5 +42,5 @@ def test_an_exported_subnet_is_predicted_as_the_subnet(
 ) -> None:
     paths, codes = exported
     model = GaussianProcess.fit(PHONE.measure(SPACE, 40, seed=0))
-    by_model = model.predict_networks([read_onnx_network(path) for path in paths]).mean_ms
+    by_model = model.predict_networks([read_network(path) for path in paths]).mean_ms
     np.testing.assert_allclose(by_model, model.predict_codes(codes), rtol=0.03)
