@@ -29,6 +29,7 @@ Connect = Callable[[BoardSpec], Awaitable[Transport]]
 # is not made.
 _RUN_STATE_ONCE = """
 umask 077
+set -C
 place=$1
 while [ ! -d "$place" ]; do place=$(dirname -- "$place"); done
 program=$place/.edgeprof-state.$$

@@ -46,6 +46,7 @@ echo "online=$(cat /sys/devices/system/cpu/online 2>/dev/null)"
 { echo "model=$(tr -d '\\000' < /proc/device-tree/model)"; } 2>/dev/null
 for tool; do command -v "$tool" > /dev/null || echo "missing=$tool"; done
 umask 077
+set -C  # what another user put in our way is not written to
 # Where there is no folder yet, the one that it would be made in answers for it.
 place=$folder
 while [ ! -e "$place" ] && [ ! -L "$place" ]; do place=$(dirname -- "$place"); done

@@ -59,9 +59,19 @@ END
   done
   for name in {_MANIFEST} objects queue incoming trash worker.log; do
     [ -e "$1/$name" ] || continue
-    find "$1/$name" ! -type l \\( ! -user "$me" ! -user 0 -o -perm -002 -o -perm -020 \\
-      ! -group 0 ! -group "$own_group" \\) 2>/dev/null | sed 's/$/ can be changed by other users/;q'
+    # A file that vanishes meanwhile, or a find without these options, is a failure of find.
+    if ! loose=$(find_loose "$1/$name") && ! loose=$(find_loose "$1/$name") && [ ! "$loose" ]; then
+      echo "$1/$name cannot be searched for what others can change (find fails)"
+      return 0
+    elif [ "$loose" ]; then
+      echo "$loose" | sed 's/$/ can be changed by other users/;q'
+      return 0
+    fi
   done
+}}
+find_loose() {{
+  find "$1" ! -type l \\( ! -user "$me" ! -user 0 -o -perm -002 -o -perm -020 \\
+    ! -group 0 ! -group "$own_group" \\) 2>/dev/null
 }}
 """
 

@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -91,6 +93,53 @@ def test_a_program_that_others_can_write_is_refused(board):
     [program] = folder.glob("objects/*/edgeprof-harness")
     program.chmod(0o777)
     check_refused(board, "can be changed by other users")
+
+
+def with_tools(board, folder, **scripts):
+    """Return the facts by the tools of busybox, but for some tools that are scripts."""
+    if shutil.which("busybox") is None:
+        pytest.skip("busybox is not installed")
+    folder.mkdir()
+    subprocess.run(["busybox", "--install", "-s", folder], check=True)
+    for name, text in scripts.items():
+        (folder / name).unlink()
+        (folder / name).write_text(f"#!/bin/sh\n{text}\n")
+        (folder / name).chmod(0o755)
+    transport = LocalTransport("b", {**os.environ, "PATH": str(folder)})
+    return asyncio.run(read_facts(transport, board))
+
+
+def test_the_tools_of_busybox_tell_the_same(board, tmp_path):
+    folder = deployed(board)
+    assert with_tools(board, tmp_path / "bin").objects
+    [program] = folder.glob("objects/*/edgeprof-harness")
+    program.chmod(0o777)
+    with pytest.raises(BoardSetupError, match="can be changed by other users"):
+        with_tools(board, tmp_path / "bin2")
+
+
+def test_a_folder_that_cannot_be_searched_is_refused(board, tmp_path):
+    deployed(board)
+    with pytest.raises(BoardSetupError, match="find fails"):
+        with_tools(board, tmp_path / "bin", find="exit 1")
+
+
+def test_a_file_that_waits_for_the_probe_is_not_written_to(tmp_path):
+    """Another user of /tmp may have put links there."""
+    waiting, mine = tmp_path / "waiting", tmp_path / "mine"
+    waiting.mkdir(mode=0o700)
+    mine.write_text("mine")
+    board = BoardSpec("b", "b", runtime="null", folder=str(waiting / "edgeprof"))
+    transport = LocalTransport("b")
+    plant = f'ln -s "{mine}" "{waiting}/.edgeprof-probe.$$"\n'
+
+    async def run(argv, **more):
+        return await original([*argv[:2], plant + argv[2], *argv[3:]], **more)
+
+    original, transport.run = transport.run, run
+    with pytest.raises(BoardSetupError, match="cannot be written"):
+        asyncio.run(read_facts(transport, board))
+    assert mine.read_text() == "mine"
 
 
 def test_what_a_folder_holds_otherwise_is_the_users_own_affair(board):

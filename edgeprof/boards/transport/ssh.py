@@ -256,7 +256,8 @@ class _Target:
                 f"board {self.board.name}: ssh_config {path}: no such file", board=self.board.name
             )
         self.settings = ask_ssh(self._asked, path)
-        self._where = f"{self.settings.host}:{self.settings.port}"
+        host = self.settings.host
+        self._where = f"{f'[{host}]' if ':' in host else host}:{self.settings.port}"
         existing = [name for name in self.settings.known_hosts if Path(name).is_file()]
         # To asyncssh an empty list means its default, and None no check at all.
         self._known_hosts = (
