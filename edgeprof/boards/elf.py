@@ -32,20 +32,14 @@ class ElfFacts:
     Attributes:
         machine: as ``uname -m`` has it (``aarch64``, ``armv7l``, ``x86_64``), or ELF's own name.
         needed: names of the shared libraries that the loader must find.
-        soname: the name a library gives itself.
-        interpreter: the loader of a program.
         glibc: newest version of the C library that a symbol is asked from; ``None`` without one.
-        glibcxx: newest ``GLIBCXX_`` version asked for (libstdc++); ``None`` without one.
         file_bytes: size of the file.
         stripped_bytes: what would be left of it without symbol names and debug information.
     """
 
     machine: str
     needed: tuple[str, ...]
-    soname: str | None
-    interpreter: str | None
     glibc: Version | None
-    glibcxx: Version | None
     file_bytes: int
     stripped_bytes: int
 
@@ -72,18 +66,9 @@ def read_elf(path: Path) -> ElfFacts:
 
 def _facts(elf: Any, file_bytes: int) -> ElfFacts:
     needed: list[str] = []
-    soname = interpreter = None
     versions: list[str] = []
-    for segment in elf.iter_segments():
-        kind = segment["p_type"]
-        if kind == "PT_INTERP":
-            interpreter = segment.get_interp_name()
-        elif kind == "PT_DYNAMIC":
-            for tag in segment.iter_tags():
-                if tag.entry.d_tag == "DT_NEEDED":
-                    needed.append(tag.needed)
-                elif tag.entry.d_tag == "DT_SONAME":
-                    soname = tag.soname
+    for segment in elf.iter_segments("PT_DYNAMIC"):
+        needed += [tag.needed for tag in segment.iter_tags("DT_NEEDED")]
     section = elf.get_section_by_name(".gnu.version_r")
     if section is not None:
         versions = [a.name for _, auxiliaries in section.iter_versions() for a in auxiliaries]
@@ -91,10 +76,7 @@ def _facts(elf: Any, file_bytes: int) -> ElfFacts:
     return ElfFacts(
         machine=_MACHINES.get((name, elf.elfclass), str(name)),
         needed=tuple(needed),
-        soname=soname,
-        interpreter=interpreter,
-        glibc=_newest("GLIBC_", versions),
-        glibcxx=_newest("GLIBCXX_", versions),
+        glibc=_newest_glibc(versions),
         file_bytes=file_bytes,
         stripped_bytes=file_bytes - sum(s["sh_size"] for s in elf.iter_sections() if _is_extra(s)),
     )
@@ -106,13 +88,9 @@ def _is_extra(section: Any) -> bool:
     return not is_loaded and section["sh_type"] not in ("SHT_NULL", "SHT_NOBITS")
 
 
-def _newest(prefix: str, versions: list[str]) -> Version | None:
-    numbers = [
-        parse_version(version.removeprefix(prefix))
-        for version in versions
-        if re.fullmatch(rf"{prefix}\d+(\.\d+)*", version)
-    ]
-    return max(numbers, default=None)
+def _newest_glibc(versions: list[str]) -> Version | None:
+    found = (re.fullmatch(r"GLIBC_(\d+(\.\d+)*)", version) for version in versions)
+    return max((parse_version(version[1]) for version in found if version), default=None)
 
 
 def parse_version(text: str) -> Version:

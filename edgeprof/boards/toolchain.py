@@ -39,21 +39,19 @@ class Target:
         name: what the command line calls it.
         machine: what ``uname -m`` says there.
         zig_toolchain: toolchain file for zig, in ``firmware_scripts/toolchains``.
-        boards: for whom.
     """
 
     name: str
     machine: str
     zig_toolchain: str
-    boards: str
 
 
 TARGETS = {
     target.name: target
     for target in (
-        Target("aarch64", "aarch64", "zig-aarch64.cmake", "Raspberry Pi 3 and later, Jetson"),
-        Target("armv7", "armv7l", "zig-armv7.cmake", "Raspberry Pi OS, 32-bit"),
-        Target("x86_64", "x86_64", "zig-x86_64.cmake", "NUC and its like"),
+        Target("aarch64", "aarch64", "zig-aarch64.cmake"),  # Raspberry Pi 3 and later, Jetson
+        Target("armv7", "armv7l", "zig-armv7.cmake"),  # Raspberry Pi OS, 32-bit
+        Target("x86_64", "x86_64", "zig-x86_64.cmake"),
     )
 }
 

@@ -29,6 +29,7 @@ class CompareArguments(SettingsArguments):
     changes_b: tuple[tuple[str, Any], ...] = options.pairs(
         "--b", type=KeyValue(), help="A setting of B alone; may be repeated."
     )
+    verbose: bool = options.verbose()
     as_json: bool = options.as_json()
 
 
@@ -62,7 +63,7 @@ def compare(arguments: CompareArguments) -> None:
     if arguments.as_json:
         click.echo(json.dumps(_as_dict(result), indent=2))
     else:
-        _print(result)
+        _print(result, verbose=arguments.verbose)
 
 
 def _as_dict(result: Comparison) -> dict[str, Any]:
@@ -80,13 +81,14 @@ def _as_dict(result: Comparison) -> dict[str, Any]:
     }
 
 
-def _print(result: Comparison) -> None:
+def _print(result: Comparison, *, verbose: bool) -> None:
     from edgeprof.base.units import format_duration_ns
+    from edgeprof.cli.measurement_text import quality_lines
 
     for name, side in (("A", result.a), ("B", result.b)):
         click.echo(f"{name}: {side.model}: {format_duration_ns(side.latency_median_ns)}")
-        for warning in side.warnings:
-            click.echo(f"   warning: {warning}")
+        for line in quality_lines([side], verbose=verbose):
+            click.echo(f"   {line}")
     click.echo(
         f"B/A: {result.ratio:.4f}, 95 % interval {result.ratio_low:.4f} to"
         f" {result.ratio_high:.4f}, {result.n_rounds} rounds"

@@ -30,9 +30,7 @@ class DoctorArguments:
         help="Judge a captured tree (collect_board_info.sh), not this machine.",
     )
     cpus: tuple[int, ...] = options.cpus()
-    threads: int | None = options.option(
-        "--threads", type=click.IntRange(1), help="Threads that will run the model."
-    )
+    threads: int | None = options.threads(default=None)
     as_json: bool = options.as_json()
 
     def state(self) -> dict[str, Any]:

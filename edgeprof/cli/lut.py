@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from edgeprof.cli import options
 from edgeprof.cli.running import RunArguments, print_board_summary, print_failures
 from edgeprof.measuring.runtimes import NULL, RUNTIMES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from edgeprof.runs.lut_blocks import BlockWorkload
+    from edgeprof.runs.summary import RunSummary
 
 
 @click.group()
@@ -35,7 +43,7 @@ class BuildArguments(RunArguments):
         "on there.",
     )
     runtime: str | None = options.runtime(type=click.Choice((*RUNTIMES, NULL)))
-    ci_rel: float = options.ci_rel(default=0.02)
+    ci_rel: float = options.ci_rel()
     max_secs: float = options.max_secs(default=3.0)
 
 
@@ -49,33 +57,44 @@ def build(arguments: BuildArguments) -> None:
       edgeprof lut build --space ofa-mbv3-w1.0 --resolutions 160,224 -o pi4-lut/
       edgeprof lut build --resolutions 224 --boards boards.yaml --board rpi4 -o luts/
     """
-    import json
-
-    from edgeprof.base.errors import LookupTableError
     from edgeprof.base.executors import EXPORTS_WORTH_A_POOL, bulk_executor
     from edgeprof.networks.spaces import get_space
     from edgeprof.runs.lut_blocks import block_workload
     from edgeprof.runs.settings import ProfileSettings
 
     arguments.check()
-    is_here, output = arguments.inventory is None, arguments.output
     how = arguments.settings(ci_rel=arguments.ci_rel, max_secs=arguments.max_secs)
     with block_workload(
         get_space(arguments.space),
-        output,
+        arguments.output,
         ProfileSettings(**how),
         resolutions=arguments.resolutions,
-        one_device=is_here,
+        one_device=arguments.inventory is None,
         retry_failed=arguments.retry_failed,
     ) as workload:
         with bulk_executor(workload.n_blocks, EXPORTS_WORTH_A_POOL) as workload.executor:
             summary = arguments.measure(workload)
         tables = workload.write()
+    _report(arguments, summary, workload, tables)
+    if not summary.is_complete or not tables:
+        raise SystemExit(1)
+
+
+def _report(
+    arguments: BuildArguments,
+    summary: RunSummary,
+    workload: BlockWorkload,
+    tables: Mapping[str, Path],
+) -> None:
+    """Print the tables and what failed; without tables of this machine, an error."""
+    from edgeprof.base.errors import LookupTableError
+
+    is_here = arguments.inventory is None
     if not is_here:
         folders = {device: str(folder) for device, folder in tables.items()}
         print_board_summary(summary, arguments.as_json, tables=folders)
     elif arguments.as_json and tables:
-        shown = {"folder": str(output), "space": arguments.space}
+        shown = {"folder": str(arguments.output), "space": arguments.space}
         click.echo(json.dumps({**shown, "resolutions": list(workload.resolutions)}))
     if not arguments.as_json:
         for device, folder in tables.items():
@@ -85,18 +104,23 @@ def build(arguments: BuildArguments) -> None:
         print_failures(summary)
         if not tables:
             raise LookupTableError(
-                f"{output}: {workload.n_blocks - summary.measured - summary.found_done} blocks "
-                "could not be timed; no tables are written without them"
+                f"{arguments.output}: {workload.n_blocks - summary.measured - summary.found_done} "
+                "blocks could not be timed; no tables are written without them"
             )
-    if not summary.is_complete or not tables:
-        raise SystemExit(1)
+
+
+@dataclass(frozen=True)
+class PredictArguments:
+    """Which subnets are predicted, and by which tables."""
+
+    tables: Path = options.argument(type=options.INPUT)
+    subnets: Path = options.argument(type=options.INPUT)
+    space: str | None = options.space_of_files()
 
 
 @lut.command()
-@click.argument("tables", type=click.Path(readable=False, path_type=Path))
-@click.argument("subnets", type=click.Path(readable=False, path_type=Path))
-@click.option("--space", help="Search space, where the tables do not name it.")
-def predict(tables: Path, subnets: Path, space: str | None) -> None:
+@options.takes(PredictArguments)
+def predict(arguments: PredictArguments) -> None:
     """Sum the entries of each subnet; one JSON object a line: the subnet and its latency_ms.
 
     TABLES is a folder of <resolution>_lookup_table.yaml, or one YAML file.
@@ -105,35 +129,33 @@ def predict(tables: Path, subnets: Path, space: str | None) -> None:
     Example:
       edgeprof lut predict note10_lut/ subnets.jsonl
     """
-    import json
-
     from edgeprof.networks.subnet import read_subnets
     from edgeprof.predictors.lut.tables import load_tables
 
-    loaded = load_tables(tables, space)
-    listed = read_subnets(subnets, space=loaded.space)
+    loaded = load_tables(arguments.tables, arguments.space)
+    listed = read_subnets(arguments.subnets, space=loaded.space)
     for subnet, latency_ms in zip(listed, loaded.predict(listed), strict=True):
         line = {**subnet.to_dict(), "latency_ms": float(latency_ms)}
         click.echo(json.dumps(line, separators=(",", ":")))
 
 
+@dataclass(frozen=True)
+class ConvertArguments:
+    """Which tables are rewritten, and how."""
+
+    tables: Path = options.argument(type=options.INPUT)
+    grammar: str = options.option(
+        "--to",
+        required=True,
+        type=click.Choice(["ofa", "proxyless"]),
+        help="Once-For-All's form (expand in channels, std) or ProxylessNAS's (ratio, var).",
+    )
+    output: Path = options.output_folder(required=True, help="Folder to write to.")
+
+
 @lut.command()
-@click.argument("tables", type=click.Path(readable=False, path_type=Path))
-@click.option(
-    "--to",
-    "grammar",
-    required=True,
-    type=click.Choice(["ofa", "proxyless"]),
-    help="Once-For-All's form (expand in channels, std) or ProxylessNAS's (ratio, var).",
-)
-@click.option(
-    "-o",
-    "--output",
-    required=True,
-    type=click.Path(readable=False, file_okay=False, path_type=Path),
-    help="Folder to write to.",
-)
-def convert(tables: Path, grammar: str, output: Path) -> None:
+@options.takes(ConvertArguments)
+def convert(arguments: ConvertArguments) -> None:
     """Rewrite lookup tables in the other form; a key it cannot say is an error.
 
     \b
@@ -143,5 +165,6 @@ def convert(tables: Path, grammar: str, output: Path) -> None:
     from edgeprof.predictors.lut.lut_file import read_tables, write_tables
     from edgeprof.predictors.lut.lut_keys import Grammar
 
-    for path in write_tables(read_tables(tables), output, Grammar(grammar)):
+    tables = read_tables(arguments.tables)
+    for path in write_tables(tables, arguments.output, Grammar(arguments.grammar)):
         click.echo(str(path))

@@ -2,58 +2,67 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
-from edgeprof.cli.settings import settings_options
+from edgeprof.cli import options
+from edgeprof.cli.settings import SettingsArguments
 
 if TYPE_CHECKING:
     from edgeprof.base.errors import EdgeprofError
     from edgeprof.measuring.harness import Settings
-    from edgeprof.measuring.launches import Launches
     from edgeprof.measuring.measurement import Measurement
 
 Outcome: TypeAlias = "Measurement | EdgeprofError"
 
 _MAX_INTERLEAVED = 8  # models in memory at once
 _PER_OP_RUNS = 20
-_SHOWN_OPERATORS = 10
+
+
+@dataclass(frozen=True)
+class MeasureArguments(SettingsArguments):
+    """What ``edgeprof measure`` is asked for."""
+
+    models: tuple[str, ...] = options.argument(nargs=-1, required=True, metavar="MODEL...")
+    launches: int = options.option(
+        "--launches", default=1, type=click.IntRange(1), help="Repeat in so many processes."
+    )
+    per_op: bool = options.flag("--per-op", help="Also profile by operator, after the timing.")
+    trace: Path | None = options.option(
+        "--trace", type=options.OUTPUT_FILE, help="Write every inference as a Chrome trace."
+    )
+    interleave: bool | None = options.option(
+        "--interleave/--no-interleave",
+        default=None,
+        help=f"Measure several models in turns  [default: up to {_MAX_INTERLEAVED} of them]",
+    )
+    verbose: bool = options.verbose()
+    as_json: bool = options.as_json()
+
+    def settings(self) -> Settings:
+        """Return the settings of one measurement."""
+        return replace(
+            super().settings(),
+            per_op_runs=_PER_OP_RUNS if self.per_op else None,
+            timestamps=True if self.trace else None,
+        )
 
 
 @click.command()
-@click.argument("models", nargs=-1, required=True, metavar="MODEL...")
-@settings_options
-@click.option("--launches", type=click.IntRange(1), default=1, help="Repeat in N processes.")
-@click.option("--per-op", is_flag=True, help="Also profile by operator, after the timing.")
-@click.option(
-    "--trace",
-    type=click.Path(readable=False, dir_okay=False, path_type=Path),
-    help="Write every inference as a Chrome trace.",
-)
-@click.option(
-    "--interleave/--no-interleave",
-    default=None,
-    help=f"Measure several models in turns; default: up to {_MAX_INTERLEAVED} of them.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-def measure(
-    models: tuple[str, ...],
-    settings: Settings,
-    launches: int,
-    per_op: bool,
-    trace: Path | None,
-    interleave: bool | None,
-    as_json: bool,
-) -> None:
+@options.takes(MeasureArguments)
+def measure(arguments: MeasureArguments) -> None:
     """Time model files on this machine.
 
     Warms up until the latency is steady, then times inferences until the 95 % interval of their
     median is narrow enough, and says what disturbed it. Several models are measured in turns, so
-    that they can be compared; where one of them fails, one after the other. A failure is told on
-    stderr, what could be measured is printed, and the exit status is 1.
+    that they can be compared; where one of them fails, one after the other. A failure goes to
+    stderr, what could be measured is printed, and the exit status is 1. Each result ends with a
+    grade (good, usable, poor) and its reason.
 
     \b
     Example:
@@ -61,41 +70,28 @@ def measure(
       edgeprof measure model.onnx --shape input=1,3,224,224 --json
       edgeprof measure model.onnx --launches 5 --per-op --trace trace.json
     """
-    import json
-    from dataclasses import replace
-
-    from edgeprof.base.files import atomic_write
+    from edgeprof.base.errors import EdgeprofError
     from edgeprof.cli.progress_bar import progress_bar
-    from edgeprof.measuring.measurement import Measurement
-    from edgeprof.measuring.trace import chrome_trace
 
-    settings = replace(
-        settings,
-        per_op_runs=_PER_OP_RUNS if per_op else None,
-        timestamps=True if trace else None,
-    )
+    models = arguments.models
     runs: list[list[Outcome]] = [[] for _ in models]
     summaries = []
-    with progress_bar("Measuring", len(models) * launches, quiet=as_json) as advance:
-        for launch in range(launches):
-            for index, outcome in enumerate(_outcomes(models, settings, interleave)):
+    n_steps = len(models) * arguments.launches
+    with progress_bar("Measuring", n_steps, quiet=arguments.as_json) as advance:
+        for launch in range(arguments.launches):
+            for index, outcome in enumerate(_outcomes(arguments)):
                 runs[index].append(outcome)
                 advance()
-                if launch == launches - 1:
-                    summaries += _told(runs[index], as_json)
-    results = [run[0] for run in runs if isinstance(run[0], Measurement)]
-    if trace is not None and results:
-        with atomic_write(trace) as stream:
-            json.dump(chrome_trace(results), stream)
-    if as_json:
+                if launch == arguments.launches - 1:
+                    summaries.append(_show(models[index], runs[index], arguments))
+    _write_trace(arguments.trace, [run[0] for run in runs])
+    if arguments.as_json:
         click.echo(json.dumps(summaries[0] if len(models) == 1 else summaries, indent=2))
-    if len(summaries) < len(models):
+    if any(isinstance(outcome, EdgeprofError) for run in runs for outcome in run):
         raise SystemExit(1)
 
 
-def _outcomes(
-    models: Sequence[str], settings: Settings, interleave: bool | None
-) -> Iterator[Outcome]:
+def _outcomes(arguments: MeasureArguments) -> Iterator[Outcome]:
     """Yield each model's measurement as it is made, or its error where others are left to do.
 
     Raises:
@@ -105,6 +101,7 @@ def _outcomes(
     from edgeprof.measuring.harness import measure as measure_model
     from edgeprof.measuring.harness import measure_interleaved
 
+    models, settings, interleave = arguments.models, arguments.settings(), arguments.interleave
     if len(models) > 1 and (interleave or (interleave is None and len(models) <= _MAX_INTERLEAVED)):
         try:
             yield from measure_interleaved([(model, settings) for model in models])
@@ -123,98 +120,31 @@ def _outcomes(
         yield outcome
 
 
-def _told(launches: Sequence[Outcome], as_json: bool) -> list[dict[str, Any]]:
-    """Print a model's result, or its error on stderr; return its summary, if it has one."""
+def _show(model: str, run: Sequence[Outcome], arguments: MeasureArguments) -> dict[str, Any]:
+    """Print a model's result, or its error on stderr; return its summary, or its error."""
     from edgeprof.base.errors import EdgeprofError
+    from edgeprof.cli.measurement_text import describe, verdict_of
     from edgeprof.measuring.launches import Launches
     from edgeprof.measuring.measurement import Measurement
 
-    for outcome in launches:
+    for outcome in run:
         if isinstance(outcome, EdgeprofError):
             click.echo(f"edgeprof: {outcome}", err=True)
-            return []
-    results = [outcome for outcome in launches if isinstance(outcome, Measurement)]
+            return {"model": model, "error": {"kind": outcome.kind, "message": str(outcome)}}
+    results = [outcome for outcome in run if isinstance(outcome, Measurement)]
     study = Launches.of(results) if len(results) > 1 else None
-    if not as_json:
-        click.echo(describe(results[0], study))
-    return [study.summary() if study else results[0].summary()]
+    if not arguments.as_json:
+        click.echo(describe(results[0], study, verbose=arguments.verbose))
+    verdict = verdict_of(results)
+    graded = {"grade": verdict.grade.value, "grade_reason": verdict.reason}
+    return {**(study.summary() if study else results[0].summary()), **graded}
 
 
-def describe(result: Measurement, launches: Launches | None = None) -> str:
-    """Return a measurement in words, for people."""
-    from edgeprof.base.units import format_duration_ns
-    from edgeprof.measuring.machine import Severity
+def _write_trace(path: Path | None, outcomes: Sequence[Outcome]) -> None:
+    from edgeprof.base.files import write_whole
+    from edgeprof.measuring.measurement import Measurement
+    from edgeprof.measuring.trace import chrome_trace
 
-    latency_ns = launches.latency_median_ns if launches else result.latency_median_ns
-    lines = [f"{result.model}: {format_duration_ns(latency_ns)}"]
-    if launches:
-        lines.append(
-            f"  median over {len(launches.measurements)} processes; spread between them"
-            f" {launches.between_rel:.2%}, of single inferences within one"
-            f" {launches.within_rel:.2%}; {launches.ci_level:.0%} interval"
-            f" {format_duration_ns(launches.ci_low_ns)} to"
-            f" {format_duration_ns(launches.ci_high_ns)}; the first of them:"
-        )
-    lines += [f"  {line}" for line in _facts(result)]
-    lines += [f"  warning: {warning}" for warning in result.warnings]
-    lines += [
-        f"  warning: {finding.found}: {finding.consequence} (see edgeprof doctor)"
-        for finding in result.machine_findings()
-        if finding.severity is Severity.MISLEADING
-    ]
-    if "per_op" in result.record:
-        lines += _operators(result.record["per_op"])
-    return "\n".join(lines)
-
-
-def _facts(result: Measurement) -> list[str]:
-    from edgeprof.base.units import format_bytes, format_duration_ns
-
-    record = result.record
-    version = f" {result.runtime_version}" if result.runtime_version else ""
-    half_width = (result.ci_high_ns - result.ci_low_ns) / 2 / max(result.latency_median_ns, 1)
-    n_disturbed = result.n_samples - result.n_undisturbed
-    causes = ", ".join(f"{name} {n}" for name, n in record["summary"]["disturbed"].items())
-    duration = format_duration_ns
-    start = (
-        f"load {duration(record['load_ns'])}, first inference"
-        f" {duration(record['first_inference_ns'])}"
-    )
-    if "peak_rss_bytes" in record:
-        start += f", peak memory {format_bytes(record['peak_rss_bytes'])}"
-    interval = (
-        f"{record['summary']['ci_level']:.0%} interval {duration(result.ci_low_ns)} to"
-        f" {duration(result.ci_high_ns)} (+-{half_width:.1%}), p95"
-        f" {duration(result.latency_p95_ns)}, min {duration(result.latency_min_ns)}"
-    )
-    samples = (
-        f"{result.n_samples} inferences after {record['warmup']['n']} to warm up, {n_disturbed} of"
-        f" them disturbed{f' ({causes})' if causes else ''}; ended by:"
-        f" {result.stop_reason.replace('_', ' ')}"
-    )
-    setting = (
-        f"{result.runtime}{version}, threads {record['settings']['threads']},"
-        f" clock {record['clock']['kind']}"
-    )
-    return [interval, samples, setting, start, *map(_energy, record.get("energy", ()))]
-
-
-def _energy(rail: dict[str, Any]) -> str:
-    return (
-        f"{rail['chip']} {rail['rail']}: {rail['power_mean_uw'] / 1e6:.2f} W,"
-        f" {rail['energy_per_inference_uj'] / 1e3:.3g} mJ per inference"
-        f" ({rail['readings_per_s']:.0f} readings/s)"
-    )
-
-
-def _operators(per_op: dict[str, Any]) -> list[str]:
-    from edgeprof.base.units import format_duration_ns
-
-    operators = sorted(per_op["operators"], key=lambda op: -op["mean_ns"])
-    total_ns = sum(op["mean_ns"] for op in operators) or 1
-    heading = f"  by operator, {per_op['n_runs']} inferences, the slowest of {len(operators)}:"
-    return [heading] + [
-        f"    {format_duration_ns(op['mean_ns']):>8}  {op['mean_ns'] / total_ns:6.1%}"
-        f"  {op['type']:<16} {op['name']}"
-        for op in operators[:_SHOWN_OPERATORS]
-    ]
+    results = [outcome for outcome in outcomes if isinstance(outcome, Measurement)]
+    if path is not None and results:
+        write_whole(path, json.dumps(chrome_trace(results)))

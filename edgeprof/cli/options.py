@@ -80,6 +80,7 @@ def takes(kind: type[Arguments]) -> Callable[[Callable[[Arguments], None]], Call
 
 flag = partial(option, is_flag=True)
 as_json = partial(flag, "--json", help="Print the result as JSON.")
+verbose = partial(flag, "-v", "--verbose", help="Show every warning.")
 seed = partial(
     option, "--seed", default=0, type=click.IntRange(0), help="Equal seeds draw the same at random."
 )

@@ -8,12 +8,13 @@ import shutil
 import statistics
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import click
 
-from edgeprof.cli.settings import SECONDS
+from edgeprof.cli import options
 
 HELD_OUT_SHARE = 0.25
 PREDICTED_SUBNETS = 50_000
@@ -25,29 +26,21 @@ class _Step(NamedTuple):
     command: list[str]
 
 
+@dataclass(frozen=True)
+class QuickstartArguments:
+    """What ``edgeprof quickstart`` is asked for."""
+
+    output: Path = options.output_folder(
+        default="edgeprof-quickstart", help="Folder for everything it makes."
+    )
+    count: int = options.count(default=48, type=click.IntRange(8))
+    seed: int = options.seed()
+    max_secs: float = options.max_secs(default=0.5)
+
+
 @click.command()
-@click.option(
-    "-o",
-    "--output",
-    default="edgeprof-quickstart",
-    show_default=True,
-    type=click.Path(readable=False, file_okay=False, path_type=Path),
-    help="Folder for everything it makes.",
-)
-@click.option(
-    "-n", "count", default=48, show_default=True, type=click.IntRange(8), help="Subnets to measure."
-)
-@click.option(
-    "--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of every draw."
-)
-@click.option(
-    "--max-secs",
-    default=0.5,
-    show_default=True,
-    type=SECONDS,
-    help="Seconds per subnet and pass at most.",
-)
-def quickstart(output: Path, count: int, seed: int, max_secs: float) -> None:
+@options.takes(QuickstartArguments)
+def quickstart(arguments: QuickstartArguments) -> None:
     """Measure subnets here, learn their latency, ship the predictor: all in three minutes.
 
     Prints each command before it runs it, so that you can run them one by one. Called again, it
@@ -61,10 +54,11 @@ def quickstart(output: Path, count: int, seed: int, max_secs: float) -> None:
     from edgeprof.base.files import make_folder
     from edgeprof.cli import cli
 
+    output, count = arguments.output, arguments.count
     make_folder(output)
     typed = _program_as_typed()
     start_s = time.monotonic()
-    steps = _steps(output, count, seed, max_secs)
+    steps = _steps(arguments)
     for number, step in enumerate(steps, start=1):
         click.echo(f"\n[{number}/{len(steps)}] {step.title}")
         click.secho(f"$ {typed} {shlex.join(step.command)}", dim=True)
@@ -75,7 +69,8 @@ def quickstart(output: Path, count: int, seed: int, max_secs: float) -> None:
     )
 
 
-def _steps(output: Path, count: int, seed: int, max_secs: float) -> list[_Step]:
+def _steps(arguments: QuickstartArguments) -> list[_Step]:
+    output, count, seed = arguments.output, arguments.count, arguments.seed
     held_out = max(2, round(count * HELD_OUT_SHARE))
     train_rows, test_rows = f"0:{count - held_out}", f"{count - held_out}:{count}"
     subnets, models, store = output / "subnets.jsonl", output / "models", output / "store.db"
@@ -90,7 +85,7 @@ def _steps(output: Path, count: int, seed: int, max_secs: float) -> list[_Step]:
         ("Export them to ONNX", ["export", subnets, "--format", "onnx", "-o", models]),
         (
             "Time each with the C++ harness, in three passes",
-            [*profile, "--max-secs", max_secs, "--passes", PASSES],
+            [*profile, "--max-secs", arguments.max_secs, "--passes", PASSES],
         ),
         ("Turn the store into rows for learning", export),
         ("Train a predictor and distil it", train),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgeprof.base.text import printable
 from edgeprof.cli import options
 
 if TYPE_CHECKING:
@@ -24,9 +25,7 @@ if TYPE_CHECKING:
 class RunArguments:
     """Where a workload is measured, and what becomes of failures."""
 
-    device: str | None = options.option(
-        "--device", help="Name of this machine among the devices  [default: its host name]"
-    )
+    device: str | None = options.this_device()
     model_format: str = options.model_format()
     runtime: str | None = options.runtime()
     runtime_options: tuple[tuple[str, Any], ...] = options.runtime_options()
@@ -76,7 +75,7 @@ class RunArguments:
         inventory = read_inventory(self.inventory)
         boards = inventory.select(self.board_names)
         for problem in inventory.problems_of(self.board_names):
-            click.echo(f"edgeprof: {problem}", err=True)
+            click.echo(printable(f"edgeprof: {problem}"), err=True)
         if not boards:
             raise InventoryError(f"{self.inventory}: none of the boards asked for can be used")
         return boards
@@ -127,7 +126,7 @@ def print_board_summary(summary: RunSummary, as_json: bool, **more: Any) -> None
     if as_json:
         click.echo(json.dumps({**summary.as_dict(), **more}))
     else:
-        click.echo("\n".join(summary_lines(summary)))
+        click.echo("\n".join(map(printable, summary_lines(summary))))
 
 
 def print_local_summary(summary: RunSummary, as_json: bool, store: Path) -> None:
@@ -147,7 +146,8 @@ def print_local_summary(summary: RunSummary, as_json: bool, store: Path) -> None
 def print_failures(summary: RunSummary) -> None:
     """Print on stderr what failed, by its cause."""
     for group in summary.failures:
-        click.echo(f"failed: {group.count} x {group.kind}: {group.example}", err=True)
+        failed = f"failed: {group.count} x {group.kind}: {group.example}"
+        click.echo(printable(failed), err=True)
     if summary.failed_before:
         click.echo(
             f"left out: {summary.failed_before} that failed before; --retry-failed tries them "

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from edgeprof.cli import options
-from edgeprof.cli.values import CpuList
-from edgeprof.measuring.runtimes import RUNTIMES
 
 if TYPE_CHECKING:
     from edgeprof.measuring.harness import Settings
@@ -57,38 +53,6 @@ class SettingsArguments:
 
 
 # The decorators of commands that declare no dataclass yet.
-SHARE = click.FloatRange(0, 1, min_open=True)
-SECONDS = click.FloatRange(0, min_open=True)
-cpus_option = click.option(
-    "--cpus", type=CpuList(), default=(), help="Cores to run on, as in 0-3,6  [default: any]"
-)
-format_option = click.option(
-    "--format",
-    "model_format",
-    default="onnx",
-    show_default=True,
-    type=click.Choice(["onnx", "tflite"]),
-    help="Model format.",
-)
-precision_option = click.option(
-    "--precision",
-    default="fp32",
-    show_default=True,
-    type=click.Choice(["fp32", "int8"]),
-    help="Type of weights and activations.",
-)
-batch_option = click.option(
-    "--batch", default=1, show_default=True, type=click.IntRange(1), help="Images per inference."
-)
-runtime_option = click.option(
-    "--runtime", type=click.Choice(RUNTIMES), help="Inference runtime  [default: by the format]"
-)
-threads_option = click.option(
-    "--threads", default=1, show_default=True, type=click.IntRange(1), help="Threads."
-)
-board_option = click.option(
-    "--board", "board_names", multiple=True, help="Only this board, tag or group; may be repeated."
-)
 jobs_option = click.option(
     "--jobs",
     type=click.IntRange(1),
@@ -97,17 +61,3 @@ jobs_option = click.option(
 dask_option = click.option(
     "--dask", metavar="ADDRESS", help="Let the workers of this Dask scheduler do it instead."
 )
-
-
-def settings_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options of a measurement; it gets them as ``settings``."""
-    parameters = fields(SettingsArguments)
-
-    @functools.wraps(command)
-    def with_settings(**values: Any) -> None:
-        arguments = SettingsArguments(**{p.name: values.pop(p.name) for p in parameters})
-        command(settings=arguments.settings(), **values)
-
-    for parameter in reversed(parameters):
-        with_settings = parameter.metadata["declare"](parameter.name)(with_settings)
-    return with_settings

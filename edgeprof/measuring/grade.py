@@ -9,6 +9,7 @@ differ by 3 %.
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -100,6 +101,18 @@ def evidence_of(record: Record) -> Evidence:
         n_samples=n_samples,
         disturbed_share=1 - summary.get("n_undisturbed", n_samples) / n_samples,
         misleading=found[0].found if would_mislead(found) else "",
+    )
+
+
+def together(repeats: Sequence[Evidence]) -> Evidence:
+    """Return the evidence of repeated measurements of one model as that of their median."""
+    latencies_ns = [one.latency_ns for one in repeats]
+    return Evidence(
+        latency_ns=statistics.median(latencies_ns),
+        se_rel=combined_se(latencies_ns, [one.se_rel for one in repeats]),
+        n_samples=sum(one.n_samples for one in repeats),
+        disturbed_share=statistics.mean(one.disturbed_share for one in repeats),
+        misleading=next((one.misleading for one in repeats if one.misleading), ""),
     )
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import json
 import math
-import statistics
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,11 +26,11 @@ from edgeprof.measuring.grade import (
     Evidence,
     Grade,
     Verdict,
-    combined_se,
     evidence_of,
     grade_measurement,
     grade_run,
     spread_of,
+    together,
 )
 from edgeprof.networks.subnet import Subnet
 from edgeprof.records.dataset import COLUMNS, devices_of, read_dataset
@@ -298,7 +297,10 @@ def _measured_rows(device: str, samples: Sequence[_Sample]) -> list[tuple[str, d
     by_subnet: dict[str, list[_Sample]] = {}
     for sample in samples:
         by_subnet.setdefault(sample.subnet.id, []).append(sample)
-    evidence = {name: _together(repeated) for name, repeated in by_subnet.items()}
+    evidence = {
+        name: together([sample.evidence for sample in repeated])
+        for name, repeated in by_subnet.items()
+    }
     spread = spread_of(np.array([one.latency_ns for one in evidence.values()]))
     rows = []
     for name, repeated in by_subnet.items():
@@ -316,19 +318,6 @@ def _measured_rows(device: str, samples: Sequence[_Sample]) -> list[tuple[str, d
         }
         rows.append((name, row))
     return rows
-
-
-def _together(samples: Sequence[_Sample]) -> Evidence:
-    """Return the evidence of repeated measurements of one subnet."""
-    each = [sample.evidence for sample in samples]
-    latencies_ns = [one.latency_ns for one in each]
-    return Evidence(
-        latency_ns=statistics.median(latencies_ns),
-        se_rel=combined_se(latencies_ns, [one.se_rel for one in each]),
-        n_samples=sum(one.n_samples for one in each),
-        disturbed_share=statistics.mean(one.disturbed_share for one in each),
-        misleading=next((one.misleading for one in each if one.misleading), ""),
-    )
 
 
 def _imported_row(row: ImportedRow) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from edgeprof.base.text import printable
 from edgeprof.runs.summary import BoardProgress, Listener, RunSummary, SilentListener
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def shown(*, quiet: bool = False) -> Iterator[Listener]:
             table.print_line = live.console.print
             yield table
     else:
-        yield PlainLog(lambda line: print(line, file=sys.stderr, flush=True))
+        yield PlainLog(lambda line: print(printable(line), file=sys.stderr, flush=True))
 
 
 class PlainLog:
@@ -87,7 +88,7 @@ class LiveTable:
         """Print a note above the table."""
         from rich.markup import escape
 
-        self.print_line(escape(text))
+        self.print_line(escape(printable(text)))
 
     def render(self) -> Table:
         """Draw the table."""

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 import rack
-from edgeprof.runs.fleet.connections import clean_boards, setup_boards
 from loopback_fleet import null_items, run_items, specs
 
 from edgeprof.base.errors import BoardSetupError
 from edgeprof.base.text import printable
 from edgeprof.boards.claim import holder_of
 from edgeprof.boards.deploy import deploy, find_software
+from edgeprof.boards.each_board import clean_boards, setup_boards
 from edgeprof.boards.facts import read_facts
 from edgeprof.boards.folder import claim_folder
 from edgeprof.boards.inventory import BoardSpec

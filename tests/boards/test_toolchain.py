@@ -21,10 +21,7 @@ from edgeprof.measuring.harness import PROGRAM
 GOOD = ElfFacts(
     machine="aarch64",
     needed=("libdl.so.2", "libpthread.so.0", "libc.so.6", "ld-linux-aarch64.so.1"),
-    soname=None,
-    interpreter="/lib/ld-linux-aarch64.so.1",
     glibc=(2, 17),
-    glibcxx=None,
     file_bytes=1_600_000,
     stripped_bytes=700_000,
 )

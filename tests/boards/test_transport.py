@@ -104,7 +104,6 @@ def test_a_file_arrives_whole_or_not_at_all(tmp_path):
         assert target.read_bytes() == source.read_bytes()
         assert target.stat().st_mode & 0o777 == 0o600
     assert not list((tmp_path / "board").glob("*.part.*"))
-    assert asyncio.run(LocalTransport().get(str(target), deadline_s=10)) == source.read_bytes()
 
 
 def test_a_file_damaged_on_the_way_is_refused(tmp_path):

@@ -46,8 +46,28 @@ def test_a_model_that_fails_keeps_the_results_of_the_others(
     assert "bad.onnx: is no ONNX model" in result.stderr.splitlines()[-1]
     printed = run("measure", *models, *QUICK, *turns, "--json")
     assert printed.exit_code == 1
-    found = [summary["model"] for summary in json.loads(printed.stdout)]
-    assert found == [str(models[0]), str(models[2])]
+    first, bad, last = json.loads(printed.stdout)
+    assert [item["model"] for item in (first, bad, last)] == [str(model) for model in models]
+    assert bad["error"]["kind"] == "InvalidModel"
+    assert "is no ONNX model" in bad["error"]["message"]
+    for item in (first, last):
+        assert "error" not in item
+        assert item["grade"] in ("good", "usable", "poor")
+        assert item["grade_reason"]
+
+
+def test_each_result_ends_with_a_grade_and_warnings_are_shown_on_request(
+    models: list[Path],
+) -> None:
+    short = run("measure", models[0], *QUICK).stdout.splitlines()
+    assert short[-1].split(":")[0].strip() in ("good", "usable", "poor")
+    assert not any(line.strip().startswith("warning:") for line in short)
+    *rest, warning, verdict = run("measure", models[0], "--max-secs", "0.01", "-v").stdout.split(
+        "\n"
+    )[:-1]
+    assert warning.startswith("  warning: ")
+    assert verdict.split(":")[0].strip() in ("good", "usable", "poor")
+    assert "-v shows" not in "\n".join(rest)
 
 
 def test_a_model_is_told_before_the_next_is_measured(
@@ -56,7 +76,7 @@ def test_a_model_is_told_before_the_next_is_measured(
     events: list[str] = []
     measured = run_in_order(events)
     monkeypatch.setattr("edgeprof.measuring.harness.measure", measured)
-    monkeypatch.setattr("edgeprof.cli.measure._told", lambda *_: events.append("told") or [])
+    monkeypatch.setattr("edgeprof.cli.measure._show", lambda *_: events.append("told") or {})
     run("measure", *models, "--no-interleave")
     assert events == ["measured", "told"] * 3
 

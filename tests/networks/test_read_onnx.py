@@ -15,7 +15,7 @@ from edgeprof.networks.work import Kind
 
 onnx = pytest.importorskip("onnx")
 from onnx import TensorProto, helper  # noqa: E402
-from onnx_models import write_onnx  # noqa: E402
+from onnx_graphs import write_onnx  # noqa: E402
 
 from edgeprof.export import export_subnets  # noqa: E402
 

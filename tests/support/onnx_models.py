@@ -1,25 +1,25 @@
-"""Small ONNX models for tests: nodes, inputs and weights in, a file out."""
+"""Small ONNX models for tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 
-def write_onnx(path, nodes, inputs, weights=(), outputs=("y",), element=TensorProto.FLOAT):
-    """Save a model; inputs and weights are (name, shape), or weights (name, array)."""
+def save_conv(path: Path, shape: list[int | str], op: str = "Conv", **attributes: object) -> Path:
+    """A model of one operator on an input ``x``."""
+    weights = np.full((4, 3, 3, 3), 0.1, np.float32)
     graph = helper.make_graph(
-        nodes,
-        "g",
-        [helper.make_tensor_value_info(name, element, shape) for name, shape in inputs],
-        [helper.make_tensor_value_info(name, element, None) for name in outputs],
-        [_initializer(name, value, element) for name, value in weights],
+        [helper.make_node(op, ["x", "w"], ["y"], **attributes)],
+        "graph",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [numpy_helper.from_array(weights, "w")],
     )
-    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
-    onnx.save(helper.make_model(graph, opset_imports=opsets), str(path))
+    opsets = [helper.make_opsetid("", 13), helper.make_opsetid("com.example", 1)]
+    model = helper.make_model(graph, opset_imports=opsets, ir_version=8)
+    onnx.save(model, path)
     return path
-
-
-def _initializer(name, value, element):
-    if isinstance(value, np.ndarray):
-        return numpy_helper.from_array(value, name)
-    return numpy_helper.from_array(np.zeros(value, helper.tensor_dtype_to_np_dtype(element)), name)

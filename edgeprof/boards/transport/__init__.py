@@ -1,4 +1,4 @@
-"""Reaching a board: run a command there, put a file there, get a file from there.
+"""Reaching a board: run a command there, put a file there.
 
 ``base.py`` owns the seam and the quoting, ``ssh.py`` SSH, ``local.py`` this machine, ``fake.py``
 the plain function that tests use.

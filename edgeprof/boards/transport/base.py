@@ -134,19 +134,6 @@ class Transport(ABC):
                 f"board {self.name}: {target}: {completed.complaint}", board=self.name
             )
 
-    async def get(self, source: str, *, deadline_s: float) -> bytes:
-        """Return the content of a file.
-
-        Raises:
-            BoardSetupError: it cannot be read.
-        """
-        completed = await self.run(["cat", "--", source], deadline_s=deadline_s)
-        if completed.status != 0:
-            raise BoardSetupError(
-                f"board {self.name}: {source}: {completed.complaint}", board=self.name
-            )
-        return completed.stdout
-
 
 def compressed(source: Path) -> Iterator[bytes]:
     """Yield a file in the gzip format, without holding it in memory."""

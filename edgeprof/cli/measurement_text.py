@@ -1,0 +1,118 @@
+"""A measurement in words, for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from edgeprof.base.units import format_bytes, format_duration_ns
+from edgeprof.measuring.grade import Verdict, evidence_of, grade_measurement, together
+from edgeprof.measuring.machine import Severity
+
+if TYPE_CHECKING:
+    from edgeprof.measuring.launches import Launches
+    from edgeprof.measuring.measurement import Measurement
+
+_SHOWN_OPERATORS = 10
+
+
+def describe(
+    result: Measurement, launches: Launches | None = None, *, verbose: bool = False
+) -> str:
+    """Return a measurement in words, for people.
+
+    Args:
+        result: the measurement; the first one of several launches.
+        launches: all of them.
+        verbose: every warning, not only how many there are.
+    """
+    latency_ns = launches.latency_median_ns if launches else result.latency_median_ns
+    lines = [f"{result.model}: {format_duration_ns(latency_ns)}"]
+    if launches:
+        lines.append(
+            f"  median over {len(launches.measurements)} processes; spread between them"
+            f" {launches.between_rel:.2%}, of single inferences within one"
+            f" {launches.within_rel:.2%}; {launches.ci_level:.0%} interval"
+            f" {format_duration_ns(launches.ci_low_ns)} to"
+            f" {format_duration_ns(launches.ci_high_ns)}; the first of them:"
+        )
+    lines += [f"  {line}" for line in _facts(result)]
+    if "per_op" in result.record:
+        lines += _operators(result.record["per_op"])
+    lines += [f"  {line}" for line in quality_lines(_each(result, launches), verbose=verbose)]
+    return "\n".join(lines)
+
+
+def quality_lines(results: Sequence[Measurement], *, verbose: bool) -> list[str]:
+    """Return the grade of measurements of one model, and their warnings or how many they are."""
+    warnings = [warning for result in results for warning in result.warnings]
+    warnings += [
+        f"{finding.found}: {finding.consequence} (see edgeprof doctor)"
+        for result in results
+        for finding in result.machine_findings()
+        if finding.severity is Severity.MISLEADING
+    ]
+    distinct = dict.fromkeys(warnings)
+    verdict = str(verdict_of(results))
+    if verbose or not distinct:
+        return [*(f"warning: {warning}" for warning in distinct), verdict]
+    plural = "s" if len(distinct) > 1 else ""
+    return [f"{verdict} (-v shows {len(distinct)} warning{plural})"]
+
+
+def verdict_of(results: Sequence[Measurement]) -> Verdict:
+    """Grade measurements of one model."""
+    return grade_measurement(together([evidence_of(result.record) for result in results]))
+
+
+def _each(result: Measurement, launches: Launches | None) -> Sequence[Measurement]:
+    return launches.measurements if launches else [result]
+
+
+def _facts(result: Measurement) -> list[str]:
+    record = result.record
+    version = f" {result.runtime_version}" if result.runtime_version else ""
+    half_width = (result.ci_high_ns - result.ci_low_ns) / 2 / max(result.latency_median_ns, 1)
+    n_disturbed = result.n_samples - result.n_undisturbed
+    causes = ", ".join(f"{name} {n}" for name, n in record["summary"]["disturbed"].items())
+    duration = format_duration_ns
+    start = (
+        f"load {duration(record['load_ns'])}, first inference"
+        f" {duration(record['first_inference_ns'])}"
+    )
+    if "peak_rss_bytes" in record:
+        start += f", peak memory {format_bytes(record['peak_rss_bytes'])}"
+    interval = (
+        f"{record['summary']['ci_level']:.0%} interval within this run"
+        f" {duration(result.ci_low_ns)} to {duration(result.ci_high_ns)} (+-{half_width:.1%}), p95"
+        f" {duration(result.latency_p95_ns)}, min {duration(result.latency_min_ns)}"
+    )
+    samples = (
+        f"{result.n_samples} inferences after {record['warmup']['n']} to warm up, {n_disturbed} of"
+        f" them disturbed{f' ({causes})' if causes else ''}; ended by:"
+        f" {result.stop_reason.replace('_', ' ')}"
+    )
+    setting = (
+        f"{result.runtime}{version}, threads {record['settings']['threads']},"
+        f" clock {record['clock']['kind']}"
+    )
+    return [interval, samples, setting, start, *map(_energy, record.get("energy", ()))]
+
+
+def _energy(rail: dict[str, Any]) -> str:
+    return (
+        f"{rail['chip']} {rail['rail']}: {rail['power_mean_uw'] / 1e6:.2f} W,"
+        f" {rail['energy_per_inference_uj'] / 1e3:.3g} mJ per inference"
+        f" ({rail['readings_per_s']:.0f} readings/s)"
+    )
+
+
+def _operators(per_op: dict[str, Any]) -> list[str]:
+    operators = sorted(per_op["operators"], key=lambda op: -op["mean_ns"])
+    total_ns = sum(op["mean_ns"] for op in operators) or 1
+    heading = f"  by operator, {per_op['n_runs']} inferences, the slowest of {len(operators)}:"
+    return [heading] + [
+        f"    {format_duration_ns(op['mean_ns']):>8}  {op['mean_ns'] / total_ns:6.1%}"
+        f"  {op['type']:<16} {op['name']}"
+        for op in operators[:_SHOWN_OPERATORS]
+    ]
