@@ -1,0 +1,213 @@
+"""From the samples of a campaign to a latency per item, with what is known of its error.
+
+Owns: the version of the estimate, the order of its steps and the facts it tells. Pure and
+deterministic: it can be run again on samples of any age.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from edgeprof.base.errors import InvalidRecord
+from edgeprof.measuring.estimate.contention import fit_campaign
+from edgeprof.measuring.estimate.contrasts import t_quantile
+from edgeprof.measuring.estimate.level import ReferenceLevel, reference_level
+from edgeprof.measuring.estimate.processes import Combined
+from edgeprof.measuring.estimate.samples import OWN_DISTURBANCES, Floats, Samples, visits_of
+from edgeprof.measuring.estimate.turns import ProcessFit, turns_of
+
+ESTIMATE_VERSION = 1
+"""Version history: 1 the first."""
+
+
+@dataclass(frozen=True)
+class ItemEstimate:
+    """What a campaign found of one item.
+
+    Attributes:
+        latency_ns: at the campaign's reference speed.
+        ratio_se: relative standard error of its ratio to other items of the campaign: the square
+            of a ratio's error is the sum of two squares.
+        dof: degrees of freedom of ``ratio_se``.
+        level_se: relative standard error of the reference speed, common to all items.
+        n_samples: timed inferences.
+        n_processes: processes that they come from.
+        disturbed_share: share of the inferences that something disturbed.
+        noise: spread (relative) of one visit around the path of the machine.
+        between_sd: spread (relative) between processes beyond the noise within; ``None`` where
+            there is one process.
+        bimodality: distance of the two halves of its residuals in units of their own spread; about
+            2.6 for one mode, 5 and more for two.
+        suspicious: why it should be visited again; empty where nothing speaks against it.
+    """
+
+    latency_ns: float
+    ratio_se: float
+    dof: float
+    level_se: float
+    n_samples: int
+    n_processes: int
+    disturbed_share: float
+    noise: float
+    between_sd: float | None
+    bimodality: float
+    suspicious: tuple[str, ...]
+
+    @property
+    def latency_ms(self) -> float:
+        """The latency in milliseconds."""
+        return self.latency_ns / 1e6
+
+    @property
+    def latency_se(self) -> float:
+        """Standard error of ``latency_ms`` beside the other items of the campaign, in ms."""
+        return self.latency_ms * self.ratio_se
+
+
+@dataclass(frozen=True)
+class CampaignEstimate:
+    """What a campaign found.
+
+    Attributes:
+        version: of the estimate.
+        items: by item index; an item without samples is not there.
+        level: the reference speed and what speaks for it.
+        noise_floor: median of the items' ``ratio_se``.
+        process_sd: spread (relative) of items between processes, over all.
+        n_processes: processes with samples.
+        disturbed_share: share of all inferences that something disturbed.
+    """
+
+    version: int
+    items: Mapping[int, ItemEstimate]
+    level: ReferenceLevel
+    noise_floor: float
+    process_sd: float
+    n_processes: int
+    disturbed_share: float
+
+    def ratio(self, item: int, other: int, level: float = 0.95) -> tuple[float, float, float]:
+        """Return latency of ``item`` / latency of ``other`` and the ends of its interval."""
+        a, b = self.items[item], self.items[other]
+        half = ratio_half_width(a, b, level)
+        ratio = a.latency_ns / b.latency_ns
+        return ratio, ratio * math.exp(-half), ratio * math.exp(half)
+
+
+def ratio_half_width(a: ItemEstimate, b: ItemEstimate, level: float = 0.95) -> float:
+    """Return half the interval (log) of the ratio of two items of one campaign."""
+    variances = a.ratio_se**2, b.ratio_se**2
+    total = sum(variances)
+    if total == 0:
+        return 0.0
+    dof = total**2 / (variances[0] ** 2 / a.dof + variances[1] ** 2 / b.dof)
+    return t_quantile(level, dof) * math.sqrt(total)
+
+
+def estimate(
+    samples: Samples, *, reference_ns: Mapping[int, tuple[float, float]] | None = None
+) -> CampaignEstimate:
+    """Estimate all items of a campaign.
+
+    Args:
+        samples: its timed inferences.
+        reference_ns: the level of another campaign: latency (ns) and relative standard error that
+            it found for reference items of this one, by item index. The calmest sustained state of
+            this campaign where it is ``None``.
+
+    Raises:
+        InvalidRecord: no samples, or none of the items named as reference.
+    """
+    if not len(samples.item):
+        raise InvalidRecord("a campaign without samples: nothing was timed")
+    processes = np.unique(samples.process)
+    turns = [turns_of(visits_of(samples.of(samples.process == p))) for p in processes]
+    n_items = int(samples.item.max()) + 1
+    fits, combined = fit_campaign(turns, n_items)
+    level = reference_level(fits, combined.level)
+    shift, level_se = level.log_slowness, level.se
+    if reference_ns is not None:
+        shift, level_se = _shift_to(reference_ns, combined)
+    is_disturbed = (samples.disturbed & OWN_DISTURBANCES) != 0
+    items = {
+        int(item): _item(int(item), samples, is_disturbed, fits, combined, shift, level_se)
+        for item in np.unique(samples.item)
+    }
+    return CampaignEstimate(
+        version=ESTIMATE_VERSION,
+        items=items,
+        level=level,
+        noise_floor=float(np.median([item.ratio_se for item in items.values()])),
+        process_sd=combined.process_sd,
+        n_processes=len(processes),
+        disturbed_share=float(is_disturbed.mean()),
+    )
+
+
+def _shift_to(
+    reference_ns: Mapping[int, tuple[float, float]], combined: Combined
+) -> tuple[float, float]:
+    """Return what brings the items to another campaign's level, and its standard error."""
+    shared = [
+        item
+        for item in reference_ns
+        if item < len(combined.value) and math.isfinite(combined.value[item])
+    ]
+    if not shared:
+        raise InvalidRecord("the reference items of the other campaign were not timed in this one")
+    shifts = [math.log(reference_ns[item][0]) - combined.value[item] for item in shared]
+    own = sum(combined.variance[item] for item in shared) / len(shared) ** 2
+    other = max(reference_ns[item][1] for item in shared)
+    return float(np.mean(shifts)), math.sqrt(own + other**2)
+
+
+def _item(
+    item: int,
+    samples: Samples,
+    is_disturbed: Floats,
+    fits: list[ProcessFit],
+    combined: Combined,
+    shift: float,
+    level_se: float,
+) -> ItemEstimate:
+    is_own = samples.item == item
+    own = [(fit, fit.turns.visits.item == item) for fit in fits if item in fit.turns.items]
+    residual = np.concatenate([fit.residual[chosen] for fit, chosen in own])
+    noise = float(np.median([fit.noise[fit.turns.items == item][0] for fit, _ in own]))
+    between = float(combined.between_sd[item])
+    facts = ItemEstimate(
+        latency_ns=math.exp(combined.value[item] + shift),
+        ratio_se=math.sqrt(combined.variance[item]),
+        dof=float(combined.dof[item]),
+        level_se=level_se,
+        n_samples=int(is_own.sum()),
+        n_processes=len(own),
+        disturbed_share=float(is_disturbed[is_own].mean()),
+        noise=noise,
+        between_sd=between if math.isfinite(between) else None,
+        bimodality=bimodality(residual),
+        suspicious=(),
+    )
+    return facts
+
+
+def bimodality(residual: Floats) -> float:
+    """Return how far the two halves of some values lie apart, in units of their own spread."""
+    if len(residual) < 8:
+        return 0.0
+    ordered = np.sort(residual)
+    trim = len(ordered) // 20
+    ordered = ordered[trim : len(ordered) - trim]
+    n = len(ordered)
+    low = np.cumsum(ordered)
+    squares = np.cumsum(ordered**2)
+    count = np.arange(2, n - 1)
+    mean_low, mean_high = low[count - 1] / count, (low[-1] - low[count - 1]) / (n - count)
+    within = squares[-1] - count * mean_low**2 - (n - count) * mean_high**2
+    best = int(np.argmin(within))
+    spread = math.sqrt(max(float(within[best]), 1e-300) / n)
+    return float(mean_high[best] - mean_low[best]) / spread

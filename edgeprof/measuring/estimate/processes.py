@@ -1,0 +1,155 @@
+"""Several processes of a campaign: what they agree on, and by how much they differ.
+
+Owns: value of an item in a process = item + level of the process + luck of that item there (the
+kernels chosen, the memory's layout) + noise. The luck's variance is estimated over all items and,
+as far as its few processes allow, for each: a standard error without it would promise what a
+fresh process does not keep.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from edgeprof.measuring.estimate.contrasts import inverse_on_contrasts, quasi_variances
+from edgeprof.measuring.estimate.samples import Floats
+from edgeprof.measuring.estimate.turns import ProcessFit
+
+WITHIN_DOF = 20.0
+"""Degrees of freedom of a variance within processes: it rests on blocks of time."""
+
+_PRIOR_DOFS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
+
+
+@dataclass(frozen=True)
+class Combined:
+    """Items over all processes; arrays (n_items,), NaN for an item that none timed.
+
+    Attributes:
+        value: log latency, on a level common to all items.
+        variance: of it; that of a difference is the sum of two.
+        dof: degrees of freedom of that variance.
+        between_sd: spread (log) of the item between its processes, beyond the noise within.
+        level: (n_processes,) what was added to each process' values.
+        process_sd: spread between processes over all items.
+    """
+
+    value: Floats
+    variance: Floats
+    dof: Floats
+    between_sd: Floats
+    level: Floats
+    process_sd: float
+
+
+def combine(fits: Sequence[ProcessFit], n_items: int) -> Combined:
+    """Combine the processes of a campaign; groups are linked by the items that they share."""
+    z = np.full((n_items, len(fits)), np.nan)
+    within = np.full_like(z, np.nan)
+    for process, fit in enumerate(fits):
+        z[fit.turns.items, process] = fit.value
+        within[fit.turns.items, process] = fit.variance
+    is_there = np.isfinite(z)
+    within[is_there] = np.maximum(within[is_there], 1e-12)
+    own = np.ones(n_items)
+    dof = np.full(n_items, WITHIN_DOF)
+    between = 0.0
+    for _ in range(5):
+        variance = own[:, None] * (within + between)
+        value, level, covariance, leverage = _two_way(z, variance, is_there)
+        left = np.where(is_there, z - value[:, None] - level, 0.0)
+        free = np.where(is_there, 1 - leverage, 0.0)
+        between = _variance_between(left, within, free, is_there)
+        ratio = np.where(is_there, left**2 / (within + between), 0.0).sum(axis=1)
+        own, dof = _moderated(ratio, free.sum(axis=1))
+    value[~is_there.any(axis=1)] = np.nan
+    square = np.where(is_there, left**2 - free * within, 0.0).sum(axis=1)
+    spread = np.sqrt(np.maximum(square, 0.0) / np.maximum(free.sum(axis=1), 1e-9))
+    return Combined(
+        value=value,
+        variance=quasi_variances(covariance),
+        dof=dof,
+        between_sd=np.where(free.sum(axis=1) > 0.5, spread, np.nan),
+        level=level,
+        process_sd=math.sqrt(between),
+    )
+
+
+def _two_way(
+    z: Floats, variance: Floats, is_there: Floats
+) -> tuple[Floats, Floats, Floats, Floats]:
+    """Fit item + process by weighted least squares.
+
+    Returns:
+        Items, processes, covariance of the items, and each cell's leverage.
+    """
+    n_items, n_processes = z.shape
+    weight = np.where(is_there, 1 / variance, 0.0)
+    per_item, per_process = weight.sum(axis=1), weight.sum(axis=0)
+    share = weight / np.maximum(per_process, 1e-300)
+    laplacian = np.diag(per_item) - share @ weight.T
+    inverse = inverse_on_contrasts(laplacian)
+    filled = np.where(is_there, z, 0.0)
+    mean = (share * filled).sum(axis=0)
+    value: Floats = inverse @ (weight * (filled - mean)).sum(axis=1)
+    level: Floats = (share * (filled - value[:, None])).sum(axis=0)
+    # Variance of item + process at each cell, for the leverage.
+    of_process = share.T @ inverse
+    both = (
+        np.diag(inverse)[:, None]
+        - 2 * of_process.T
+        + 1 / np.maximum(per_process, 1e-300)
+        + (of_process * share.T).sum(axis=1)
+    )
+    leverage = np.clip(weight * both, 0.0, 1.0)
+    return value, level, inverse, leverage
+
+
+def _variance_between(left: Floats, within: Floats, free: Floats, is_there: Floats) -> float:
+    """Return the variance that makes the residuals as large as they should be (Paule, Mandel)."""
+    wanted = float(free.sum())
+    if wanted < 0.5:
+        return 0.0
+
+    def excess(between: float) -> float:
+        return float(np.where(is_there, left**2 / (within + between), 0.0).sum()) - wanted
+
+    low, high = 0.0, float(np.max(left**2)) * left.size + 1e-12
+    if excess(low) <= 0:
+        return 0.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if excess(middle) > 0 else (low, middle)
+    return high
+
+
+def _moderated(ratio: Floats, free: Floats) -> tuple[Floats, Floats]:
+    """Hold each item's variance to that of all, as far as they are alike.
+
+    Args:
+        ratio: sum of squared standardised residuals per item.
+        free: their degrees of freedom.
+
+    Returns:
+        A factor on each item's variance (1 on the whole), and its degrees of freedom.
+    """
+    told = free > 0.5
+    if not told.any():
+        return np.ones_like(free), np.full_like(free, WITHIN_DOF)
+    prior = max(_PRIOR_DOFS, key=lambda dof: _likelihood(ratio[told], free[told], dof))
+    prior = min(prior, float(free.sum()))
+    factor = (prior + np.where(told, ratio, 0.0)) / (prior + np.where(told, free, 0.0))
+    return factor, prior + np.where(told, free, 0.0)
+
+
+def _likelihood(ratio: Floats, free: Floats, prior: float) -> float:
+    """Log likelihood of sums of squares whose variances scatter with ``prior`` degrees."""
+    total = 0.0
+    for square, dof in zip(ratio.tolist(), free.tolist(), strict=True):
+        total += math.lgamma((dof + prior) / 2) - math.lgamma(prior / 2)
+        total -= dof / 2 * math.log(prior)
+        total -= (dof + prior) / 2 * math.log1p(square / prior)
+    return total
