@@ -7,8 +7,8 @@ deterministic: it can be run again on samples of any age.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -22,6 +22,13 @@ from edgeprof.measuring.estimate.turns import ProcessFit, turns_of
 
 ESTIMATE_VERSION = 1
 """Version history: 1 the first."""
+
+FEW_SAMPLES = 10
+MOSTLY = 0.5
+TWO_MODES = 6.0
+UNUSUAL, SMALL_BETWEEN_SD = 4.0, 0.01
+"""An item is suspicious that differs between its processes by more than four times what is usual
+in its campaign, and by more than 1 %."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +47,8 @@ class ItemEstimate:
         noise: spread (relative) of one visit around the path of the machine.
         between_sd: spread (relative) between processes beyond the noise within; ``None`` where
             there is one process.
-        bimodality: distance of the two halves of its residuals in units of their own spread; about
-            2.6 for one mode, 5 and more for two.
+        bimodality: distance of the two halves of its residuals in units of their own spread, the
+            median over processes; about 3 for one mode, above 6 for two.
         suspicious: why it should be visited again; empty where nothing speaks against it.
     """
 
@@ -176,10 +183,9 @@ def _item(
 ) -> ItemEstimate:
     is_own = samples.item == item
     own = [(fit, fit.turns.visits.item == item) for fit in fits if item in fit.turns.items]
-    residual = np.concatenate([fit.residual[chosen] for fit, chosen in own])
-    noise = float(np.median([fit.noise[fit.turns.items == item][0] for fit, _ in own]))
+    modes = [bimodality(fit.residual[chosen]) for fit, chosen in own]
     between = float(combined.between_sd[item])
-    facts = ItemEstimate(
+    found = ItemEstimate(
         latency_ns=math.exp(combined.value[item] + shift),
         ratio_se=math.sqrt(combined.variance[item]),
         dof=float(combined.dof[item]),
@@ -187,27 +193,47 @@ def _item(
         n_samples=int(is_own.sum()),
         n_processes=len(own),
         disturbed_share=float(is_disturbed[is_own].mean()),
-        noise=noise,
+        noise=float(np.median([fit.noise[fit.turns.items == item][0] for fit, _ in own])),
         between_sd=between if math.isfinite(between) else None,
-        bimodality=bimodality(residual),
+        bimodality=float(np.median(modes)),
         suspicious=(),
     )
-    return facts
+    usual = float(np.nanmedian(combined.between_sd)) if found.between_sd is not None else 0.0
+    return replace(found, suspicious=tuple(_suspicions(found, len(fits), usual)))
+
+
+def _suspicions(found: ItemEstimate, n_processes: int, usual_between_sd: float) -> Iterator[str]:
+    if found.n_samples < FEW_SAMPLES:
+        yield f"{found.n_samples} inferences are few"
+    if found.n_processes == 1 and n_processes > 1:
+        yield "timed in one process only"
+    if found.disturbed_share > MOSTLY:
+        yield f"{found.disturbed_share:.0%} of its inferences were disturbed"
+    if found.bimodality > TWO_MODES:
+        yield "its latencies have two modes"
+    between = found.between_sd or 0.0
+    if between > max(UNUSUAL * usual_between_sd, SMALL_BETWEEN_SD):
+        yield f"differs by {between:.1%} between processes"
 
 
 def bimodality(residual: Floats) -> float:
-    """Return how far the two halves of some values lie apart, in units of their own spread."""
-    if len(residual) < 8:
+    """Return how far the two halves of some values lie apart, in units of their own spread.
+
+    The halves are the two groups that are the most alike in themselves, each a seventh or more.
+    """
+    n = len(residual)
+    if n < FEW_SAMPLES:
         return 0.0
     ordered = np.sort(residual)
-    trim = len(ordered) // 20
-    ordered = ordered[trim : len(ordered) - trim]
-    n = len(ordered)
-    low = np.cumsum(ordered)
-    squares = np.cumsum(ordered**2)
-    count = np.arange(2, n - 1)
+    low, squares = np.cumsum(ordered), np.cumsum(ordered**2)
+    count = np.arange(max(n // 7, 2), n - max(n // 7, 2))
     mean_low, mean_high = low[count - 1] / count, (low[-1] - low[count - 1]) / (n - count)
     within = squares[-1] - count * mean_low**2 - (n - count) * mean_high**2
     best = int(np.argmin(within))
-    spread = math.sqrt(max(float(within[best]), 1e-300) / n)
-    return float(mean_high[best] - mean_low[best]) / spread
+    gap = float(mean_high[best] - mean_low[best])
+    spread = 1.48 * float(
+        np.median(
+            np.abs(ordered - np.where(np.arange(n) < count[best], mean_low[best], mean_high[best]))
+        )
+    )
+    return gap / spread if spread > 0 else 0.0

@@ -24,6 +24,18 @@ def inverse_on_contrasts(matrix: Floats) -> Floats:
     return inverse
 
 
+def solve_on_contrasts(matrix: Floats, right: Floats) -> Floats:
+    """Solve with the inverse of ``inverse_on_contrasts``, where one right side is enough."""
+    n = len(matrix)
+    size = np.trace(matrix) / n
+    if not size > 0:
+        return np.zeros(n)
+    # The constant makes it regular; the diagonal, where items were never near each other.
+    regular = matrix + size * (np.full((n, n), 1.0 / n) + 1e-12 * np.eye(n))
+    solution: Floats = np.linalg.solve(regular, right - right.mean())
+    return solution
+
+
 def quasi_variances(covariance: Floats) -> Floats:
     """Return a variance per value such that that of a difference is the sum of two.
 

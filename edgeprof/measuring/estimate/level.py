@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -78,8 +79,7 @@ def _stretches(fit: ProcessFit, process_level: float) -> tuple[Floats, Floats]:
     bounds = [*first.tolist(), len(begin_s)]
     observed = fit.path + fit.residual
     slowness = [
-        float(np.median(observed[low:high])) + process_level
-        for low, high in zip(bounds, bounds[1:], strict=False)
+        float(np.median(observed[low:high])) + process_level for low, high in pairwise(bounds)
     ]
     edges = np.append(begin_s[first], end_s.max())
     return np.array(slowness), np.maximum(np.diff(edges), 1e-9)

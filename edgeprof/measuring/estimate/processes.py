@@ -21,7 +21,8 @@ from edgeprof.measuring.estimate.turns import ProcessFit
 WITHIN_DOF = 20.0
 """Degrees of freedom of a variance within processes: it rests on blocks of time."""
 
-_PRIOR_DOFS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
+_PRIOR_DOFS = (2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
+_PRIOR_SCALES = tuple(2 ** (k / 3) for k in range(-12, 4))
 
 
 @dataclass(frozen=True)
@@ -54,23 +55,20 @@ def combine(fits: Sequence[ProcessFit], n_items: int) -> Combined:
         within[fit.turns.items, process] = fit.variance
     is_there = np.isfinite(z)
     within[is_there] = np.maximum(within[is_there], 1e-12)
-    own = np.ones(n_items)
-    dof = np.full(n_items, WITHIN_DOF)
     between = 0.0
     for _ in range(5):
-        variance = own[:, None] * (within + between)
-        value, level, covariance, leverage = _two_way(z, variance, is_there)
+        value, level, covariance, leverage = _two_way(z, within + between, is_there)
         left = np.where(is_there, z - value[:, None] - level, 0.0)
         free = np.where(is_there, 1 - leverage, 0.0)
         between = _variance_between(left, within, free, is_there)
-        ratio = np.where(is_there, left**2 / (within + between), 0.0).sum(axis=1)
-        own, dof = _moderated(ratio, free.sum(axis=1))
+    ratio = np.where(is_there, left**2 / (within + between), 0.0).sum(axis=1)
+    own, dof = _moderated(ratio, free.sum(axis=1))
     value[~is_there.any(axis=1)] = np.nan
     square = np.where(is_there, left**2 - free * within, 0.0).sum(axis=1)
     spread = np.sqrt(np.maximum(square, 0.0) / np.maximum(free.sum(axis=1), 1e-9))
     return Combined(
         value=value,
-        variance=quasi_variances(covariance),
+        variance=quasi_variances(covariance) * own,
         dof=dof,
         between_sd=np.where(free.sum(axis=1) > 0.5, spread, np.nan),
         level=level,
@@ -86,7 +84,6 @@ def _two_way(
     Returns:
         Items, processes, covariance of the items, and each cell's leverage.
     """
-    n_items, n_processes = z.shape
     weight = np.where(is_there, 1 / variance, 0.0)
     per_item, per_process = weight.sum(axis=1), weight.sum(axis=0)
     share = weight / np.maximum(per_process, 1e-300)
@@ -134,22 +131,21 @@ def _moderated(ratio: Floats, free: Floats) -> tuple[Floats, Floats]:
         free: their degrees of freedom.
 
     Returns:
-        A factor on each item's variance (1 on the whole), and its degrees of freedom.
+        A factor on each item's variance, and its degrees of freedom.
     """
     told = free > 0.5
     if not told.any():
         return np.ones_like(free), np.full_like(free, WITHIN_DOF)
-    prior = max(_PRIOR_DOFS, key=lambda dof: _likelihood(ratio[told], free[told], dof))
-    prior = min(prior, float(free.sum()))
-    factor = (prior + np.where(told, ratio, 0.0)) / (prior + np.where(told, free, 0.0))
-    return factor, prior + np.where(told, free, 0.0)
+    grid = [(dof, scale) for dof in _PRIOR_DOFS for scale in _PRIOR_SCALES]
+    dof, scale = max(grid, key=lambda prior: _likelihood(ratio[told], free[told], *prior))
+    dof = min(dof, float(free.sum()))
+    free, ratio = np.where(told, free, 0.0), np.where(told, ratio, 0.0)
+    return (dof * scale + ratio) / (dof + free), dof + free
 
 
-def _likelihood(ratio: Floats, free: Floats, prior: float) -> float:
-    """Log likelihood of sums of squares whose variances scatter with ``prior`` degrees."""
-    total = 0.0
-    for square, dof in zip(ratio.tolist(), free.tolist(), strict=True):
-        total += math.lgamma((dof + prior) / 2) - math.lgamma(prior / 2)
-        total -= dof / 2 * math.log(prior)
-        total -= (dof + prior) / 2 * math.log1p(square / prior)
-    return total
+def _likelihood(ratio: Floats, free: Floats, dof: float, scale: float) -> float:
+    """Log likelihood of sums of squares whose variances scatter around ``scale``."""
+    gammas = sum(math.lgamma((own + dof) / 2) for own in free.tolist())
+    shares = np.log1p(ratio / (dof * scale))
+    constants = len(free) * math.lgamma(dof / 2) + float(free.sum()) / 2 * math.log(dof * scale)
+    return gammas - constants - float(((free + dof) / 2 * shares).sum())

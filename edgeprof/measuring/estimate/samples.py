@@ -97,8 +97,7 @@ def visits_of(samples: Samples) -> Visits:
     is_used = ~is_disturbed | ~has_undisturbed[visit]
     run_ns = np.maximum(samples.latency_ns - samples.waited_ns, samples.latency_ns // 10)
     log_run = np.log(np.maximum(run_ns, 1).astype(np.float64))
-    begin_s = (samples.begin_ns - samples.begin_ns.min()) / 1e9
-    end_s = begin_s + samples.latency_ns / 1e9
+    begin_s, end_s = _times_s(samples)
     return Visits(
         item=samples.item[first],
         round=samples.round[first],
@@ -107,6 +106,14 @@ def visits_of(samples: Samples) -> Visits:
         end_s=np.maximum.reduceat(end_s, first),
         weight=np.where(has_undisturbed, 1.0, DISTURBED_WEIGHT),
     )
+
+
+def _times_s(samples: Samples) -> tuple[Floats, Floats]:
+    """Return begin and end of ordered samples in seconds; where time steps back, it goes on."""
+    end_ns = samples.begin_ns + samples.latency_ns
+    back_ns = np.maximum(end_ns[:-1] - samples.begin_ns[1:], 0)
+    offset_ns = np.append(0, np.cumsum(back_ns)) - samples.begin_ns[0]
+    return (samples.begin_ns + offset_ns) / 1e9, (end_ns + offset_ns) / 1e9
 
 
 def group_medians(values: Floats, group: Ints, n_groups: int) -> Floats:

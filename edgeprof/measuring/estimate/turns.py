@@ -12,8 +12,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
-from edgeprof.measuring.estimate.contrasts import inverse_on_contrasts, quasi_variances
+from edgeprof.measuring.estimate.contrasts import (
+    inverse_on_contrasts,
+    quasi_variances,
+    solve_on_contrasts,
+)
 from edgeprof.measuring.estimate.samples import Floats, Ints, Visits, group_medians
 
 N_NEIGHBOURS = 24
@@ -45,13 +50,15 @@ class Turns:
         items: (n,) indices of the items that were timed.
         item: (n_visits,) position in ``items``.
         neighbour: (n_visits, n_neighbours) visits around each one.
-        kernel: (n_visits, n_neighbours) weight by closeness in time; 0 for the same item.
+        closeness: (n_visits, n_neighbours) weight by closeness in time.
+        kernel: the same, but 0 for the same item: what a visit is compared with.
     """
 
     visits: Visits
     items: Ints
     item: Ints
     neighbour: Ints
+    closeness: Floats
     kernel: Floats
 
     @property
@@ -89,10 +96,12 @@ def turns_of(visits: Visits) -> Turns:
     """Find the neighbours of each visit, within the bandwidth that predicts the visits best."""
     items, item = np.unique(visits.item, return_inverse=True)
     item = item.astype(np.int64)
-    neighbour, gap_s = _neighbours(visits, item)
+    neighbour, gap_s = _neighbours(visits)
     best: tuple[float, Turns] | None = None
     for bandwidth_s in BANDWIDTHS_S:
-        turns = Turns(visits, items, item, neighbour, _kernel(gap_s, bandwidth_s))
+        closeness = _closeness(gap_s, item[neighbour] != item[:, None], bandwidth_s)
+        kernel = np.where(item[neighbour] != item[:, None], closeness, 0.0)
+        turns = Turns(visits, items, item, neighbour, closeness, kernel)
         value, path = start(turns)
         left = np.abs(turns.y - value[item] - path)
         error = float(np.average(left, weights=visits.weight))
@@ -120,8 +129,13 @@ def fit_process(turns: Turns, added: Floats, height: Floats | None) -> ProcessFi
         height: (n_visits,) slowness of the machine above its calm (log); that of the path above
             its own lowest where it is ``None``.
     """
-    value, path = start(turns)
     y, item = turns.y - added, turns.item
+    if len(turns.items) == 1:  # its path is all there is to see
+        value = np.array([float(np.median(y))])
+        zeros = np.zeros_like(y)
+        noise = np.full(1, SMALLEST_NOISE)
+        return ProcessFit(turns, value, np.zeros(1), noise, y - value, zeros)
+    value, path = start(turns)
     for _ in range(N_ITERATIONS):
         noise, local = _noise(y - value[item] - path, turns)
         scale = noise[item] * local
@@ -134,26 +148,25 @@ def fit_process(turns: Turns, added: Floats, height: Floats | None) -> ProcessFi
     return ProcessFit(turns, value, variance, noise, path, y - value[item] - path)
 
 
-def _neighbours(visits: Visits, item: Ints) -> tuple[Ints, Floats]:
-    """Return neighbours and the seconds between; infinite where there is none to compare with."""
-    n = len(item)
+def _neighbours(visits: Visits) -> tuple[Ints, Floats]:
+    """Return neighbours and the seconds between; infinite where there is none."""
+    n = len(visits.item)
     reach = min(N_NEIGHBOURS, max(n - 1, 1))
     offsets = np.concatenate([np.arange(-reach, 0), np.arange(1, reach + 1)])
     index = np.arange(n)[:, None] + offsets
     neighbour = np.clip(index, 0, n - 1)
     own_begin, own_end = visits.begin_s[:, None], visits.end_s[:, None]
     gap = np.maximum(visits.begin_s[neighbour] - own_end, own_begin - visits.end_s[neighbour])
-    is_other = (index == neighbour) & (item[neighbour] != item[:, None])
-    return neighbour, np.where(is_other, np.maximum(gap, 0.0), np.inf)
+    return neighbour, np.where(index == neighbour, np.maximum(gap, 0.0), np.inf)
 
 
-def _kernel(gap_s: Floats, bandwidth_s: float) -> Floats:
-    """Return weights by closeness in time; the nearest ones always have some."""
-    nearest = np.sort(gap_s, axis=1)[:, : N_NEAREST + 1]
+def _closeness(gap_s: Floats, is_other: npt.NDArray[np.bool_], bandwidth_s: float) -> Floats:
+    """Return weights by closeness in time; the nearest ones of other items always have some."""
+    nearest = np.sort(np.where(is_other, gap_s, np.inf), axis=1)[:, : N_NEAREST + 1]
     farthest = np.where(np.isfinite(nearest), nearest, 0.0).max(axis=1)
     reach = np.maximum(bandwidth_s, 1.2 * farthest)[:, None]
-    kernel: Floats = np.where(np.isfinite(gap_s), 1 - (gap_s / reach) ** 2, 0.0)
-    return np.maximum(kernel, 0.0)
+    closeness: Floats = np.where(np.isfinite(gap_s), 1 - (gap_s / reach) ** 2, 0.0)
+    return np.maximum(closeness, 0.0)
 
 
 def _median_path(r: Floats, turns: Turns) -> Floats:
@@ -207,9 +220,8 @@ def _pull(values: Floats, weight: Floats, turns: Turns) -> Floats:
 
 
 def _solve(y: Floats, weight: Floats, turns: Turns) -> Floats:
-    inverse = inverse_on_contrasts(_laplacian(weight, turns))
-    value: Floats = inverse @ np.bincount(turns.item, _pull(y, weight, turns), len(turns.items))
-    return value
+    pull = np.bincount(turns.item, _pull(y, weight, turns), len(turns.items)).astype(np.float64)
+    return solve_on_contrasts(_laplacian(weight, turns), pull)
 
 
 def _weighted_path(r: Floats, weight: Floats, turns: Turns) -> Floats:
@@ -227,7 +239,10 @@ def _variances(r: Floats, weight: Floats, turns: Turns) -> Floats:
     item, n_items = turns.item, len(turns.items)
     inverse = inverse_on_contrasts(_laplacian(weight, turns))
     pull = _pull(r, weight, turns)
-    single = inverse * np.sqrt(np.bincount(item, pull**2, n_items))
+    count = np.bincount(item, minlength=n_items)
+    # One is spent on the value, about one on weights that the residuals chose.
+    spent = count / np.maximum(count - 2, 1)
+    single = inverse * np.sqrt(spent * np.bincount(item, pull**2, n_items))
     n_rounds = int(np.ptp(turns.visits.round)) + 1
     n_blocks = min(MOST_BLOCKS, n_rounds // 2)
     alone = quasi_variances(single @ single.T)
