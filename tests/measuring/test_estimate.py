@@ -53,14 +53,14 @@ def pairs_of_twins(machine: Machine, n_campaigns: int, offset: float) -> list[tu
 )
 def test_ratios_repeat_whatever_the_machine_does(machine, most):
     truth = plan()
-    errors = [log_errors(estimate(simulate(truth, machine, seed)), truth) for seed in range(5)]
+    errors = [log_errors(estimate(simulate(truth, machine, seed)), truth) for seed in range(3)]
     assert np.std(errors, axis=0, ddof=1).mean() < most
     assert np.abs(np.mean(errors, axis=0)).mean() < most
 
 
 def test_turns_beat_medians_by_far_beside_a_burner():
     truth, ours, medians = plan(), [], []
-    for seed in range(4):
+    for seed in range(3):
         samples = simulate(truth, BURNER, seed)
         ours.append(log_errors(estimate(samples), truth))
         ran = np.log(samples.latency_ns - samples.waited_ns)
@@ -74,13 +74,13 @@ def test_turns_beat_medians_by_far_beside_a_burner():
     ("machine", "offset"), [(CALM, 0.0), (CALM, 0.005), (BURNER, 0.002), (WILD, 0.002)]
 )
 def test_intervals_of_a_model_against_itself_hold(machine, offset):
-    held = [is_held for is_held, _ in pairs_of_twins(machine, 10, offset)]
-    # 120 pairs: 95 % +- 2 %; what is the same for a campaign's pairs widens that.
-    assert 0.90 <= np.mean(held)
+    held = [is_held for is_held, _ in pairs_of_twins(machine, 6, offset)]
+    # 72 pairs: 95 % +- 2.6 %; what is the same for a campaign's pairs widens that.
+    assert np.mean(held) >= 0.90
 
 
 def test_intervals_are_not_wider_than_they_must_be():
-    pairs = pairs_of_twins(CALM, 6, 0.005)
+    pairs = pairs_of_twins(CALM, 3, 0.005)
     half_widths = [half for _, half in pairs]
     honest = 1.96 * 0.005 * math.sqrt(2 / 3)
     assert honest < np.median(half_widths) < 2 * honest
@@ -91,21 +91,21 @@ def test_two_percent_more_work_is_found_in_a_minute_beside_a_burner():
     latency_s = np.array([0.010, 0.0102, 0.005, 0.005])
     truth = Plan(latency_s, np.array([0.1, 0.1, 0.0, 1.0]), seconds=60.0)
     found = 0
-    for seed in range(12):
+    for seed in range(6):
         result = estimate(simulate(truth, replace(BURNER, process_offset=0.001), seed))
         found += result.ratio(1, 0)[1] > 1
-    assert found >= 11
+    assert found == 6
 
 
 def test_milliseconds_are_those_of_the_calm_machine():
     truth = plan()
-    for seed in range(4):
+    for seed in range(2):
         found = estimate(simulate(truth, BURNER, seed))
         ratios = [found.items[k].latency_ns / 1e9 / truth.latency_s[k] for k in range(N_SUBNETS)]
         error = math.log(np.median(ratios))
         assert abs(error) < 0.03
         assert abs(error) < 5 * found.level.se + 0.01
-        assert found.level.slowest > 1.1
+        assert found.level.slowest > 1.05
 
 
 def test_level_of_a_campaign_that_saw_no_calm_comes_from_one_that_did():
@@ -121,13 +121,22 @@ def test_level_of_a_campaign_that_saw_no_calm_comes_from_one_that_did():
 
 
 def test_groups_are_linked_by_the_references():
-    groups = (tuple(range(6)) + (12, 13), tuple(range(6, 12)) + (12, 13))
+    groups = ((*tuple(range(6)), 12, 13), (*tuple(range(6, 12)), 12, 13))
     truth = plan(30.0, groups=groups)
     errors = [
         log_errors(estimate(simulate(truth, replace(NEIGHBOURS, states=2.0), seed)), truth)
         for seed in range(3)
     ]
     assert np.std(errors) < 0.006
+
+
+def test_groups_without_references_are_linked_by_the_calm_machine():
+    groups = (tuple(range(6)), tuple(range(6, 12)))
+    found = estimate(simulate(plan(24.0, groups=groups), NEIGHBOURS, 0))
+    linked = estimate(simulate(plan(24.0), NEIGHBOURS, 0))
+    assert np.abs(log_errors(found, plan())).max() < 0.05
+    assert found.items[0].ratio_se > linked.items[0].ratio_se
+    assert found.n_processes == 6
 
 
 def test_what_differs_between_processes_is_told_and_in_the_standard_error():

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from edgeprof.base.errors import InvalidRecord
 from edgeprof.measuring.estimate.contention import fit_campaign
@@ -126,22 +127,64 @@ def estimate(
             it found for reference items of this one, by item index. The calmest sustained state of
             this campaign where it is ``None``.
 
+    Groups are linked by the items that they share, the references; where they share none, each
+    is told at its own calmest state, and ``ratio_se`` holds that too.
+
     Raises:
         InvalidRecord: no samples, or none of the items named as reference.
     """
     if not len(samples.item):
         raise InvalidRecord("a campaign without samples: nothing was timed")
+    parts = [
+        _estimate_part(samples.of(np.isin(samples.process, part)), reference_ns)
+        for part in _linked(samples)
+    ]
+    if len(parts) == 1:
+        return parts[0]
+    # Nothing links the parts but the machine: each is told at its own calmest state.
+    items = {
+        item: replace(found, ratio_se=math.hypot(found.ratio_se, found.level_se))
+        for part in parts
+        for item, found in part.items.items()
+    }
+    largest = max(parts, key=lambda part: len(part.items))
+    return replace(
+        largest,
+        items=items,
+        noise_floor=float(np.median([item.ratio_se for item in items.values()])),
+        process_sd=max(part.process_sd for part in parts),
+        n_processes=sum(part.n_processes for part in parts),
+        disturbed_share=float(_is_disturbed(samples).mean()),
+    )
+
+
+def _linked(samples: Samples) -> list[list[int]]:
+    """Return the processes in parts: those of a part share items with each other."""
+    parts: list[tuple[set[int], list[int]]] = []
+    for process in np.unique(samples.process).tolist():
+        items = set(np.unique(samples.item[samples.process == process]).tolist())
+        joined = [process]
+        for part in [part for part in parts if part[0] & items]:
+            items |= part[0]
+            joined = part[1] + joined
+            parts.remove(part)
+        parts.append((items, joined))
+    return [joined for _, joined in parts]
+
+
+def _estimate_part(
+    samples: Samples, reference_ns: Mapping[int, tuple[float, float]] | None
+) -> CampaignEstimate:
+    """Estimate processes that shared items link."""
     processes = np.unique(samples.process)
     turns = [turns_of(visits_of(samples.of(samples.process == p))) for p in processes]
-    n_items = int(samples.item.max()) + 1
-    fits, combined = fit_campaign(turns, n_items)
+    fits, combined = fit_campaign(turns, int(samples.item.max()) + 1)
     level = reference_level(fits, combined.level)
     shift, level_se = level.log_slowness, level.se
     if reference_ns is not None:
         shift, level_se = _shift_to(reference_ns, combined)
-    is_disturbed = (samples.disturbed & OWN_DISTURBANCES) != 0
     items = {
-        int(item): _item(int(item), samples, is_disturbed, fits, combined, shift, level_se)
+        int(item): _item(int(item), samples, fits, combined, shift, level_se)
         for item in np.unique(samples.item)
     }
     return CampaignEstimate(
@@ -151,8 +194,12 @@ def estimate(
         noise_floor=float(np.median([item.ratio_se for item in items.values()])),
         process_sd=combined.process_sd,
         n_processes=len(processes),
-        disturbed_share=float(is_disturbed.mean()),
+        disturbed_share=float(_is_disturbed(samples).mean()),
     )
+
+
+def _is_disturbed(samples: Samples) -> npt.NDArray[np.bool_]:
+    return (samples.disturbed & OWN_DISTURBANCES) != 0
 
 
 def _shift_to(
@@ -175,7 +222,6 @@ def _shift_to(
 def _item(
     item: int,
     samples: Samples,
-    is_disturbed: Floats,
     fits: list[ProcessFit],
     combined: Combined,
     shift: float,
@@ -192,7 +238,7 @@ def _item(
         level_se=level_se,
         n_samples=int(is_own.sum()),
         n_processes=len(own),
-        disturbed_share=float(is_disturbed[is_own].mean()),
+        disturbed_share=float(_is_disturbed(samples)[is_own].mean()),
         noise=float(np.median([fit.noise[fit.turns.items == item][0] for fit, _ in own])),
         between_sd=between if math.isfinite(between) else None,
         bimodality=float(np.median(modes)),

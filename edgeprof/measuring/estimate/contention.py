@@ -22,7 +22,7 @@ from edgeprof.measuring.estimate.turns import (
 )
 
 N_ROUNDS = 4
-N_STEPS = 8
+N_STEPS, N_FURTHER = 8, 4
 CALM_QUANTILE = 0.1
 GAIN = 0.97
 """The second path is kept where it leaves so much of the first one's error, or less, in the
@@ -35,17 +35,15 @@ OUTLIER = 30.0
 def fit_campaign(turns: Sequence[Turns], n_items: int) -> tuple[list[ProcessFit], Combined]:
     """Fit all processes of a campaign, with the second path where there is one to see."""
     ends = np.cumsum([len(of_one.y) for of_one in turns])[:-1]
+    added = [np.zeros_like(of_one.y) for of_one in turns]
+    fits = [fit_process(of_one) for of_one in turns]
+    combined = combine(fits, n_items)
     found: _SecondPath | None = None
-    for _ in range(N_ROUNDS):
-        added = [np.zeros_like(of_one.y) for of_one in turns]
-        height: list[Floats | None] = [None] * len(turns)
-        if found is not None:
-            added = np.split(found.added, ends)
-            height = list(np.split(found.height, ends))
-        fits = list(map(fit_process, turns, added, height))
+    for _ in range(N_ROUNDS - 1):
+        found = _second_path(fits, _gather(fits, added, combined, n_items), found, n_items)
+        added, height = np.split(found.added, ends), np.split(found.height, ends)
+        fits = list(map(fit_process, turns, added, height, fits))
         combined = combine(fits, n_items)
-        seen = _gather(fits, added, combined, n_items)
-        found = _second_path(fits, seen, found, n_items)
     return fits, combined
 
 
@@ -138,7 +136,7 @@ def _second_path(
     # Loadings are from what changes within processes: between them, items have luck as well.
     left = seen.centred(seen.left)
     first, second = np.zeros_like(left), seen.path if before is None else before.slope
-    for _ in range(N_STEPS):
+    for _ in range(N_STEPS if before is None else N_FURTHER):
         loading = _loadings(left - first, seen.centred(second), seen, n_items)
         first, second = _two_paths(fits, loading[seen.item], left, seen.precision, ends)
     if not loading.any() or _gain(seen, left, left - first - loading[seen.item] * second) > GAIN:

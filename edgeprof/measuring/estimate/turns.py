@@ -30,7 +30,7 @@ N_NEAREST = 4
 BANDWIDTHS_S = (0.1, 0.3, 1.0, 3.0, 10.0)
 """How far a visit looks, in seconds; the one that predicts the visits best is taken."""
 
-N_ITERATIONS = 8
+N_ITERATIONS, N_FURTHER = 8, 4
 MOST_BLOCKS, FEWEST_BLOCKS = 12, 4
 """Blocks of time for the standard errors."""
 
@@ -120,23 +120,29 @@ def start(turns: Turns) -> tuple[Floats, Floats]:
     return value, path
 
 
-def fit_process(turns: Turns, added: Floats, height: Floats | None) -> ProcessFit:
+def fit_process(
+    turns: Turns,
+    added: Floats | None = None,
+    height: Floats | None = None,
+    before: ProcessFit | None = None,
+) -> ProcessFit:
     """Fit the items of one process.
 
     Args:
         turns: its visits.
-        added: (n_visits,) what is known to be added to each visit (log) beside the one path.
+        added: (n_visits,) what is known to be added to each visit (log) beside the one path;
+            nothing where it is ``None``.
         height: (n_visits,) slowness of the machine above its calm (log); that of the path above
             its own lowest where it is ``None``.
     """
-    y, item = turns.y - added, turns.item
+    y, item = turns.y if added is None else turns.y - added, turns.item
     if len(turns.items) == 1:  # its path is all there is to see
         value = np.array([float(np.median(y))])
         zeros = np.zeros_like(y)
         noise = np.full(1, SMALLEST_NOISE)
         return ProcessFit(turns, value, np.zeros(1), noise, y - value, zeros)
-    value, path = start(turns)
-    for _ in range(N_ITERATIONS):
+    value, path = start(turns) if before is None else (before.value, before.path)
+    for _ in range(N_ITERATIONS if before is None else N_FURTHER):
         noise, local = _noise(y - value[item] - path, turns)
         scale = noise[item] * local
         above = path - np.quantile(path, 0.05) if height is None else height
