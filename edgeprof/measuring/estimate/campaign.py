@@ -199,7 +199,8 @@ def _estimate_part(
 
 
 def _is_disturbed(samples: Samples) -> npt.NDArray[np.bool_]:
-    return (samples.disturbed & OWN_DISTURBANCES) != 0
+    is_disturbed: npt.NDArray[np.bool_] = (samples.disturbed & OWN_DISTURBANCES) != 0
+    return is_disturbed
 
 
 def _shift_to(

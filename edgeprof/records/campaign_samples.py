@@ -1,0 +1,126 @@
+"""The samples of campaigns, out of a store and into the estimate.
+
+Owns: which records belong together. All campaigns of one device are estimated together where their
+reference models link them, so that their items stand on one level; each child process counts as
+one of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from edgeprof.base.errors import InvalidRecord, StoreError
+from edgeprof.measuring.estimate import CampaignEstimate, ItemEstimate, Samples, estimate
+from edgeprof.measuring.measurement import Record
+from edgeprof.records.store import Store
+
+REFERENCE_PREFIX = "reference:"
+"""A reference's key: this, its name and, in a store, ``@`` and the campaign."""
+
+_LINKING_SETTINGS = ("threads", "cpus")
+
+
+@dataclass(frozen=True)
+class EstimatedRecords:
+    """What campaigns found, by job key.
+
+    Attributes:
+        items: the estimate of each item; those of the references are in ``whole`` only.
+        whole: the estimate over all.
+    """
+
+    items: Mapping[str, ItemEstimate]
+    whole: CampaignEstimate
+
+
+def campaign_of(record: Record) -> str | None:
+    """Return the campaign that a record is of; ``None`` for a model measured by itself."""
+    campaign = record.get("campaign")
+    return None if campaign is None else str(campaign.get("id", ""))
+
+
+def estimate_records(records: Mapping[str, Record]) -> EstimatedRecords:
+    """Estimate the items of one or several campaigns of one device.
+
+    Args:
+        records: by job key, the references' among them.
+
+    Raises:
+        InvalidRecord: no records, or one without the samples of a campaign.
+    """
+    if not records:
+        raise InvalidRecord("no record of a campaign: nothing was timed")
+    names = [_identity(key, record) for key, record in records.items()]
+    index = {name: position for position, name in enumerate(dict.fromkeys(names))}
+    whole = estimate(_samples(list(records.values()), [index[name] for name in names]))
+    items = {
+        key: whole.items[index[name]]
+        for key, name in zip(records, names, strict=True)
+        if not key.startswith(REFERENCE_PREFIX) and index[name] in whole.items
+    }
+    return EstimatedRecords(items, whole)
+
+
+def estimate_campaign(store: Store, campaign_id: str) -> dict[str, ItemEstimate]:
+    """Estimate the items of one campaign of a store, by job key.
+
+    Raises:
+        StoreError: the store holds no such campaign.
+        InvalidRecord: a record lacks its samples.
+    """
+    chosen = {
+        stored.job_key: stored.record
+        for stored in store.measurements()
+        if campaign_of(stored.record) == campaign_id
+    }
+    if not chosen:
+        raise StoreError(f"{store.path}: no campaign '{campaign_id}'")
+    return dict(estimate_records(chosen).items)
+
+
+def estimate_device(store: Store, device: str) -> EstimatedRecords | None:
+    """Estimate all campaigns of a device together; ``None`` where there is none."""
+    chosen = {
+        stored.job_key: stored.record
+        for stored in store.measurements(device)
+        if campaign_of(stored.record) is not None
+    }
+    return estimate_records(chosen) if chosen else None
+
+
+def _identity(key: str, record: Record) -> str:
+    """Return what an item is over all campaigns: a reference is one whatever ran beside it."""
+    if not key.startswith(REFERENCE_PREFIX):
+        return key
+    settings = record.get("settings", {})
+    state = [str(settings.get(name)) for name in _LINKING_SETTINGS]
+    return " ".join([key.split("@")[0], *state])
+
+
+def _samples(records: Sequence[Record], items: Iterable[int]) -> Samples:
+    processes: dict[tuple[str | None, int], int] = {}
+    columns: list[dict[str, Any]] = []
+    for record, item in zip(records, items, strict=True):
+        campaign = campaign_of(record)
+        try:
+            samples = record["samples"]
+            own = [(campaign, int(process)) for process in samples["process"]]
+            column = {
+                "item": np.full(len(own), item),
+                "process": [processes.setdefault(process, len(processes)) for process in own],
+                "round": samples["round"],
+                "begin_ns": samples["begin_ns"],
+                "latency_ns": samples["latency_ns"],
+                "disturbed": samples["disturbed"],
+                "waited_ns": samples.get("waited_ns") or np.zeros(len(own)),
+            }
+            columns.append({name: np.asarray(v, dtype=np.int64) for name, v in column.items()})
+        except (KeyError, TypeError, ValueError) as error:
+            raise InvalidRecord(
+                f"a campaign's record lacks or garbles {error}; was it cut off?"
+            ) from error
+    return Samples(**{name: np.concatenate([c[name] for c in columns]) for name in columns[0]})

@@ -1,0 +1,101 @@
+"""Campaigns out of a store."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from simulated_campaign import CALM, NEIGHBOURS, Plan, simulate
+
+from edgeprof.base.errors import InvalidRecord, StoreError
+from edgeprof.records.campaign_samples import (
+    campaign_of,
+    estimate_campaign,
+    estimate_device,
+    estimate_records,
+)
+
+LATENCY_S = np.array([0.004, 0.008, 0.016, 0.005, 0.005])
+PLAN = Plan(LATENCY_S, np.array([0.0, 0.1, 0.2, 0.0, 1.0]), seconds=6.0)
+
+
+def records_of(campaign: str, seed: int, machine=CALM, slower: float = 1.0) -> dict[str, dict]:
+    """The records of a campaign of three models and the two references, as a store has them."""
+    samples = simulate(PLAN, machine, seed)
+    keys = [f"{campaign}-model{item}" for item in range(3)]
+    keys += [f"reference:arithmetic@{campaign}", f"reference:memory@{campaign}"]
+    columns = ("latency_ns", "begin_ns", "disturbed", "process", "round", "waited_ns")
+    records = {}
+    for item, key in enumerate(keys):
+        own = {name: getattr(samples, name)[samples.item == item] for name in columns}
+        own["latency_ns"] = (own["latency_ns"] * slower).astype(int)
+        latency_ns = int(np.median(own["latency_ns"]))
+        records[key] = {
+            "model": {"sha256": key},
+            "runtime": {"name": "null", "version": "1"},
+            "settings": {"threads": 1, "cpus": []},
+            "summary": {
+                "latency_median_ns": latency_ns,
+                "ci_low_ns": latency_ns,
+                "ci_high_ns": latency_ns,
+                "n_samples": len(own["process"]),
+            },
+            "samples": {name: column.tolist() for name, column in own.items()},
+            "campaign": {"id": campaign, "group": 0 if item < 3 else -1},
+        }
+    return records
+
+
+def keep(store, records, device="here"):
+    for key, record in records.items():
+        store.append(record, job_key=key, device=device)
+
+
+def test_campaign_is_estimated_from_the_store(store):
+    keep(store, records_of("first", 0))
+    found = estimate_campaign(store, "first")
+    assert sorted(found) == ["first-model0", "first-model1", "first-model2"]
+    ratio = found["first-model2"].latency_ns / found["first-model0"].latency_ns
+    assert ratio == pytest.approx(4, rel=0.01)
+    with pytest.raises(StoreError, match="no campaign 'other'"):
+        estimate_campaign(store, "other")
+
+
+def test_campaigns_of_a_device_stand_on_one_level(store):
+    keep(store, records_of("calm", 0))
+    keep(store, records_of("slow", 1, NEIGHBOURS, slower=1.5))
+    keep(store, records_of("elsewhere", 2), device="board")
+    found = estimate_device(store, "here")
+    assert found is not None
+    assert found.whole.n_processes == 6
+    assert len(found.items) == 6
+    for item in range(3):
+        ratio = found.items[f"slow-model{item}"].latency_ns / LATENCY_S[item] / 1e9
+        assert ratio == pytest.approx(1, rel=0.03)
+    # By itself the slow campaign knows no better.
+    alone = estimate_campaign(store, "slow")["slow-model0"].latency_ns
+    assert alone == pytest.approx(1.5 * LATENCY_S[0] * 1e9, rel=0.1)
+
+
+def test_models_measured_one_by_one_are_no_campaign(store):
+    records = records_of("first", 0)
+    for key, record in records.items():
+        del record["campaign"]
+        store.append(record, job_key=key, device="here")
+    assert campaign_of(record) is None
+    assert estimate_device(store, "here") is None
+
+
+def test_kernel_that_tells_no_waiting_is_taken_as_none():
+    records = records_of("first", 0)
+    for record in records.values():
+        del record["samples"]["waited_ns"]
+    assert len(estimate_records(records).items) == 3
+
+
+def test_cut_record_is_named():
+    records = records_of("first", 0)
+    del records["first-model0"]["samples"]["round"]
+    with pytest.raises(InvalidRecord, match="'round'; was it cut off"):
+        estimate_records(records)
+    with pytest.raises(InvalidRecord, match="no record of a campaign"):
+        estimate_records({})
