@@ -134,6 +134,7 @@ def fit_process(
             nothing where it is ``None``.
         height: (n_visits,) slowness of the machine above its calm (log); that of the path above
             its own lowest where it is ``None``.
+        before: an earlier fit to go on from.
     """
     y, item = turns.y if added is None else turns.y - added, turns.item
     if len(turns.items) == 1:  # its path is all there is to see
