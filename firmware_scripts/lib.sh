@@ -367,7 +367,7 @@ become_watchdog() { # SECONDS OWNER OWNER_START
 
 json_text() { printf '"%s"' "$(printf '%s' "$1" | sed 's/\\/\\\\/g; s/"/\\"/g')"; }
 
-now_of() { # KIND NAME: what stands there now, into VALUE
+now_of() { # KIND NAME: the value now, into VALUE
     VALUE=
     case $1 in
     file) read_value "$2" || VALUE= ;;
@@ -464,7 +464,7 @@ parse_options() {
         esac
         shift
     done
-    [ -n "$ACTION" ] || wrong_usage "want one of apply, restore, status"
+    [ -n "$ACTION" ] || wrong_usage "needs one of apply, restore, status"
     [ -z "$RESTORE_AFTER" ] || is_integer "$RESTORE_AFTER" ||
         wrong_usage "--restore-after wants seconds, not '$RESTORE_AFTER'"
     find_owner
@@ -536,8 +536,8 @@ restore_steps() { :; }
 
 # --- after a reboot ------------------------------------------------------------------------------
 
-# Has the board restore by itself when it starts, should nobody do so before: with systemd where it
-# is there, else with cron. Undone like any other change.
+# Makes the board restore by itself when it starts, unless somebody does so before: with systemd
+# where it runs, else with cron. Undone like any other change.
 restore_at_boot() {
     if [ -d "$ROOT/run/systemd/system" ]; then
         unit=$ROOT/etc/systemd/system/edgeprof-$NAME.service

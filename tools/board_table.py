@@ -6,7 +6,7 @@
     python tools/board_table.py rows.jsonl README.md
 
 A row of the table is replaced by a newer one of the same board, release and runtime; the others
-stay, among them those that say "not run". The table stands between two marks in the file.
+stay, among them those that say "not run". The table is between two marks in the file.
 """
 
 from __future__ import annotations

@@ -67,7 +67,7 @@ def find_pythons() -> dict[str, Path]:
         on_path = shutil.which(f"python{version}")
         candidates += [Path(on_path)] if on_path else []
         for candidate in candidates:
-            # pyenv's stand-ins exist for versions that are not active too.
+            # pyenv has shims for versions that are not active, too.
             if subprocess.run([candidate, "-c", ""], capture_output=True, check=False).returncode:
                 continue
             found[version] = candidate

@@ -16,7 +16,7 @@ from edgeprof.base.parse import first_double
 
 
 class YamlMapping:
-    """A YAML mapping that still knows its lines, with typed access; faults are told by line."""
+    """A YAML mapping with typed access that remembers its lines for error messages."""
 
     def __init__(self, source: Path, what: str, line: int, values: dict[str, Any]) -> None:
         self.source = source
@@ -39,7 +39,7 @@ class YamlMapping:
             line_of_key, name = key.start_mark.line + 1, str(key.value)
             where = f"{source}, line {line_of_key}: {what}"
             if not isinstance(key, yaml.ScalarNode):
-                raise InventoryError(f"{where}: a key that is no word")
+                raise InventoryError(f"{where}: a key that is not a word")
             if name in values:
                 raise InventoryError(f"{where}: {name!r} stands twice")
             values[name] = value
@@ -174,7 +174,7 @@ def compose(text: str, source: Path) -> Any:
         raise InventoryError(f"{source}, line {line}: not YAML: {error.problem}") from error
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
-        what = f"the character {text[error.position]!r} cannot stand there"
+        what = f"the character {text[error.position]!r} is not allowed"
         raise InventoryError(f"{source}, line {line}: not YAML: {what}") from error
     except (yaml.YAMLError, RecursionError) as error:
         raise InventoryError(f"{source}: not YAML: {' '.join(str(error).split())}") from error

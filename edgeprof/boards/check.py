@@ -43,7 +43,7 @@ class CheckReport:
     """What is known of a board after looking at it.
 
     Attributes:
-        error: why it cannot be used; what stands beside it was found out before.
+        error: why it cannot be used; the other facts were found out before it was noticed.
         to_install: what a run would send first.
         state: the machine's state, as ``edgeprof doctor`` reads it.
     """

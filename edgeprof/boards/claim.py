@@ -1,6 +1,6 @@
 """Who may measure on a board, or change its state: one owner at a time.
 
-Owns: the owner's names, and what the lock files' text says of whoever holds them. Taking the locks
+Owns: the owner's names, and what the text of a lock file says of its holder. Taking the locks
 is the board program's (``csrc/board/worker.h``).
 """
 
@@ -31,7 +31,7 @@ class Owner:
 
 
 def owner_name() -> str:
-    """Return the name by which others are told who measures: ``user@host``."""
+    """Return the name that others see when they ask who measures: ``user@host``."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):

@@ -46,7 +46,7 @@ echo "online=$(cat /sys/devices/system/cpu/online 2>/dev/null)"
 { echo "model=$(tr -d '\\000' < /proc/device-tree/model)"; } 2>/dev/null
 for tool; do command -v "$tool" > /dev/null || echo "missing=$tool"; done
 umask 077
-set -C  # what another user put in our way is not written to
+set -C  # an existing file, perhaps another user's link, is not written to
 # Where there is no folder yet, the one that it would be made in answers for it.
 place=$folder
 while [ ! -e "$place" ] && [ ! -L "$place" ]; do place=$(dirname -- "$place"); done
@@ -85,7 +85,7 @@ class BoardFacts:
 
     Attributes:
         folder: the private folder, absolute.
-        architecture: of its programs, in the words of ``uname -m``: ``aarch64``, ``armv7l`` ...
+        architecture: of its programs, as ``uname -m`` names it: ``aarch64``, ``armv7l`` ...
         glibc: version, e.g. ``(2, 36)``; ``None`` on musl and the like.
         model: of the device tree, e.g. ``Raspberry Pi 4 Model B Rev 1.4``.
         free_bytes: free space where the folder is.

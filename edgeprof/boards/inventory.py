@@ -1,8 +1,8 @@
 """The boards of a fleet: ``boards.yaml`` on top of ``~/.ssh/config``.
 
 Owns: the form of the file, its checks, and the choice of boards by name, tag or group. Host names,
-users, keys and jumps that ``~/.ssh/config`` knows need not be said again; what stands in
-``boards.yaml`` goes first. Nothing here opens a connection.
+users, keys and jumps of ``~/.ssh/config`` need not be repeated; ``boards.yaml`` takes
+precedence. Nothing here opens a connection.
 
 ::
 
@@ -52,7 +52,7 @@ class BoardSpec:
         lock: file that keeps two users from measuring on the board at once.
         prepare: whether the clock governor and the like are set before and restored after.
         ssh_config: SSH configuration to read instead of ``~/.ssh/config``.
-        line: where the entry stands in the file.
+        line: of the entry in the file.
     """
 
     name: str
@@ -82,7 +82,7 @@ class Inventory:
     """The boards that can be used, and one error for each entry that cannot.
 
     Attributes:
-        problems: error by board name; the other boards are not hindered.
+        problems: error by board name; the other boards can be used.
     """
 
     boards: tuple[BoardSpec, ...]
@@ -118,7 +118,7 @@ def read_inventory(path: Path) -> Inventory:
 
     Raises:
         InventoryError: no such file, not YAML, or no boards in it; the line is named. Faults of
-            single entries do not raise: they stand in ``Inventory.problems``.
+            single entries do not raise: they are in ``Inventory.problems``.
         MissingDependency: without PyYAML.
     """
     try:
@@ -132,7 +132,7 @@ def parse_inventory(text: str, source: Path) -> Inventory:
     """Parse the text of a ``boards.yaml``; see :func:`read_inventory`."""
     node = compose(text, source)
     top = YamlMapping.of(node, source, "the file")
-    merged = merged_anywhere(node)  # settings that stand only to be merged by ``<<``
+    merged = merged_anywhere(node)  # templates, which are there only to be merged by ``<<``
     templates = (key for key, value in top.values.items() if id(value) in merged)
     top.refuse_unknown(("ssh_config", "defaults", "boards", "groups", *templates))
     ssh_config = _path_beside(source, top.scalar("ssh_config"))
@@ -146,8 +146,8 @@ def parse_inventory(text: str, source: Path) -> Inventory:
             if name in seen:
                 boards.pop(name, None)
                 raise InventoryError(
-                    f"{source}, line {line}: {what}: the name stands in line {seen[name]} "
-                    "already; neither is used"
+                    f"{source}, line {line}: {what}: the name is also in line {seen[name]}; "
+                    "neither is used"
                 )
             seen[name] = line
             entry = YamlMapping.of(node, source, what)

@@ -3,7 +3,7 @@
 Owns: the targets, the choice of a compiler, the cache of built programs, and the checks of what
 came out. The C++ sources travel in the installed package (``native/``), the descriptions of the
 compilers in ``firmware_scripts/toolchains``. The compiler is PyPI's ``ziglang`` unless another is
-asked for: it needs nothing installed on the system and can be told the oldest glibc to run with.
+asked for: it needs nothing else on the system and links for a given oldest glibc.
 """
 
 from __future__ import annotations

@@ -124,7 +124,7 @@ def test_values_of_the_environment_are_in_no_representation():
         ("boards: {a: {}}\nboard: {}\n", "line 2: the file: 'board': unknown key; did you mean"),
         ("boards: {a: {}}\ngroups:\n  g: [b]\n", "line 3: groups: 'g': no board 'b'"),
         ("boards:\n  a: {}\n  b: {user: 'x\x07'}\n", "line 3: not YAML: the character '\\x07'"),
-        ("boards: {a: {}}\n? [b]\n: c\n", "line 2: the file: a key that is no word"),
+        ("boards: {a: {}}\n? [b]\n: c\n", "line 2: the file: a key that is not a word"),
     ],
 )
 def test_a_file_that_is_no_inventory_is_refused_with_the_line(text, message):
@@ -143,7 +143,7 @@ def test_a_file_that_is_no_inventory_is_refused_with_the_line(text, message):
         ("{thread: 4}", "'thread': unknown key; did you mean 'threads'?"),
         ("{cores: 3-x}", "'cores': CPU list '3-x'"),
         ("{cores: 3-0}", "'cores': CPU list '3-0': '3-0' is no range of CPUs"),
-        ("{? [a] : b}", "board 'bad': a key that is no word"),
+        ("{? [a] : b}", "board 'bad': a key that is not a word"),
         ("{runtime: torch}", "'runtime': 'torch'; wanted one of onnxruntime"),
         ("{host: '-oProxyCommand=x'}", "'host': '-oProxyCommand=x'; wanted a host name"),
         ('{host: "a b;$(id)"}', "wanted a host name"),
@@ -168,7 +168,7 @@ def test_a_faulty_board_is_named_with_its_line_and_the_others_go_on(entry, messa
 def test_of_two_boards_of_one_name_neither_is_used():
     inventory = parse("boards:\n  a: {host: x}\n  b: {}\n  a: {host: y}\n")
     assert [board.name for board in inventory.boards] == ["b"]
-    assert "line 4: board 'a': the name stands in line 2 already" in str(inventory.problems["a"])
+    assert "line 4: board 'a': the name is also in line 2" in str(inventory.problems["a"])
 
 
 def test_a_missing_file_is_one_clear_line(tmp_path):

@@ -1,6 +1,6 @@
 """The seam between edgeprof and a board.
 
-Owns: what a transport can do, and how words become a command line. A transport runs argument
+Owns: what a transport can do, and how arguments become a command line. A transport runs argument
 vectors; the one place where they are joined to a line for a shell is :func:`shell_command`. Shell
 scripts are constants of this package, and whatever varies reaches them as positional parameters.
 """
@@ -71,7 +71,7 @@ def shell_command(argv: Sequence[str]) -> str:
     """
     for word in argv:
         if "\0" in word:
-            raise BoardSetupError(f"{word!r}: a NUL character cannot stand in a name")
+            raise BoardSetupError(f"{word!r}: a NUL character cannot be in a name")
     return " ".join(shlex.quote(word) for word in argv)
 
 
@@ -81,7 +81,7 @@ def script(text: str, *parameters: str) -> list[str]:
 
 
 class Transport(ABC):
-    """A way to one board, for one user at a time.
+    """A connection to one board, for one user at a time.
 
     Attributes:
         name: the board's name, for messages.

@@ -94,7 +94,7 @@ class DaskTransport(Transport):
         while loop.time() < end_s:
             done, _ = await asyncio.wait({waiting}, timeout=_LOOK_INTERVAL_S)
             if waiting.cancelled():
-                # Not by us: Dask cancels what is under way when it loses its scheduler.
+                # Dask cancels what is running when it loses its scheduler.
                 raise ClusterUnreachable(
                     f"board {self.name}: the Dask scheduler was lost", board=self.name
                 )

@@ -162,7 +162,7 @@ class SshTransport(Transport):
             if silent:
                 with suppress(OSError, _import_asyncssh().Error):
                     self._connection.set_keepalive(KEEPALIVE_INTERVAL_S)
-        # What a login script printed stands before the mark.
+        # What a login script printed comes before the mark.
         _, mark, output = completed.stdout.partition(f"{_MARK}\n".encode())
         return replace(completed, stdout=output) if mark else completed
 
@@ -188,7 +188,7 @@ class SshTransport(Transport):
         return Completed(process.returncode, out, err)
 
     async def _feed(self, pipe: Any, stdin: Chunks) -> None:
-        # A command that ends early (no space left) stops reading: its own words say why.
+        # A command that ends early (no space left) stops reading: its own message says why.
         with suppress(BrokenPipeError, ConnectionResetError):
             chunks = as_chunks(stdin)
             # In a thread: packing takes its time, and other boards' keep-alives must not wait.
@@ -211,10 +211,10 @@ class SshTransport(Transport):
 
 
 class _Target:
-    """One host to connect to on behalf of a board, and the words for what may go wrong.
+    """One host to connect to on behalf of a board, and the messages for what may go wrong.
 
     Args:
-        before: jump hosts that stand before it in a list; then its own ProxyJump has no say.
+        before: jump hosts before it in a list; where there are any, its own ProxyJump is ignored.
         depth: how many hosts lie behind it, the board included; 0 for the board itself.
 
     Attributes:

@@ -66,7 +66,7 @@ class SshSettings:
             known_hosts: the host keys to check with, as asyncssh holds them.
         """
         options: dict[str, Any] = {
-            "config": None,  # asyncssh's word for none at all
+            "config": None,  # asyncssh reads no configuration
             "host": self.host,
             "port": self.port,
             "username": self.user,
@@ -122,7 +122,7 @@ class SshSettings:
         return re.sub("%(.)", lambda found: self._tokens.get(found[1], found[0]), text)
 
     def _expanded(self, path: str) -> str:
-        """Replace what stands for something else in the name of a file."""
+        """Replace ``~``, tokens and variables in the name of a file."""
         if path == "~" or path.startswith("~/"):  # ssh asks the system, not $HOME
             path = "%d" + path[1:]
         text = self._with_tokens(path)
@@ -194,7 +194,7 @@ def ask_ssh(asked: Destination, config: Path | None) -> SshSettings:
 
     Raises:
         MissingDependency: there is no ``ssh`` program.
-        ValueError: ``ssh`` refuses the configuration; with its own words.
+        ValueError: ``ssh`` refuses the configuration; the message is its own.
     """
     options = ["-F", str(config)] if config else []
     if asked.port is not None:
