@@ -90,6 +90,7 @@ def _as_dict(summary: ExportSummary) -> dict[str, object]:
         "rows": dict(summary.rows_by_device),
         "poor_rows_left_out": dict(summary.poor_by_device),
         "grades": {name: {"grade": v.grade.value, "reason": v.reason} for name, v in verdicts},
+        "level_se_rel": dict(summary.level_se_by_device),
     }
 
 
@@ -102,6 +103,8 @@ def _print(summary: ExportSummary) -> None:
         )
     for name, verdict in summary.verdict_by_device.items():
         click.echo(f"{name}: {verdict}")
+    for name, level_se in summary.level_se_by_device.items():
+        click.echo(f"{name}: milliseconds are at the reference speed, +-{1.96 * level_se:.1%}")
 
 
 @dataset.command("import")

@@ -71,28 +71,21 @@ class Evidence:
         se_rel: its relative standard error; NaN where it is not known.
         n_samples: timed inferences.
         disturbed_share: share of them that something disturbed.
-        misleading: what ``edgeprof doctor`` finds that makes every number here misleading.
+        spoilt_by: what else speaks against it; empty where nothing does.
     """
 
     latency_ns: float
     se_rel: float
     n_samples: int
     disturbed_share: float = 0.0
-    misleading: str = ""
-
-    @property
-    def spoilt_by(self) -> str:
-        """What speaks against the latency beside its standard error; empty where nothing does."""
-        if self.disturbed_share > MAX_DISTURBED_SHARE:
-            return f"{self.disturbed_share:.0%} of the inferences were disturbed"
-        return self.misleading
+    spoilt_by: str = ""
 
 
 def evidence_of(record: Record) -> Evidence:
     """Return what the record of one measurement says of its quality."""
-    summary = record["summary"]
+    summary, settings = record["summary"], record["settings"]
     latency_ns, n_samples = float(summary["latency_median_ns"]), int(summary["n_samples"])
-    found = findings(record.get("machine", {}), record["settings"].get("cpus", ()))
+    found = findings(record.get("machine", {}), settings.get("cpus", ()), settings.get("threads"))
     return Evidence(
         latency_ns=latency_ns,
         se_rel=se_of_interval(
@@ -100,7 +93,7 @@ def evidence_of(record: Record) -> Evidence:
         ),
         n_samples=n_samples,
         disturbed_share=1 - summary.get("n_undisturbed", n_samples) / n_samples,
-        misleading=found[0].found if would_mislead(found) else "",
+        spoilt_by=found[0].found if would_mislead(found) else "",
     )
 
 
@@ -112,7 +105,7 @@ def together(repeats: Sequence[Evidence]) -> Evidence:
         se_rel=combined_se(latencies_ns, [one.se_rel for one in repeats]),
         n_samples=sum(one.n_samples for one in repeats),
         disturbed_share=statistics.mean(one.disturbed_share for one in repeats),
-        misleading=next((one.misleading for one in repeats if one.misleading), ""),
+        spoilt_by=next((one.spoilt_by for one in repeats if one.spoilt_by), ""),
     )
 
 
@@ -135,8 +128,11 @@ def grade_measurement(evidence: Evidence, spread_rel: float = 0.0) -> Verdict:
     good = max(GOOD_SE, GOOD_SHARE * spread_rel)
     usable = max(USABLE_SE, USABLE_SHARE * spread_rel)
     verdict = _by_limits(evidence.se_rel, good, usable, reason)
-    if verdict.grade is Grade.GOOD and evidence.spoilt_by:
-        return Verdict(Grade.USABLE, f"{reason}, but {evidence.spoilt_by}")
+    spoilt_by = evidence.spoilt_by
+    if evidence.disturbed_share > MAX_DISTURBED_SHARE:
+        spoilt_by = f"{evidence.disturbed_share:.0%} of the inferences were disturbed"
+    if verdict.grade is Grade.GOOD and spoilt_by:
+        return Verdict(Grade.USABLE, f"{reason}, but {spoilt_by}")
     return verdict
 
 

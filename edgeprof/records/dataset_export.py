@@ -12,6 +12,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -26,7 +27,6 @@ from edgeprof.measuring.grade import (
     Evidence,
     Grade,
     Verdict,
-    evidence_of,
     grade_measurement,
     grade_run,
     spread_of,
@@ -34,6 +34,7 @@ from edgeprof.measuring.grade import (
 )
 from edgeprof.networks.subnet import Subnet
 from edgeprof.records.dataset import COLUMNS, devices_of, read_dataset
+from edgeprof.records.evidence import DeviceEvidence
 from edgeprof.records.store import ImportedRow, Store, StoredMeasurement
 
 Kept = TypeVar("Kept")
@@ -78,12 +79,15 @@ class ExportSummary:
         rows_by_device: rows that were written.
         poor_by_device: rows that were left out as poor.
         verdict_by_device: how good the measured rows are together; none for imported rows alone.
+        level_se_by_device: relative standard error of the reference speed that the milliseconds of
+            campaigns hold at; their ratios do not have it.
     """
 
     path: Path
     rows_by_device: Mapping[str, int]
     poor_by_device: Mapping[str, int]
     verdict_by_device: Mapping[str, Verdict]
+    level_se_by_device: Mapping[str, float]
 
 
 class _Sample(NamedTuple):
@@ -100,6 +104,7 @@ class _DeviceRows(NamedTuple):
     rows: list[dict[str, Any]]
     n_poor: int
     verdict: Verdict | None
+    level_se_rel: float | None
 
 
 def export_dataset(
@@ -141,6 +146,7 @@ def export_dataset(
         {name: len(one.rows) for name, one in found.items() if one.rows},
         {name: one.n_poor for name, one in found.items() if one.n_poor},
         {name: one.verdict for name, one in found.items() if one.verdict is not None},
+        {name: one.level_se_rel for name, one in found.items() if one.level_se_rel is not None},
     )
 
 
@@ -250,7 +256,8 @@ def _device_rows(
         and (order is None or measurement.subnet.id in order)
         and where.items() <= state_of(measurement).items()
     )
-    pools = pool_by_state(wanted, _sample)
+    evidence = DeviceEvidence.read(store, device)
+    pools = pool_by_state(wanted, partial(_sample, evidence))
     if len(pools) > 1:
         raise _mixed(store, device, list(pools))
     measured = _measured_rows(device, [sample for samples in pools.values() for sample in samples])
@@ -261,13 +268,13 @@ def _device_rows(
         rows += [(row.subnet.id, _imported_row(row)) for row in store.imported_rows(device)]
     if order is not None:
         rows = sorted((row for row in rows if row[0] in order), key=lambda row: order[row[0]])
-    return _DeviceRows([row for _, row in rows], len(measured) - len(kept), verdict)
+    n_poor = len(measured) - len(kept)
+    return _DeviceRows([row for _, row in rows], n_poor, verdict, evidence.level_se_rel)
 
 
-def _sample(measurement: StoredMeasurement) -> _Sample:
+def _sample(evidence: DeviceEvidence, measurement: StoredMeasurement) -> _Sample:
     assert measurement.subnet is not None  # they are chosen so
-    evidence = evidence_of(measurement.record)
-    return _Sample(measurement.subnet, state_of(measurement), evidence)
+    return _Sample(measurement.subnet, state_of(measurement), evidence.of(measurement))
 
 
 def _verdict(measured: Sequence[tuple[str, Mapping[str, Any]]]) -> Verdict:

@@ -23,6 +23,7 @@ from edgeprof.networks.subnet import Subnet
 from edgeprof.predictors.base import LatencyPredictor
 from edgeprof.records.dataset import Dataset
 from edgeprof.records.dataset_export import STATE_FIELDS, pool_by_state
+from edgeprof.records.evidence import DeviceEvidence
 from edgeprof.records.store import ImportedRow, Store, StoredFailure, StoredMeasurement
 
 
@@ -109,7 +110,11 @@ def read_stores(paths: Sequence[Path]) -> list[Device]:
         with Store(path, create=False) as store:
             for name in store.devices():
                 contents = pooled.setdefault(name, _Contents())
-                contents.measurements += store.measurements(name)
+                evidence = DeviceEvidence.read(store, name)
+                for measurement in store.measurements(name):
+                    contents.measurements.append(measurement)
+                    latency_ns = evidence.of(measurement).latency_ns
+                    contents.latencies_ms[id(measurement)] = ns_to_ms(latency_ns)
                 contents.imported += store.imported_rows(name)
             for failure in store.failures():
                 pooled.setdefault(failure.device, _Contents()).failures.append(failure)
@@ -129,6 +134,7 @@ class _Contents:
     measurements: list[StoredMeasurement] = field(default_factory=list)
     imported: list[ImportedRow] = field(default_factory=list)
     failures: list[StoredFailure] = field(default_factory=list)
+    latencies_ms: dict[int, float] = field(default_factory=dict)  # by id of a measurement
 
 
 def _split(name: str, contents: _Contents) -> Iterator[Device]:
@@ -144,7 +150,8 @@ def _split(name: str, contents: _Contents) -> Iterator[Device]:
             for key, value, differs in zip(STATE_FIELDS, state, differing, strict=True)
             if differs
         )
-        yield _device(f"{name} ({told})", name, _Contents(states[state]))
+        of_state = _Contents(states[state], latencies_ms=contents.latencies_ms)
+        yield _device(f"{name} ({told})", name, of_state)
     if contents.imported or contents.failures:
         rest = _Contents(imported=contents.imported, failures=contents.failures)
         yield _device(f"{name} (without a state)", name, rest)
@@ -154,7 +161,7 @@ def _device(label: str, name: str, contents: _Contents) -> Device:
     device = Device(label, name, contents.measurements, contents.failures)
     for measurement in contents.measurements:
         if measurement.subnet is not None:
-            latency_ms = ns_to_ms(measurement.latency_median_ns)
+            latency_ms = contents.latencies_ms[id(measurement)]
             device.latencies_ms[measurement.subnet].append(latency_ms)
     for row in contents.imported:
         device.latencies_ms[row.subnet].append(row.latency_ms)

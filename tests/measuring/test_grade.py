@@ -54,7 +54,7 @@ def test_an_error_that_is_not_known_is_poor():
     assert grade_measurement(evidence(math.nan)).grade is Grade.POOR
 
 
-@pytest.mark.parametrize("spoilt", [{"misleading": "throttled"}, {"disturbed_share": 0.6}])
+@pytest.mark.parametrize("spoilt", [{"spoilt_by": "throttled"}, {"disturbed_share": 0.6}])
 def test_what_spoils_a_measurement_keeps_it_from_being_good_and_is_the_reason(spoilt):
     verdict = grade_measurement(evidence(0.001, **spoilt))
     assert verdict.grade is Grade.USABLE

@@ -7,6 +7,7 @@ from contextlib import closing
 
 import numpy as np
 import pytest
+from campaign_records import records_of
 from click.testing import CliRunner
 from run_cli import run
 
@@ -14,6 +15,7 @@ from edgeprof import get_space
 from edgeprof.base.errors import DatasetError, MixedMachineState
 from edgeprof.cli import cli
 from edgeprof.networks.subnet import write_subnets
+from edgeprof.records.campaign_samples import estimate_campaign
 from edgeprof.records.dataset import read_dataset
 from edgeprof.records.dataset_export import export_dataset, import_dataset
 from edgeprof.records.store import Store
@@ -280,3 +282,23 @@ def test_repeated_rows_of_a_subnet_are_all_imported(store, tmp_path):
     with Store(tmp_path / "other.db") as other:
         assert import_dataset(other, tmp_path / "out.csv") == 4
         assert import_dataset(other, tmp_path / "out.csv") == 0
+
+
+def test_campaigns_are_exported_as_they_are_estimated_together(tmp_path):
+    subnets = get_space("ofa-mbv3-w1.0").sample(3, np.random.default_rng(5))
+    with Store(tmp_path / "s.db") as store:
+        records = records_of("first", 0)
+        for key, record in records.items():
+            item = key.removeprefix("first-model")
+            subnet = subnets[int(item)] if item.isdecimal() else None
+            store.append(record, job_key=key, device="pi", subnet=subnet)
+        estimated = estimate_campaign(store, "first")
+        summary = export_dataset(store, tmp_path / "out.csv")
+    rows = rows_written(tmp_path / "out.csv")
+    assert [row["grade"] for row in rows] == ["good"] * 3
+    for i, row in enumerate(rows):
+        item = estimated[f"first-model{i}"]
+        assert float(row["latency_ms"]) == pytest.approx(item.latency_ms)
+        assert float(row["latency_se"]) == pytest.approx(item.latency_se)
+    assert summary.verdict_by_device["pi"].grade.value == "good"
+    assert 0 < summary.level_se_by_device["pi"] < 0.1

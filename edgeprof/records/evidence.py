@@ -1,0 +1,48 @@
+"""What the measurements of a device are worth: latency and standard error of each.
+
+Owns: where they come from. The items of campaigns are estimated together, at the device's
+reference speed; a model that was measured by itself has the summary of its record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from edgeprof.measuring.estimate import ItemEstimate
+from edgeprof.measuring.grade import Evidence, evidence_of
+from edgeprof.records.campaign_samples import estimate_device
+from edgeprof.records.store import Store, StoredMeasurement
+
+
+@dataclass(frozen=True)
+class DeviceEvidence:
+    """The evidence of one device's measurements.
+
+    Attributes:
+        items: estimates of what campaigns measured, by job key.
+        level_se_rel: relative standard error of the reference speed, which all milliseconds of
+            campaigns share and no ratio has; ``None`` without campaigns.
+    """
+
+    items: Mapping[str, ItemEstimate]
+    level_se_rel: float | None
+
+    @classmethod
+    def read(cls, store: Store, device: str) -> DeviceEvidence:
+        """Estimate the campaigns of a device."""
+        found = estimate_device(store, device)
+        return cls({}, None) if found is None else cls(found.items, found.whole.level.se)
+
+    def of(self, measurement: StoredMeasurement) -> Evidence:
+        """Return what a measurement is worth."""
+        item = self.items.get(measurement.job_key)
+        if item is None:
+            return evidence_of(measurement.record)
+        return Evidence(
+            latency_ns=item.latency_ns,
+            se_rel=item.ratio_se,
+            n_samples=item.n_samples,
+            disturbed_share=item.disturbed_share,
+            spoilt_by="; ".join(item.suspicious),
+        )
