@@ -211,6 +211,11 @@ find_holder() {
         if is_running "$HOLDER" "${entry#*.}"; then return 0; fi
         rm -f "$LOCK/$entry"
     done
+    # Earlier versions have one file for all.
+    [ -f "$LOCK/pid" ] || return 1
+    { IFS=$TAB read -r HOLDER stamp <"$LOCK/pid"; } 2>/dev/null
+    if is_running "$HOLDER" "$stamp"; then return 0; fi
+    rm -f "$LOCK/pid"
     return 1
 }
 

@@ -711,10 +711,15 @@ def lock_entry(pid):
     return f"{pid}.{start_time}"
 
 
-def test_two_at_a_time_are_refused(board_of):
+@pytest.mark.parametrize("version", ["this", "earlier"])
+def test_two_at_a_time_are_refused(board_of, version):
     board = board_of("rpi4b")
     (board.state / "pin_clocks.lock").mkdir(parents=True)
-    (board.state / "pin_clocks.lock" / lock_entry(os.getpid())).touch()
+    entry = lock_entry(os.getpid())
+    if version == "this":
+        (board.state / "pin_clocks.lock" / entry).touch()
+    else:
+        (board.state / "pin_clocks.lock/pid").write_text(entry.replace(".", "\t") + "\n")
     board.environment["EDGEPROF_LOCK_WAIT"] = "0"
     result = board.run("pin_clocks", "apply")
     assert result.returncode == 1
@@ -736,9 +741,11 @@ unlock
 def check_that_a_stale_lock_is_taken_by_one(board, rounds, contenders=3):
     board.environment["EDGEPROF_LOCK_WAIT"] = "60"
     lock = board.state / "contender.lock"
-    for _ in range(rounds):
+    for number in range(rounds):
         lock.mkdir(parents=True, exist_ok=True)
         (lock / "999999999.1").touch()  # no process has this number
+        if number % 2:
+            (lock / "pid").write_text("999999999\t1\n")
         started = [
             subprocess.Popen(
                 [*board.shell, "-c", _CONTENDER, str(SCRIPTS / "lib.sh"), str(SCRIPTS)],
