@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from edgeprof.measuring.estimate import ItemEstimate
-from edgeprof.measuring.grade import Evidence, evidence_of
+from edgeprof.measuring.grade import Evidence, Verdict, evidence_of, grade_run, together
 from edgeprof.records.campaign_samples import estimate_device
 from edgeprof.records.store import Store, StoredMeasurement
 
@@ -46,3 +48,20 @@ class DeviceEvidence:
             disturbed_share=item.disturbed_share,
             spoilt_by="; ".join(item.suspicious),
         )
+
+
+def grade_device(store: Store, device: str) -> Verdict | None:
+    """Grade all that a store holds of a device together; ``None`` where it holds nothing.
+
+    Repeated measurements of one model count once.
+    """
+    evidence = DeviceEvidence.read(store, device)
+    models: dict[str, list[Evidence]] = {}
+    for measurement in store.measurements(device):
+        subnet = measurement.subnet
+        name = measurement.model_identity if subnet is None else subnet.id
+        models.setdefault(name, []).append(evidence.of(measurement))
+    each = [together(repeats) for repeats in models.values()]
+    if not each:
+        return None
+    return grade_run(np.array([e.latency_ns for e in each]), np.array([e.se_rel for e in each]))

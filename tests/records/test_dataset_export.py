@@ -18,6 +18,7 @@ from edgeprof.networks.subnet import write_subnets
 from edgeprof.records.campaign_samples import estimate_campaign
 from edgeprof.records.dataset import read_dataset
 from edgeprof.records.dataset_export import export_dataset, import_dataset
+from edgeprof.records.evidence import grade_device
 from edgeprof.records.store import Store
 
 SUBNETS = get_space("ofa-mbv3-w1.0").sample(3, np.random.default_rng(0))
@@ -302,3 +303,9 @@ def test_campaigns_are_exported_as_they_are_estimated_together(tmp_path):
         assert float(row["latency_se"]) == pytest.approx(item.latency_se)
     assert summary.verdict_by_device["pi"].grade.value == "good"
     assert 0 < summary.level_se_by_device["pi"] < 0.1
+
+
+def test_a_device_is_graded_over_all_that_the_store_holds_of_it(tmp_path):
+    with fill(tmp_path / "s.db", [0.002, 0.1, 0.004, 0.006]) as store:
+        assert str(grade_device(store, "pi")).startswith("good: noise floor 0.50%")
+        assert grade_device(store, "elsewhere") is None
