@@ -1,4 +1,4 @@
-"""How long work tells how far it is: the seam between the library and whoever shows it."""
+"""How long-running work reports its progress: the interface between the library and a display."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class CompareArguments(SettingsArguments):
 def compare(arguments: CompareArguments) -> None:
     """Compare two models, or one model under two settings.
 
-    Both run in turns in one process, in an order drawn anew for each round, and the ratio is taken
+    Both run in turns in one process, in a new random order each round, and the ratio is taken
     round by round: what the machine does meanwhile meets both. --a and --b take threads, cpus,
     runtime, library, or an option of the runtime.
 

@@ -94,7 +94,7 @@ def _steps(arguments: QuickstartArguments) -> list[_Step]:
             ["evaluate", predictor, data, "--rows", test_rows],
         ),
         (
-            "Draw subnets that nobody has measured",
+            "Draw subnets that have not been measured",
             ["sample", *space, "-n", PREDICTED_SUBNETS, "--seed", seed + 1, "-o", unseen],
         ),
         (

@@ -153,7 +153,7 @@ class SearchArguments:
 def search(arguments: SearchArguments) -> None:
     """Find the most accurate subnets within latency budgets.
 
-    Every result is computed anew from its subnet and keeps its budget. A budget that no subnet
+    Every result is computed again from its subnet and keeps its budget. A budget that no subnet
     meets ends at once and names the smallest latency there is. --precision and --format are those
     of the models that --max-model-bytes counts and --verify-on measures; without --format the
     larger format counts, and ONNX is measured.

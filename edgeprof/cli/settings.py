@@ -39,7 +39,7 @@ class SettingsArguments:
     reference: str | None = options.option(
         "--reference",
         type=click.Path(readable=False),
-        help="A model that runs in the same turns, to tell drift by  [default: a built-in loop]",
+        help="A model that runs in the same turns and shows drift  [default: a built-in loop]",
     )
     seed: int = options.seed()
 

@@ -69,7 +69,9 @@ def calibrate(network: Network, weights: WeightSource) -> dict[str, Scale]:
     model = serialise(network, batch=CALIBRATION_IMAGES, weights=weights, keep_all=True)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # a good neighbour
+    options.add_session_config_entry(
+        "session.intra_op.allow_spinning", "0"
+    )  # leave cores to others
     session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     rng = np.random.default_rng(CALIBRATION_SEED)
     images = rng.standard_normal((CALIBRATION_IMAGES, *network.input_shape), dtype=np.float32)

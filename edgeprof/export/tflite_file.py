@@ -134,7 +134,7 @@ class TfliteFile:
 
 
 def _operator_code(code: int, version: int) -> Any:
-    # Readers of before 2020 look at the deprecated field only; codes from 127 on are told there.
+    # Readers from before 2020 look at the deprecated field only, which holds up to 127.
     return schema.OperatorCodeT(
         deprecatedBuiltinCode=min(code, 127), builtinCode=code, version=version
     )

@@ -63,8 +63,8 @@ class Constant(NamedTuple):
 
     Attributes:
         name: unique in the network, e.g. ``"stage1.block1.expand.weight"``.
-        region: its place in a shared file; unlike the name it tells kernel sizes of depthwise
-            convolutions apart, whose values differ in scale.
+        region: its place in a shared file; unlike the name it is another one for each kernel size
+            of depthwise convolutions, whose values differ in scale.
         shape: OIHW for convolutions, OI for linear layers, (channels,) for a bias.
     """
 

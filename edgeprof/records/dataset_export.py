@@ -53,7 +53,7 @@ STATE_FIELDS = (
 )
 """What the measurements of one device must have in common to be pooled.
 
-Whatever ``jobs.job_key`` tells apart, the clocks, which may change between two runs, and the
+Whatever makes another item of a run, the clocks, which may change between two runs, and the
 weights that models keep in a file of their own, which another edgeprof may make otherwise. Subnets
 of one space share these, so they must agree within a space; empty where a model has them all.
 """
@@ -122,7 +122,7 @@ def export_dataset(
 
     Args:
         store: where to read.
-        path: where to write; the ending tells the form.
+        path: where to write; the ending chooses the form.
         device: only this one.
         where: keep measurements whose state (see ``STATE_FIELDS``) has these values.
         subnets: only these, in this order; all in the order of measuring if ``None``.
@@ -195,7 +195,7 @@ def pool_by_state(
 ) -> dict[tuple[str, ...], list[Kept]]:
     """Return measurements by the values of ``STATE_FIELDS``; those of one entry may be pooled.
 
-    The weights are told (else empty) only where one space was measured with several.
+    The weights stand in the key (else "") only where one space was measured with several.
 
     Args:
         measurements: of one device.
@@ -210,8 +210,8 @@ def pool_by_state(
         found.append((keep(measurement), key, sha256))
     pools: dict[tuple[str, ...], list[Kept]] = {}
     for kept, key, sha256 in found:
-        told = sha256 if len(weights[key]) > 1 else ""
-        pools.setdefault((*key[1:], told), []).append(kept)
+        differing = sha256 if len(weights[key]) > 1 else ""
+        pools.setdefault((*key[1:], differing), []).append(kept)
     return pools
 
 

@@ -100,7 +100,7 @@ def read_stores(paths: Sequence[Path]) -> list[Device]:
     """Read the devices of several stores; equal names are one device.
 
     Measurements under different states (see ``STATE_FIELDS``) are never pooled: each state of a
-    device stands for itself, named by what tells it from the others.
+    device is shown by itself, named by what differs from the others.
 
     Raises:
         StoreError: if a store cannot be read, or none holds anything.
@@ -129,7 +129,7 @@ def read_stores(paths: Sequence[Path]) -> list[Device]:
 
 @dataclass
 class _Contents:
-    """What the stores hold of one device, before its states are told apart."""
+    """What the stores hold of one device, before it is split by state."""
 
     measurements: list[StoredMeasurement] = field(default_factory=list)
     imported: list[ImportedRow] = field(default_factory=list)
@@ -145,13 +145,13 @@ def _split(name: str, contents: _Contents) -> Iterator[Device]:
         return
     differing = [len(set(values)) > 1 for values in zip(*states, strict=True)]
     for state in sorted(states):
-        told = ", ".join(
+        state_name = ", ".join(
             f"{key} {value or 'unknown'}"
             for key, value, differs in zip(STATE_FIELDS, state, differing, strict=True)
             if differs
         )
         of_state = _Contents(states[state], latencies_ms=contents.latencies_ms)
-        yield _device(f"{name} ({told})", name, of_state)
+        yield _device(f"{name} ({state_name})", name, of_state)
     if contents.imported or contents.failures:
         rest = _Contents(imported=contents.imported, failures=contents.failures)
         yield _device(f"{name} (without a state)", name, rest)

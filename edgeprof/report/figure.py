@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#555555")
-"""Okabe and Ito's, which colour-blind readers can tell apart; used in turn."""
+"""Okabe and Ito's, which colour-blind readers can distinguish; used in turn."""
 
 MARKERS, LINE, BARS = "markers", "line", "bars"
 

@@ -75,7 +75,7 @@ def latency_constraint(
             the upper bound of the prediction. Needs a predictor that knows how sure it is.
 
     Raises:
-        SearchError: for a source of another space, or one that cannot tell its uncertainty.
+        SearchError: for a source of another space, or one without intervals.
     """
     name = f"latency on {predictor.device}"
     if predictor.device == ACCURACY_DEVICE:

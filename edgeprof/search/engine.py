@@ -1,7 +1,7 @@
 """Latency-constrained search: the best subnet per budget, and the whole Pareto front.
 
 Owns: how the parts make one search, and the promise that every result keeps its budget when
-computed anew from the subnet. A budget that cannot be met ends at once, before anything is
+computed again from the subnet. A budget that cannot be met ends at once, before anything is
 searched.
 """
 
@@ -35,7 +35,7 @@ _CLIMB_EVALUATIONS = 2000
 
 @dataclass(frozen=True)
 class Explored:
-    """A problem that was searched: it remembers what was found.
+    """A problem that was searched, with what was found.
 
     Attributes:
         problem: the problem.
@@ -121,7 +121,7 @@ class Search:
             yield replace(explored, seconds=explored.seconds + seconds)
 
     def result(self, explored: Explored, row: NDArray[np.uint8]) -> SearchResult:
-        """Return the result for a row, every number computed anew from its subnet."""
+        """Return the result for a row, every number computed again from its subnet."""
         subnet = self.space.decode(row[None])[0]
         budget = explored.problem.constraints[0]
         return SearchResult(
@@ -156,7 +156,7 @@ def _checked_resolutions(
     if unknown:
         known = ", ".join(str(r) for r in accuracy.resolutions)
         raise SearchError(
-            f"accuracy model {accuracy.name} cannot tell resolution {unknown[0]} from others, it "
+            f"accuracy model {accuracy.name} does not know resolution {unknown[0]}, it "
             f"knows {known}; give --resolutions"
         )
     return tuple(sorted(set(chosen)))
@@ -209,7 +209,7 @@ def _best_score(problem: Problem) -> float:
 
 
 def checked_rows(problem: Problem, n: int, rows: Codes | None = None) -> list[NDArray[np.uint8]]:
-    """Return the first ``n`` rows that keep every limit when computed anew from their subnets.
+    """Return the first ``n`` rows that keep every limit when computed again from their subnets.
 
     Args:
         problem: whose limits to keep.
@@ -230,7 +230,7 @@ def checked_rows(problem: Problem, n: int, rows: Codes | None = None) -> list[ND
                 break
     if not kept:
         raise SearchError(
-            f"none of {len(rows)} subnets kept its limits when computed anew: "
+            f"none of {len(rows)} subnets kept its limits when computed again: "
             f"{problem.constraints[0].name} gives different values for one subnet"
         )
     return kept

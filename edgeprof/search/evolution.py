@@ -118,7 +118,7 @@ def _draw(
     make: Callable[..., Genotypes],
     *parents: Genotypes,
 ) -> Genotypes:
-    """Make a child of each row of parents, anew where it breaks a limit; else keep the first.
+    """Make a child of each row of parents, again where it breaks a limit; else keep the first.
 
     Args:
         problem: whose limits to keep.

@@ -2,7 +2,7 @@
 
 Owns: how the front is covered: a whole search at each of some budgets from the smallest latency to
 that of the most accurate subnet, everything they evaluated pooled, and generations of children of
-the pooled front in which the lonely points have the more children.
+the pooled front, more of them where its points are far apart.
 """
 
 from __future__ import annotations
@@ -131,13 +131,13 @@ def _children(
 
 
 def _survivors(costs: NDArray[np.float64], scores: NDArray[np.float64], n: int) -> NDArray[np.intp]:
-    """Return the first ``n`` by front, and within a front the lonely before the crowded."""
+    """Return the first ``n`` by front, and within a front those far from others first."""
     ranks = front_ranks(costs, scores)
-    lonely = np.zeros(len(costs))
+    distance = np.zeros(len(costs))
     for rank in range(int(ranks.max()) + 1):
         on_front = ranks == rank
-        lonely[on_front] = crowding(costs[on_front], scores[on_front])
-    return np.lexsort((-lonely, ranks))[:n]
+        distance[on_front] = crowding(costs[on_front], scores[on_front])
+    return np.lexsort((-distance, ranks))[:n]
 
 
 def _as_results(search: Search, explored: Explored, rows: Codes) -> list[SearchResult]:

@@ -44,7 +44,7 @@ class Genes:
     def mutate(
         self, parents: Genotypes, rng: np.random.Generator, each: float, resolution: float
     ) -> Genotypes:
-        """Draw each gene anew with probability ``each``, that of the resolution with its own."""
+        """Draw each gene again with probability ``each``, the resolution's with its own."""
         probability = np.full(len(self._sizes), each)
         probability[-1] = resolution
         return np.where(

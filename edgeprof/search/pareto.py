@@ -30,7 +30,7 @@ def front_ranks(costs: Floats, scores: Floats) -> NDArray[np.intp]:
 
 
 def crowding(costs: Floats, scores: Floats) -> Floats:
-    """Return how lonely each point of one front is (sum of the gaps to its neighbours, scaled)."""
+    """Return how far each point of one front is from its neighbours (sum of the scaled gaps)."""
     n = len(costs)
     if n <= 2:
         return np.full(n, np.inf)

@@ -1,6 +1,6 @@
 """What a search found, and its written forms: JSON, CSV, OFA's dict.
 
-Owns: ``SearchResult``. Every number in it was computed anew from the subnet, not taken from the
+Owns: ``SearchResult``. Every number in it was computed again from the subnet, not taken from the
 search's own tables.
 """
 

@@ -87,7 +87,7 @@ def _winner(problem: Problem, measured_ms: Mapping[int, float]) -> int:
     raise InfeasibleBudget(
         f"none of {len(measured_ms)} finalists was measured within {budget.limit:g} ms, the "
         f"fastest took {min(measured_ms.values()):.4g} ms; {budget.name} is predicted too low: "
-        f"measure and train anew, or lower the budget",
+        f"measure and train again, or lower the budget",
         measured_ms=list(measured_ms.values()),
     )
 

@@ -231,7 +231,7 @@ def test_a_predictor_of_another_space_is_refused():
 
 
 def test_a_resolution_that_the_accuracy_model_cannot_tell_is_refused():
-    with pytest.raises(SearchError, match="cannot tell resolution 164"):
+    with pytest.raises(SearchError, match="does not know resolution 164"):
         make_search(resolutions=[160, 164])
     with pytest.raises(InvalidSubnet, match="resolution 999"):
         make_search(resolutions=[999])

@@ -107,7 +107,7 @@ class SearchSpace(ABC):
         resolution_probability: float | None = None,
         resolutions: Sequence[int] | None = None,
     ) -> Codes:
-        """Return codes in which each choice was drawn anew with the given probability.
+        """Return codes in which each choice was drawn again with the given probability.
 
         Args:
             codes: the parents, unchanged.

@@ -23,7 +23,7 @@ def make_divisible(channels: float, divisor: int = CHANNEL_DIVISOR) -> int:
 
 
 class LayerChain:
-    """Collects the layers of one block; each reads the one before it unless told otherwise.
+    """Collects the layers of one block; each reads the one before it unless another input is given.
 
     Attributes:
         layers: what was added so far.

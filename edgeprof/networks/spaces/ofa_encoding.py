@@ -37,7 +37,7 @@ class OfaEncoding:
                 f"expand 3, 4 or 6; use an accuracy model fitted for this space"
             )
         self.resolutions = tuple(r for r in space.resolutions if r in _RESOLUTIONS)
-        # Inputs set by each code of each slot; codes of slots left out set an input nobody reads.
+        # Inputs set by each code of each slot; slots left out set one more input, which is dropped.
         self._set_inputs = np.full((_SLOTS, max(space.cardinalities), 2), OFA_INPUTS, dtype=np.intp)
         for stage, part in zip(space.stages, space.stage_slices, strict=True):
             for slot in range(part.start, part.stop):

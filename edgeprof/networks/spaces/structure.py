@@ -88,7 +88,7 @@ def _group_changes(group: ChoiceGroup, row: NDArray[np.uint8]) -> Iterator[NDArr
         reference = fill_variant(group, variant, current)
         kept = bool((reference == current).all())
         for position, allowed in enumerate(variant):
-            # In another variant only what it brings anew is tried; the rest is a second change.
+            # In another variant only what it adds is tried; the rest is a second change.
             if not kept and int(current[position]) in allowed:
                 continue
             for code in allowed:
