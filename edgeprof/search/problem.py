@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeprof.accuracy.base import AccuracyModel
+from edgeprof.base.errors import SearchError
 from edgeprof.networks.spaces.base import Codes, SearchSpace
 from edgeprof.search.constraints import Constraint
 
@@ -58,8 +59,27 @@ class Problem:
         self._feasible: dict[bytes, float] = {}
 
     def costs(self, codes: Codes) -> NDArray[np.float64]:
-        """Return the cost of each row under each constraint, (n, n_constraints)."""
-        return np.stack([constraint.cost(codes) for constraint in self.constraints], axis=1)
+        """Return the cost of each row under each constraint, (n, n_constraints).
+
+        Raises:
+            SearchError: if one is not a finite number.
+        """
+        costs = [
+            self._finite(constraint.cost(codes), constraint.name, codes)
+            for constraint in self.constraints
+        ]
+        return np.stack(costs, axis=1)
+
+    def _finite(self, values: NDArray[np.float64], what: str, codes: Codes) -> NDArray[np.float64]:
+        """Return the values as they are; with one that is none, the search would never end."""
+        wrong = np.flatnonzero(~np.isfinite(values))
+        if len(wrong):
+            subnet = self.space.decode(codes[wrong[:1]])[0]
+            raise SearchError(
+                f"{what} is {values[wrong[0]]} for {len(wrong)} of {len(codes)} subnets, the first "
+                f"is {subnet.to_json()}; want a number for each"
+            )
+        return values
 
     def within(self, costs: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Return which rows of ``costs`` keep every limit."""
@@ -83,6 +103,7 @@ class Problem:
 
         Raises:
             OutOfEvaluations: if that would need more evaluations than allowed.
+            SearchError: if an accuracy is not a finite number.
         """
         keys = [row.tobytes() for row in codes]
         missing = list({key: i for i, key in enumerate(keys) if key not in self._scores}.values())
@@ -90,7 +111,9 @@ class Problem:
             raise OutOfEvaluations
         if missing:
             self.evaluations += len(missing)
-            values = self._accuracy.predict_codes(codes[missing])
+            asked = codes[missing]
+            name = f"accuracy by {self._accuracy.name}"
+            values = self._finite(self._accuracy.predict_codes(asked), name, asked)
             for i, value in zip(missing, values, strict=True):
                 self._scores[keys[i]] = float(value)
         scores = [self._scores[key] for key in keys]

@@ -102,6 +102,27 @@ def test_a_thousand_small_searches_keep_their_budgets():
         assert result.latency_ms <= budget_ms
 
 
+@pytest.mark.parametrize("options", [GUIDED, {"method": "evolution"}])
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_an_accuracy_that_is_no_number_ends_the_search_with_its_name(options, wrong):
+    class Broken(CurvedAccuracy):
+        def predict_codes(self, codes):
+            return np.where(codes[:, 0] == 1, wrong, super().predict_codes(codes))
+
+    search = Search(SPACE, Broken(SPACE), LATENCY, options=SearchOptions(**{**QUICK, **options}))
+    with pytest.raises(SearchError, match=rf"accuracy by .* is {wrong} for .*\"space\""):
+        search.run([9.0])
+
+
+def test_a_latency_that_is_no_number_ends_the_search_with_its_name():
+    class Broken(AdditiveLatency):
+        def predict_codes(self, codes):
+            return np.where(codes[:, 0] == 1, np.nan, super().predict_codes(codes))
+
+    with pytest.raises(SearchError, match=r"latency on .* is nan for"):
+        make_search(Broken(SPACE)).run([9.0])
+
+
 @pytest.mark.parametrize("method", ["guided", "evolution"])
 def test_equal_seeds_give_equal_results_whatever_else_is_asked(method):
     options = {"method": method, "seed": 7, "max_evaluations": 6000, "generations": 30}
