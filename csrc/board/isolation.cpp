@@ -28,15 +28,14 @@ namespace edgeprof {
 namespace {
 
 // What the child tells through the pipe: a tag, then text, then the line end.
-constexpr char kPhaseTag = 'P';      // P<phase><runtime>\t<its version, maybe empty>\t<library>
-constexpr char kInferenceTag = 'I';  // I<ns of a model's first inference>
-constexpr char kRecordTag = 'R';     // R<record>
+constexpr char kPhaseTag = 'P';   // P<phase><runtime>\t<its version, maybe empty>\t<library>
+constexpr char kWarmTag = 'W';    // W<ns that an inference of a warm model takes>
+constexpr char kRecordTag = 'R';  // R<record>
 
-// The measurement ends by itself at max_secs; a child that has not by then is stuck, unless its
-// inferences are so long that the last ones are still on their way.
-// Generous, since on a starved machine even ending takes its time.
+// The measurement ends by itself at max_secs, or when it has the fewest samples; a child that has
+// not by then is stuck. Generous, since on a starved machine even ending takes its time.
 constexpr double kGrace_secs = 5.0;
-constexpr double kGrace_inferences = 3.0;  // of each model
+constexpr double kGrace_inferences = 3.0;  // of each model, beyond the fewest
 
 void write_line(int descriptor, char tag, const std::string& text) {
     const std::string line = tag + text + "\n";
@@ -61,8 +60,8 @@ void write_line(int descriptor, char tag, const std::string& text) {
                    std::to_string(static_cast<int>(phase)) + runtime.name + "\t" + runtime.version +
                        "\t" + runtime.library_path);
     };
-    listener.on_first_inference = [pipe_end](std::int64_t latency_ns) {
-        write_line(pipe_end, kInferenceTag, std::to_string(latency_ns));
+    listener.on_warm = [pipe_end](std::int64_t latency_ns) {
+        write_line(pipe_end, kWarmTag, std::to_string(latency_ns));
     };
     const std::string record = run_job(job, listener);
     write_line(pipe_end, kRecordTag, record);
@@ -73,7 +72,8 @@ void write_line(int descriptor, char tag, const std::string& text) {
 struct Watch {
     Phase phase = Phase::kOpening;
     RuntimeFacts runtime;     // of the model at hand
-    double round_secs = 0.0;  // one inference of each model, as far as they have been told
+    std::size_t n_warm = 0;   // models
+    double round_secs = 0.0;  // one inference of each of them
     std::string record;
     bool is_timed_out = false;
 };
@@ -82,7 +82,8 @@ void take_line(Watch& watch, const std::string& line) {
     if (line.empty()) return;
     if (line[0] == kRecordTag) {
         watch.record = line.substr(1);
-    } else if (line[0] == kInferenceTag) {
+    } else if (line[0] == kWarmTag) {
+        ++watch.n_warm;
         watch.round_secs += std::strtod(line.c_str() + 1, nullptr) / 1e9;
     } else if (line[0] == kPhaseTag && line.size() >= 3) {
         watch.phase = static_cast<Phase>(line[1] - '0');
@@ -100,7 +101,8 @@ Watch watch_child(const Job& job, int pipe_end) {
     std::int64_t phase_start_ns = monotonic_raw_ns();
     for (;;) {
         const double elapsed_secs = secs_since(phase_start_ns);
-        const double left_secs = limit_secs(job, watch.phase, watch.round_secs) - elapsed_secs;
+        const double left_secs =
+            limit_secs(job, watch.phase, watch.n_warm, watch.round_secs) - elapsed_secs;
         if (left_secs <= 0.0) {
             watch.is_timed_out = true;
             return watch;
@@ -116,10 +118,9 @@ Watch watch_child(const Job& job, int pipe_end) {
         if (n <= 0) return watch;
         pending.append(buffer, static_cast<std::size_t>(n));
         for (std::size_t end; (end = pending.find('\n')) != std::string::npos;) {
-            const Phase before = watch.phase;
             take_line(watch, pending.substr(0, end));
             pending.erase(0, end + 1);
-            if (watch.phase != before) phase_start_ns = monotonic_raw_ns();
+            phase_start_ns = monotonic_raw_ns();
         }
     }
 }
@@ -148,14 +149,16 @@ std::string describe(const RuntimeFacts& runtime) {
 }
 
 std::string timeout_record(const Job& job, const Watch& watch, const ErrorEvidence& evidence) {
-    const bool is_measuring = watch.phase == Phase::kMeasuring;
+    const bool is_measuring =
+        watch.phase == Phase::kMeasuring && watch.n_warm == job.subjobs.size();
     return failure_record(
         job.job_id, job.model_paths(),
         Error(ErrorKind::kHarnessTimeout,
               job.model_paths() + ": " + describe(watch.runtime) + " did not come back while " +
                   name_of(watch.phase) + ", stopped after " +
-                  seconds_text(limit_secs(job, watch.phase, watch.round_secs)) + "; raise " +
-                  (is_measuring ? "--max-secs" : "--max-load-secs") + " if it only needs longer"),
+                  seconds_text(limit_secs(job, watch.phase, watch.n_warm, watch.round_secs)) +
+                  "; raise " + (is_measuring ? "--max-secs" : "--max-load-secs") +
+                  " if it only needs longer"),
         evidence);
 }
 
@@ -182,13 +185,16 @@ std::string crash_record(const Job& job, const Watch& watch, int status, ErrorEv
 
 }  // namespace
 
-double limit_secs(const Job& job, Phase phase, double round_secs) {
-    const double last_secs = kGrace_inferences * round_secs;
-    if (phase == Phase::kMeasuring) return job.max_secs() + kGrace_secs + last_secs;
+double limit_secs(const Job& job, Phase phase, std::size_t n_warm, double round_secs) {
+    if (phase == Phase::kMeasuring && n_warm == job.subjobs.size()) {
+        const double n_last = static_cast<double>(fewest_samples(0.0)) + kGrace_inferences;
+        return job.max_secs() + kGrace_secs + n_last * round_secs;
+    }
+    if (phase == Phase::kMeasuring) return job.max_load_secs + kGrace_secs;
     if (phase != Phase::kProfiling) return job.max_load_secs;
     std::size_t n_runs = 0;
     for (const Subjob& subjob : job.subjobs) n_runs = std::max(n_runs, subjob.per_op_runs);
-    return job.max_load_secs + static_cast<double>(n_runs) * last_secs;
+    return job.max_load_secs + static_cast<double>(n_runs) * kGrace_inferences * round_secs;
 }
 
 // Hashes that serve many jobs, in the process that forks: what children work out is lost with them.

@@ -1,6 +1,7 @@
 // A job in a child process: what kills the child is told, not suffered.
 #pragma once
 
+#include <cstddef>
 #include <string>
 
 #include "board/run_job.h"
@@ -12,8 +13,9 @@ namespace edgeprof {
 // To be called from a process with one thread only (fork).
 std::string run_isolated(const Job& job);
 
-// How long a phase may take. `round_secs`: one inference of each model, as far as they are known;
-// a measurement that has had its time is waited for as long as its last inferences may need.
-double limit_secs(const Job& job, Phase phase, double round_secs);
+// How long may pass until the child's next message. n_warm: models that have been warmed up;
+// round_secs: one inference of each of them. Until all are warm the bound of loading holds; a
+// measurement that has had its time is waited for as long as its fewest samples may need.
+double limit_secs(const Job& job, Phase phase, std::size_t n_warm, double round_secs);
 
 }  // namespace edgeprof

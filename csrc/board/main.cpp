@@ -33,9 +33,11 @@
 //     shapes           object   input name -> [integers], for dynamic dimensions
 //     clock            string   auto | clock_monotonic_raw | x86_tsc | arm_generic_timer
 //     ci_rel           number   stop when half the interval is within this share of the median
-//     min_secs, max_secs, min_samples, max_samples    bounds of the measurement
+//     min_secs, max_secs, min_samples, max_samples    bounds of the timed inferences
 //     outputs_file     string   file for the outputs of the last inference: raw, one after another
-//     max_load_secs    number   bound of opening the runtime and loading the model
+//     max_load_secs    number   bound of opening the runtime, of loading the model, and of its
+//     first
+//                               inference and warm-up
 //     max_drift        number   refuse when the machine changed by more than this share meanwhile
 //     counters         string   auto | off: cycles, instructions and misses beside the clock
 //     per_op_runs      integer  inferences profiled by operator, after the timing; 0: none

@@ -64,7 +64,7 @@ Loaded load(const Job& job, const Subjob& subjob, const JobListener& listener,
             RuntimeFacts& facts) {
     facts = {subjob.runtime, "", subjob.library};
     tell(listener, Phase::kOpening, facts);
-    if (subjob.runtime != "null") check_model_file(subjob.load.model_path);
+    if (has_model_files(subjob.runtime)) check_model_file(subjob.load.model_path);
     check_cpus(subjob.measure.cpus);
     const ScopedAffinity affinity(subjob.measure.cpus);
     Loaded loaded;
@@ -86,11 +86,20 @@ Loaded load(const Job& job, const Subjob& subjob, const JobListener& listener,
     return loaded;
 }
 
-void refuse_failed(const Job& job, const std::vector<Outcome>& outcomes) {
+// What has no result has an error.
+void refuse_without_result(const Job& job, const std::vector<Outcome>& outcomes) {
     for (std::size_t i = 0; i < outcomes.size(); ++i) {
-        if (outcomes[i].stop_reason != StopReason::kFailed) continue;
-        throw Error(ErrorKind::kUnsupportedModel,
-                    job.subjobs[i].load.model_path + ": inference failed: " + outcomes[i].failure);
+        const std::string& path = job.subjobs[i].load.model_path;
+        if (outcomes[i].stop_reason == StopReason::kFailed) {
+            throw Error(ErrorKind::kUnsupportedModel,
+                        path + ": inference failed: " + outcomes[i].failure);
+        }
+        const std::vector<std::int64_t>& latency_ns = outcomes[i].samples.latency_ns;
+        const std::size_t fewest = fewest_samples(static_cast<double>(latency_ns.front()));
+        if (latency_ns.size() >= fewest) continue;
+        throw Error(ErrorKind::kInvalidJob, path + ": " + std::to_string(latency_ns.size()) +
+                                                " timed inferences, a result needs " +
+                                                std::to_string(fewest) + "; raise --max-samples");
     }
 }
 
@@ -139,12 +148,12 @@ std::string run(const Job& job, const JobListener& listener, RuntimeFacts& facts
     }
     tell(listener, Phase::kMeasuring, facts);
     const std::vector<Outcome> outcomes =
-        measure(subjects, job.subjobs.front().load.seed, listener.on_first_inference);
+        measure(subjects, job.subjobs.front().load.seed, listener.on_warm);
 
     // Before anything is loaded again. Of several models in one process, nobody knows whose it is.
     std::optional<std::int64_t> peak_bytes;
     if (!job.is_group) peak_bytes = read_peak_rss_bytes();
-    refuse_failed(job, outcomes);
+    refuse_without_result(job, outcomes);
     const std::vector<std::optional<Drift>> drifts = judge_drift(job, outcomes);
     std::vector<RecordParts> parts;
     for (std::size_t i = 0; i < job.subjobs.size(); ++i) {

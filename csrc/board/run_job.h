@@ -17,7 +17,7 @@ enum class Phase { kOpening, kLoading, kMeasuring, kProfiling, kReporting };
 const char* name_of(Phase phase) noexcept;
 struct JobListener {
     std::function<void(Phase, const RuntimeFacts&)> on_phase;  // of the subjob at hand
-    FirstInferenceListener on_first_inference;
+    WarmListener on_warm;
 };
 
 // What the machine's drift was for each model of the job. Throws Error(kUnsteadyMeasurement) beyond

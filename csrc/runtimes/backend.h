@@ -64,7 +64,16 @@ void provide_runtime(const std::string& name, OpenRuntime open);
 std::unique_ptr<Runtime> open_onnxruntime(const std::string& library_path);
 std::unique_ptr<Runtime> open_litert(const std::string& library_path);
 std::unique_ptr<Runtime> open_tflite_c(const std::string& library_path);
-// Does nothing as fast as it can: its latency is the harness's own cost.
 std::unique_ptr<Runtime> open_null_runtime();
+std::unique_ptr<Runtime> open_reference_runtime();
+
+// The models of the reference runtime, by "path".
+inline constexpr const char* kArithmeticReference = "reference:arithmetic";
+inline constexpr const char* kMemoryReference = "reference:memory";
+
+// Whether models of that runtime are files.
+inline bool has_model_files(const std::string& runtime) {
+    return runtime != "null" && runtime != "reference";
+}
 
 }  // namespace edgeprof

@@ -36,6 +36,9 @@ class LoadedModel {
                     "this runtime does not give the outputs of a model");
     }
 
+    // Whether inferences run on a device that raises its clocks only under load.
+    virtual bool has_device() const { return false; }
+
     // The options in force, defaults included, as a JSON object.
     virtual std::string options_json() const = 0;
 };

@@ -25,15 +25,13 @@ bool note(Run& run, bool is_done) {
 }
 
 // First inferences and warm-up, and blocks so long that enough rounds fit. False on failure.
-bool prepare(Runs& runs, Instruments& time, std::int64_t deadline_ns,
-             const FirstInferenceListener& on_first_inference) {
+bool prepare(Runs& runs, double budget_secs, const WarmListener& on_warm) {
     double round_secs = 0.0;
     for (const auto& run : runs) {
-        if (!note(*run, run->prepare(on_first_inference))) return false;
+        if (!note(*run, run->prepare(on_warm))) return false;
         round_secs += run->block_secs();
     }
-    const double left_secs = std::max(static_cast<double>(deadline_ns - time.now_ns()) / 1e9, 0.0);
-    const double factor = left_secs / (static_cast<double>(kMinRounds) * round_secs);
+    const double factor = budget_secs / (static_cast<double>(kMinRounds) * round_secs);
     if (runs.size() > 1 && factor < 1.0) {
         for (const auto& run : runs) run->shorten_blocks(factor);
     }
@@ -47,11 +45,14 @@ bool sample(Runs& runs, std::uint64_t seed, std::int64_t deadline_ns) {
     std::iota(order.begin(), order.end(), std::size_t{0});
     for (bool should_stop = false; !should_stop;) {
         shuffle(order, random);
-        bool is_over = false;
+        bool is_out_of_time = false;
+        bool has_enough = true;
         for (const std::size_t i : order) {
             if (!note(*runs[i], runs[i]->measure_block(deadline_ns))) return false;
-            is_over = is_over || runs[i]->is_out_of_time();
+            is_out_of_time = is_out_of_time || runs[i]->is_out_of_time();
+            has_enough = has_enough && runs[i]->has_enough();
         }
+        const bool is_over = is_out_of_time && has_enough;
         should_stop = true;
         for (const auto& run : runs) should_stop = run->should_stop(is_over) && should_stop;
     }
@@ -61,7 +62,7 @@ bool sample(Runs& runs, std::uint64_t seed, std::int64_t deadline_ns) {
 }  // namespace
 
 std::vector<Outcome> measure(const std::vector<Subject>& subjects, std::uint64_t seed,
-                             const FirstInferenceListener& on_first_inference) {
+                             const WarmListener& on_warm) {
     Instruments& time = *subjects.front().instruments;
     const std::uint64_t origin_ticks = time.now_ticks();
     double budget_secs = 0.0;
@@ -70,8 +71,9 @@ std::vector<Outcome> measure(const std::vector<Subject>& subjects, std::uint64_t
         budget_secs += subject.settings.max_secs;
         runs.push_back(std::make_unique<Run>(subject, subjects.size() > 1));
     }
-    const std::int64_t deadline_ns = time.now_ns() + static_cast<std::int64_t>(budget_secs * 1e9);
-    if (prepare(runs, time, deadline_ns, on_first_inference)) sample(runs, seed, deadline_ns);
+    if (prepare(runs, budget_secs, on_warm)) {
+        sample(runs, seed, time.now_ns() + static_cast<std::int64_t>(budget_secs * 1e9));
+    }
     time.refine_clock();
     std::vector<Outcome> outcomes;
     for (const auto& run : runs) outcomes.push_back(run->finish(origin_ticks));

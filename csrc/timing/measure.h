@@ -20,15 +20,16 @@ struct Subject {
     MeasureSettings settings;
 };
 
-// Told of each model's first inference, outside of all timing.
-using FirstInferenceListener = std::function<void(std::int64_t latency_ns)>;
+// Told of each model's expected latency when it is warm, outside of all timing.
+using WarmListener = std::function<void(std::int64_t latency_ns)>;
 
 // Measures one model, or several interleaved: in rounds, each with one block of every model, in an
 // order drawn anew from `seed` for each round, so that whatever the machine does while measuring
-// meets them all. Several go on together until each has its interval, or max_secs times their
-// number is over. Block b of each outcome belongs to round b. An inference that would end after
-// max_secs is not begun, but each model gets its first inference and one sample.
+// meets them all. First inferences and warm-up come before, with a bound of their own. Several
+// models go on together until each has its interval, or max_secs times their number is over. Block
+// b of each outcome belongs to round b. An inference that would end after max_secs is not begun,
+// but each model gets the fewest samples that make a result.
 std::vector<Outcome> measure(const std::vector<Subject>& subjects, std::uint64_t seed,
-                             const FirstInferenceListener& on_first_inference);
+                             const WarmListener& on_warm);
 
 }  // namespace edgeprof

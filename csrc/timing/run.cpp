@@ -21,14 +21,12 @@ bool Run::time_one(std::int64_t& latency_ns) {
     return true;
 }
 
-bool Run::prepare(const FirstInferenceListener& on_first_inference) {
+bool Run::prepare(const WarmListener& on_warm) {
     const MeasureSettings& settings = subject_.settings;
     const ScopedAffinity affinity(settings.cpus);
-    const std::int64_t start_ns = instruments_.now_ns();
     if (!time_one(outcome_.first_inference_ns)) return false;
-    if (on_first_inference) on_first_inference(outcome_.first_inference_ns);
-    expected_ns_ = static_cast<double>(outcome_.first_inference_ns);
-    if (!warm_up(start_ns)) return false;
+    if (!warm_up()) return false;
+    if (on_warm) on_warm(static_cast<std::int64_t>(expected_ns_));
     const CounterGroup* counters = instruments_.counters();
     plan_ = plan_blocks({expected_ns_, instruments_.reading_costs(),
                          counters != nullptr && counters->size() > 0, instruments_.has_rails(),
@@ -40,23 +38,22 @@ bool Run::prepare(const FirstInferenceListener& on_first_inference) {
     return true;
 }
 
-bool Run::warm_up(std::int64_t start_ns) {
-    const std::int64_t warmup_start_ns = instruments_.now_ns();
-    WarmupRule rule(subject_.settings);
+bool Run::warm_up() {
+    const std::int64_t start_ns = instruments_.now_ns();
+    WarmupRule rule(subject_.settings, static_cast<double>(outcome_.first_inference_ns),
+                    subject_.model->has_device());
     Warmup& warmup = outcome_.warmup;
     warmup.end = WarmupEnd::kTimeLimit;
-    while (warmup.end != WarmupEnd::kSteady &&
-           rule.has_time(secs_since(warmup_start_ns), secs_since(start_ns), expected_ns_ / 1e9)) {
+    while (warmup.end != WarmupEnd::kSteady && rule.has_time(secs_since(start_ns))) {
         std::int64_t latency_ns = 0;
         if (!time_one(latency_ns)) return false;
         ++warmup.n;
         warmup.timed_ns += latency_ns;
-        expected_ns_ = static_cast<double>(latency_ns);
-        rule.add(expected_ns_);
-        if (rule.is_warm(secs_since(warmup_start_ns))) warmup.end = WarmupEnd::kSteady;
+        rule.add(static_cast<double>(latency_ns));
+        if (rule.is_warm(secs_since(start_ns))) warmup.end = WarmupEnd::kSteady;
     }
-    warmup.wall_ns = instruments_.now_ns() - warmup_start_ns;
-    if (warmup.n > 0) expected_ns_ = rule.expected_ns();
+    warmup.wall_ns = instruments_.now_ns() - start_ns;
+    expected_ns_ = rule.expected_ns();
     return true;
 }
 
@@ -98,7 +95,7 @@ bool Run::time_block(std::size_t n, std::int64_t deadline_ns, std::size_t& done)
         const double expected_end_ns = static_cast<double>(instruments_.now_ns()) +
                                        expected_ns_ * static_cast<double>(stretch);
         is_out_of_time_ = expected_end_ns > static_cast<double>(deadline_ns);
-        if (is_out_of_time_ && done > 0) return true;
+        if (is_out_of_time_ && done >= least_samples()) return true;
         const std::uint16_t mask = is_after_switch ? kAfterSwitch : 0;
         const std::size_t timed = time_stretch(done, stretch, before, mask);
         done += timed;

@@ -2,6 +2,7 @@
 // takes the turns.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -22,15 +23,16 @@ class Run {
           decision_(subject.settings, is_interleaved) {}
 
     // First inference and warm-up; false when one failed.
-    bool prepare(const FirstInferenceListener& on_first_inference);
+    bool prepare(const WarmListener& on_warm);
     double block_secs() const {
         return static_cast<double>(plan_.block_samples) * expected_ns_ / 1e9;
     }
     // Makes blocks of interleaved models shorter, so that there is time for enough rounds.
     void shorten_blocks(double factor) { plan_.shorten(factor, expected_ns_); }
-    // Times a block, or what of it fits before the deadline, and one sample in any case.
+    // Times a block, or what of it fits before the deadline; after that what a result still lacks.
     bool measure_block(std::int64_t deadline_ns);
     bool is_out_of_time() const { return is_out_of_time_; }
+    bool has_enough() const { return recording_.size() >= least_samples(); }
     // Whether this model needs no more samples; notes why.
     bool should_stop(bool is_over);
     void fail();
@@ -53,8 +55,11 @@ class Run {
     double secs_since(std::int64_t start_ns) const {
         return static_cast<double>(instruments_.now_ns() - start_ns) / 1e9;
     }
+    std::size_t least_samples() const {
+        return std::min(fewest_samples(expected_ns_), subject_.settings.max_samples);
+    }
     bool time_one(std::int64_t& latency_ns);
-    bool warm_up(std::int64_t start_ns);
+    bool warm_up();
     bool time_block(std::size_t n, std::int64_t deadline_ns, std::size_t& done);
     std::size_t time_stretch(std::size_t first, std::size_t n, Evidence& before,
                              std::uint16_t mask);

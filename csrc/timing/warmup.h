@@ -21,21 +21,21 @@ struct Warmup {
 
 class WarmupRule {
   public:
-    explicit WarmupRule(const MeasureSettings& settings);
+    // has_device: the model runs on one that raises its clocks under load, which takes its time.
+    WarmupRule(const MeasureSettings& settings, double first_inference_ns, bool has_device);
 
-    // Whether there is time for another inference. warmup_secs: since the warm-up began;
-    // total_secs: since the first inference began; expected_secs: of the next inference.
-    bool has_time(double warmup_secs, double total_secs, double expected_secs) const;
+    // Whether there is time for another inference, `warmup_secs` after the warm-up began.
+    bool has_time(double warmup_secs) const;
     void add(double latency_ns);
     bool is_warm(double warmup_secs) const;
-    // Of the next inference; there must have been one.
-    double expected_ns() const;
+    double expected_ns() const;  // of the next inference
 
   private:
     double ci_rel_;
-    double most_secs_;
     double least_secs_;
-    double total_secs_;
+    double most_secs_;
+    double bound_secs_;  // even of the first
+    double first_inference_ns_;
     std::vector<double> recent_ns_;
 };
 

@@ -29,6 +29,7 @@ class OrtModel final : public LoadedModel {
     const std::vector<TensorFacts>& inputs() const override { return inputs_; }
     const std::vector<TensorFacts>& outputs() const override { return outputs_; }
     std::vector<std::uint8_t> output_bytes(std::size_t index) const override;
+    bool has_device() const override { return is_on_gpu_; }
     std::string options_json() const override { return options_.to_json(); }
 
     // Ends profiling; returns the path of the profile.

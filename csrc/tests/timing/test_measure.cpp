@@ -35,7 +35,7 @@ std::function<std::int64_t(int)> around_us(std::int64_t mean_us) {
     return [mean_us](int n) { return mean_us + mean_us * (n * 7 % 11 - 5) / 200; };
 }
 
-MeasureSettings quick() { return {0.5, 0.0, 1.0, 20, 1000, false, {}}; }
+MeasureSettings quick() { return {0.5, 0.0, 1.0, 20, 1000, false, {}, 10.0}; }
 
 Samples samples_of(std::vector<std::int64_t> latency_ns, std::vector<std::uint16_t> disturbed) {
     Samples samples;
@@ -103,38 +103,60 @@ TEST_CASE("bounds hold: of samples and of time") {
     Bench erratic([](int n) { return n % 2 == 0 ? 100 : 3000; });
     settings.max_samples = 1'000'000;
     settings.max_secs = 0.3;
-    const std::int64_t start_ns = erratic.clock.now_ns;
     const Outcome by_time = erratic.measure(settings);
     CHECK(by_time.stop_reason == StopReason::kMaxSecs);
-    CHECK(erratic.clock.now_ns - start_ns < 310'000'000);
+    CHECK(by_time.sampling_span_ns <= 310'000'000);
 }
 
-TEST_CASE("a model too slow for the time given keeps what fits, one sample at least") {
+TEST_CASE("a model too slow for the time given is timed as often as a result needs") {
     MeasureSettings settings = quick();
     settings.ci_rel = 1e-6;
     settings.max_secs = 0.1;
-    Bench beyond([](int) { return 80'000; });
+    Bench slow([](int) { return 80'000; });
     std::vector<std::int64_t> told_ns;
-    const std::vector<Outcome> outcomes =
-        measure({{&beyond.model, &beyond.instruments, settings}}, 0,
-                [&told_ns](std::int64_t latency_ns) { told_ns.push_back(latency_ns); });
-    CHECK(outcomes.front().stop_reason == StopReason::kMaxSecs);
-    CHECK(outcomes.front().samples.latency_ns.size() == 1);
-    CHECK(beyond.model.count() == 2);  // the first inference and the sample: no time to warm up
-    CHECK(told_ns == std::vector<std::int64_t>{outcomes.front().first_inference_ns});
-    // Rounds of six samples each would take ten times as long as there is.
+    const Outcome outcome =
+        std::move(measure({{&slow.model, &slow.instruments, settings}}, 0,
+                          [&told_ns](std::int64_t latency_ns) { told_ns.push_back(latency_ns); })
+                      .front());
+    CHECK(outcome.stop_reason == StopReason::kMaxSecs);
+    CHECK(outcome.samples.latency_ns.size() == 10);
+    CHECK(told_ns == std::vector<std::int64_t>{80'000'000});
+
+    // Eight seconds each: one inference warms it up. Of those beyond ten seconds, three will do.
+    settings.max_load_secs = 60.0;
+    Bench slower([](int) { return 8'000'000; });
+    CHECK(slower.measure(settings).samples.latency_ns.size() == 10);
+    CHECK(slower.model.count() == 12);
+    Bench slowest([](int) { return 11'000'000; });
+    const Outcome few = slowest.measure(settings);
+    CHECK(few.samples.latency_ns.size() == 3);
+    CHECK(few.warmup.end == WarmupEnd::kSteady);
+
+    // In turns, rounds of six samples each would take ten times as long as there is.
     FakeClock clock;
     FakeInstruments instruments(clock);
     std::vector<FakeModel> models(4, FakeModel(clock, [](int) { return 25'000; }));
     std::vector<Subject> subjects;
     for (FakeModel& model : models) subjects.push_back({&model, &instruments, settings});
-    int n_inferences = 0;
-    for (const Outcome& outcome : measure(subjects, 0, {})) {
-        CHECK(outcome.stop_reason == StopReason::kMaxSecs);
-        CHECK(!outcome.samples.latency_ns.empty());
+    int n_timed = 0;
+    for (const Outcome& of_one : measure(subjects, 0, {})) {
+        CHECK(of_one.stop_reason == StopReason::kMaxSecs);
+        CHECK(of_one.samples.latency_ns.size() >= 10);
+        n_timed += static_cast<int>(of_one.samples.latency_ns.size());
     }
-    for (const FakeModel& model : models) n_inferences += model.count();
-    CHECK(n_inferences <= 4 * 100 / 25 + 4);  // the time given, and one sample of each at most
+    CHECK(n_timed <= 4 * 10 + 4 * 2);  // the fewest, and the rest of a round
+}
+
+TEST_CASE("the first inference and the warm-up take nothing off the time of sampling") {
+    Bench bench([](int n) { return n == 0 ? 2'000'000 : 3000 + n % 2; });
+    MeasureSettings settings = quick();
+    settings.ci_rel = 1e-6;
+    settings.min_secs = settings.max_secs = 1.0;
+    settings.max_samples = 100'000;
+    const Outcome outcome = bench.measure(settings);
+    CHECK(outcome.first_inference_ns == 2'000'000'000);
+    CHECK(outcome.warmup.n >= 10);
+    CHECK(outcome.samples.latency_ns.size() > 300);
 }
 
 TEST_CASE("the whole span holds the loops, and what lies between blocks") {
@@ -183,16 +205,30 @@ TEST_CASE("blocks beside a slow canary are left out while there are calm ones") 
 }
 
 TEST_CASE("a model is warm when its latency is steady, or its time for that is over") {
-    const MeasureSettings settings = quick();
-    WarmupRule rule(settings);
-    CHECK(rule.has_time(0.0, 0.0, 0.001));
-    for (int i = 0; i < 10; ++i) rule.add(100.0);
+    MeasureSettings settings = quick();
+    WarmupRule rule(settings, 1e6, false);
+    CHECK(rule.has_time(0.0));
+    for (int i = 0; i < 10; ++i) rule.add(1e6);
     CHECK(rule.is_warm(0.2));
     CHECK_FALSE(rule.is_warm(0.05));  // a clock that has not had the time to rise
-    for (int i = 0; i < 10; ++i) rule.add(100.0 / (1.0 + i));
+    for (int i = 0; i < 10; ++i) rule.add(1e6 / (1.0 + i));
     CHECK_FALSE(rule.is_warm(0.2));
-    CHECK_FALSE(rule.has_time(0.25, 0.25, 0.001));
-    CHECK_FALSE(rule.has_time(0.1, 0.1, 0.5));  // better spent on a sample
+    CHECK_FALSE(rule.has_time(0.5));
+    const WarmupRule endless(settings, 8e9, false);  // max_load_secs is 10
+    CHECK_FALSE(endless.has_time(0.0));
+    settings.max_load_secs = 20.0;
+    WarmupRule long_one(settings, 8e9, false);
+    CHECK(long_one.has_time(0.0));
+    long_one.add(8e9);
+    CHECK(long_one.is_warm(8.0));
+}
+
+TEST_CASE("a device is warmed up by time as well as by count") {
+    WarmupRule rule(quick(), 1e6, true);
+    for (int i = 0; i < 100; ++i) rule.add(1e6);
+    CHECK_FALSE(rule.is_warm(0.5));
+    CHECK(rule.is_warm(1.0));
+    CHECK(rule.has_time(4.0));
 }
 
 TEST_CASE("blocks are short, and reading costs a small share of them") {
