@@ -19,6 +19,7 @@
 
 #include "base/error.h"
 #include "base/sha256.h"
+#include "board/child_failure.h"
 #include "record/model_weights.h"
 #include "record/record.h"
 #include "timing/clock.h"
@@ -125,64 +126,6 @@ Watch watch_child(const Job& job, int pipe_end) {
     }
 }
 
-// The end of what the runtime printed.
-std::string tail_of(std::FILE* file) {
-    constexpr long kMaxBytes = 2000;
-    std::fseek(file, 0, SEEK_END);
-    const long size = std::ftell(file);
-    std::fseek(file, std::max(0L, size - kMaxBytes), SEEK_SET);
-    char buffer[kMaxBytes];
-    return std::string(buffer, std::fread(buffer, 1, sizeof buffer, file));
-}
-
-std::string seconds_text(double secs) {
-    char buffer[32];
-    std::snprintf(buffer, sizeof buffer, "%g s", secs);
-    return buffer;
-}
-
-// "/usr/lib/libonnxruntime.so.1.21.0 (onnxruntime 1.21.0)"
-std::string describe(const RuntimeFacts& runtime) {
-    std::string text = runtime.library_path.empty() ? runtime.name : runtime.library_path;
-    if (!runtime.version.empty()) text += " (" + runtime.name + " " + runtime.version + ")";
-    return text;
-}
-
-std::string timeout_record(const Job& job, const Watch& watch, const ErrorEvidence& evidence) {
-    const bool is_measuring =
-        watch.phase == Phase::kMeasuring && watch.n_warm == job.subjobs.size();
-    return failure_record(
-        job.job_id, job.model_paths(),
-        Error(ErrorKind::kHarnessTimeout,
-              job.model_paths() + ": " + describe(watch.runtime) + " did not come back while " +
-                  name_of(watch.phase) + ", stopped after " +
-                  seconds_text(limit_secs(job, watch.phase, watch.n_warm, watch.round_secs)) +
-                  "; raise " + (is_measuring ? "--max-secs" : "--max-load-secs") +
-                  " if it only needs longer"),
-        evidence);
-}
-
-std::string crash_record(const Job& job, const Watch& watch, int status, ErrorEvidence evidence) {
-    std::string how = "ended with exit status " + std::to_string(WEXITSTATUS(status));
-    std::string remedy;
-    if (WIFSIGNALED(status)) {
-        const int signal_number = WTERMSIG(status);
-        how = std::string("died of signal ") + std::to_string(signal_number) + " (" +
-              strsignal(signal_number) + ")";
-        evidence.emplace_back("signal", std::to_string(signal_number));
-        if (signal_number == SIGILL) {
-            remedy = "; this build of the library needs a newer processor: use another release";
-        } else if (signal_number == SIGKILL) {
-            remedy = "; out of memory, probably";
-        }
-    }
-    return failure_record(
-        job.job_id, job.model_paths(),
-        Error(ErrorKind::kHarnessCrashed, job.model_paths() + ": " + describe(watch.runtime) + " " +
-                                              how + " while " + name_of(watch.phase) + remedy),
-        evidence);
-}
-
 }  // namespace
 
 double limit_secs(const Job& job, Phase phase, std::size_t n_warm, double round_secs) {
@@ -234,13 +177,14 @@ std::string run_isolated(const Job& job) {
     while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
     }
     if (!watch.record.empty()) return watch.record;
-    const ErrorEvidence evidence{{"runtime", watch.runtime.name},
-                                 {"runtime_version", watch.runtime.version},
-                                 {"library_path", watch.runtime.library_path},
-                                 {"phase", name_of(watch.phase)},
-                                 {"output", one_line(tail_of(output.get()))}};
-    return watch.is_timed_out ? timeout_record(job, watch, evidence)
-                              : crash_record(job, watch, status, evidence);
+    const ChildFacts facts{watch.phase, watch.runtime, tail_of(output.get())};
+    if (!watch.is_timed_out) {
+        return crash_record(job.job_id, job.model_paths(), facts, status);
+    }
+    const bool is_sampling = watch.phase == Phase::kMeasuring && watch.n_warm == job.subjobs.size();
+    return timeout_record(job.job_id, job.model_paths(), facts,
+                          limit_secs(job, watch.phase, watch.n_warm, watch.round_secs),
+                          is_sampling ? "--max-secs" : "--max-load-secs");
 }
 
 }  // namespace edgeprof

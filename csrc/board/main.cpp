@@ -12,6 +12,9 @@
 //         {"latency_ms": ...} for each (`edgeprof predict --codes` writes such lines).
 //     edgeprof-harness state [--root DIR]
 //         Prints the state of the machine as one JSON object.
+//     edgeprof-harness campaign DIR
+//         Works a batch folder off in the foreground, without the locks of the worker: see
+//         campaign.h and batch.h.
 //     edgeprof-harness worker ...
 //     edgeprof-harness wait ...
 //         A queue of batches on the board: see worker.h.
@@ -64,6 +67,7 @@
 
 #include "base/error.h"
 #include "base/version.h"
+#include "board/batch.h"
 #include "board/isolation.h"
 #include "board/job.h"
 #include "board/predict_command.h"
@@ -86,6 +90,7 @@ int usage(const std::string& complaint) {
            "       edgeprof-harness predict P.edgp\n"
            "       edgeprof-harness state [--root DIR]\n"
            "       edgeprof-harness counters [--loop N]\n"
+           "       edgeprof-harness campaign DIR\n"
            "       edgeprof-harness worker --folder DIR --lock FILE --owner NAME --session ID "
            "[--detach]\n"
            "       edgeprof-harness wait --folder DIR [--session ID] [--stop]\n"
@@ -219,6 +224,16 @@ int predict_command(const std::string& predictor_path) {
     return kFailed;
 }
 
+int campaign_command(const std::string& folder) {
+    try {
+        work_off(folder, record_of_line);
+        return kDone;
+    } catch (const std::exception& error) {
+        std::cerr << "edgeprof-harness: " << error.what() << "\n";
+        return kFailed;
+    }
+}
+
 int main_command(const std::vector<std::string>& arguments) {
     if (arguments.empty()) return usage("a command is missing");
     const std::string& command = arguments[0];
@@ -240,6 +255,9 @@ int main_command(const std::vector<std::string>& arguments) {
     if (command == "state") {
         const Options options(rest, {"--root"});
         return options.complaint().empty() ? state_command(options) : usage(options.complaint());
+    }
+    if (command == "campaign") {
+        return rest.size() == 1 ? campaign_command(rest[0]) : usage("campaign wants one folder");
     }
     if (command == "worker") return worker_main(rest, record_of_line);
     if (command == "wait") return wait_main(rest);

@@ -1,12 +1,7 @@
 #include "board/run_job.h"
 
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <cerrno>
 #include <cmath>
 #include <cstdio>
-#include <cstring>
 #include <fstream>
 #include <memory>
 #include <optional>
@@ -14,7 +9,6 @@
 #include <vector>
 
 #include "base/error.h"
-#include "machine/affinity.h"
 #include "machine/energy_sampler.h"
 #include "machine/machine_state.h"
 #include "record/record.h"
@@ -35,57 +29,6 @@ void write_outputs(const LoadedModel& model, const std::string& path) {
     if (!file.flush()) throw Error(ErrorKind::kInvalidJob, path + ": outputs cannot be written");
 }
 
-// What the file system says about the model, before a runtime says it less clearly.
-void check_model_file(const std::string& path) {
-    struct stat facts = {};
-    if (stat(path.c_str(), &facts) != 0) {
-        throw Error(ErrorKind::kInvalidModel, path + ": no such model file");
-    }
-    if (!S_ISREG(facts.st_mode)) throw Error(ErrorKind::kInvalidModel, path + ": is not a file");
-    if (facts.st_size == 0) throw Error(ErrorKind::kInvalidModel, path + ": is empty");
-    if (access(path.c_str(), R_OK) != 0) {
-        throw Error(ErrorKind::kInvalidModel, path + ": cannot be read: " + std::strerror(errno));
-    }
-}
-
-// A model that is loaded, with all that it needs to stay so.
-struct Loaded {
-    std::shared_ptr<Runtime> runtime;
-    std::unique_ptr<CounterGroup> counters;
-    std::unique_ptr<LoadedModel> model;
-    std::int64_t load_ns;
-};
-
-void tell(const JobListener& listener, Phase phase, const RuntimeFacts& facts) {
-    if (listener.on_phase) listener.on_phase(phase, facts);
-}
-
-Loaded load(const Job& job, const Subjob& subjob, const JobListener& listener,
-            RuntimeFacts& facts) {
-    facts = {subjob.runtime, "", subjob.library};
-    tell(listener, Phase::kOpening, facts);
-    if (has_model_files(subjob.runtime)) check_model_file(subjob.load.model_path);
-    check_cpus(subjob.measure.cpus);
-    const ScopedAffinity affinity(subjob.measure.cpus);
-    Loaded loaded;
-    // Before the runtime: its threads inherit the counters.
-    if (subjob.counters == CounterMode::kAuto) {
-        loaded.counters = std::make_unique<CounterGroup>(subjob.measure.has_worker_threads,
-                                                         subjob.measure.cpus, job.root);
-    }
-    loaded.runtime = open_runtime(subjob.runtime, subjob.library);
-    facts = loaded.runtime->facts();
-    if (subjob.per_op_runs > 0 && !loaded.runtime->has_profiler()) {
-        throw Error(ErrorKind::kUnsupportedModel,
-                    facts.name + " offers no profile by operator; leave --per-op out");
-    }
-    tell(listener, Phase::kLoading, facts);
-    const std::int64_t start_ns = monotonic_raw_ns();
-    loaded.model = loaded.runtime->load(subjob.load);
-    loaded.load_ns = monotonic_raw_ns() - start_ns;
-    return loaded;
-}
-
 // What has no result has an error.
 void refuse_without_result(const Job& job, const std::vector<Outcome>& outcomes) {
     for (std::size_t i = 0; i < outcomes.size(); ++i) {
@@ -104,7 +47,7 @@ void refuse_without_result(const Job& job, const std::vector<Outcome>& outcomes)
 }
 
 // What is left to do for one model when all is timed.
-RecordParts report(const Subjob& subjob, const Loaded& loaded, const EnergySampler& energy,
+RecordParts report(const Subjob& subjob, const LoadedSubjob& loaded, const EnergySampler& energy,
                    const Outcome& outcome, const JobListener& listener) {
     if (!subjob.outputs_file.empty()) write_outputs(*loaded.model, subjob.outputs_file);
     RecordParts parts{subjob.load,
@@ -122,7 +65,7 @@ RecordParts report(const Subjob& subjob, const Loaded& loaded, const EnergySampl
                       {},
                       {}};
     if (subjob.per_op_runs > 0) {
-        tell(listener, Phase::kProfiling, parts.runtime);
+        if (listener.on_phase) listener.on_phase(Phase::kProfiling, parts.runtime);
         try {
             parts.operators = loaded.runtime->profile(subjob.load, subjob.per_op_runs);
         } catch (const Error& error) {  // what was timed stays
@@ -137,16 +80,16 @@ std::string run(const Job& job, const JobListener& listener, RuntimeFacts& facts
     Clock clock = job.clock == "auto" ? Clock::best() : Clock::named(job.clock);
     // Before the counters are opened, which later threads would inherit.
     EnergySampler energy(job.root, job.measured_cpus());
-    std::vector<Loaded> loaded;
+    std::vector<LoadedSubjob> loaded;
     std::vector<std::unique_ptr<Instruments>> instruments;
     std::vector<Subject> subjects;
     for (const Subjob& subjob : job.subjobs) {
-        loaded.push_back(load(job, subjob, listener, facts));
+        loaded.push_back(load_subjob(subjob, job.root, listener.on_phase, facts));
         instruments.push_back(std::make_unique<MachineInstruments>(
             clock, loaded.back().counters.get(), subjob.measure, job.root, &energy));
         subjects.push_back({loaded.back().model.get(), instruments.back().get(), subjob.measure});
     }
-    tell(listener, Phase::kMeasuring, facts);
+    if (listener.on_phase) listener.on_phase(Phase::kMeasuring, facts);
     const std::vector<Outcome> outcomes =
         measure(subjects, job.subjobs.front().load.seed, listener.on_warm);
 
@@ -161,28 +104,12 @@ std::string run(const Job& job, const JobListener& listener, RuntimeFacts& facts
         parts.back().drift = drifts[i];
         parts.back().peak_rss_bytes = peak_bytes;
     }
-    tell(listener, Phase::kReporting, facts);
+    if (listener.on_phase) listener.on_phase(Phase::kReporting, facts);
     return job.is_group ? group_record(job.job_id, clock, parts, machine_json)
                         : success_record(job.job_id, clock, parts.front(), machine_json);
 }
 
 }  // namespace
-
-const char* name_of(Phase phase) noexcept {
-    switch (phase) {
-        case Phase::kOpening:
-            return "opening";
-        case Phase::kLoading:
-            return "loading";
-        case Phase::kMeasuring:
-            return "measuring";
-        case Phase::kProfiling:
-            return "profiling";
-        case Phase::kReporting:
-            return "reporting";
-    }
-    return "unknown";
-}
 
 std::vector<std::optional<Drift>> judge_drift(const Job& job,
                                               const std::vector<Outcome>& outcomes) {

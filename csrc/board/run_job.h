@@ -1,22 +1,20 @@
 // From a job to what comes of it, a record: load, measure, judge, report.
 #pragma once
 
-#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "board/job.h"
+#include "board/load_model.h"
 #include "timing/drift.h"
 #include "timing/measure.h"
 
 namespace edgeprof {
 
-// Where a job stands, for whoever watches over it: a crash is then told with its circumstances.
-enum class Phase { kOpening, kLoading, kMeasuring, kProfiling, kReporting };
-const char* name_of(Phase phase) noexcept;
+// Functions may be empty.
 struct JobListener {
-    std::function<void(Phase, const RuntimeFacts&)> on_phase;  // of the subjob at hand
+    PhaseListener on_phase;
     WarmListener on_warm;
 };
 
@@ -25,7 +23,7 @@ struct JobListener {
 std::vector<std::optional<Drift>> judge_drift(const Job& job, const std::vector<Outcome>& outcomes);
 
 // Does the job in this process and returns its record, one JSON line without the line end.
-// Failures become failure records: nothing is thrown. A listener's functions may be empty.
+// Failures become failure records: nothing is thrown.
 std::string run_job(const Job& job, const JobListener& listener);
 
 }  // namespace edgeprof

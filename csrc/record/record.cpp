@@ -10,30 +10,11 @@
 #include "base/version.h"
 #include "record/model_weights.h"
 #include "record/record_results.h"
+#include "record/record_writers.h"
 
 namespace edgeprof {
 
 namespace {
-
-void write_head(json::Writer& writer, const std::string& job_id) {
-    writer.member("record_version", kRecordVersion)
-        .member("job_id", job_id)
-        .member("edgeprof_version", version());
-}
-
-void write_model(json::Writer& writer, const std::string& path) {
-    writer.key("model").begin_object().member("path", path);
-    struct stat facts = {};
-    if (!path.empty() && stat(path.c_str(), &facts) == 0 && S_ISREG(facts.st_mode)) {
-        writer.member("sha256", sha256_of_file(path))
-            .member("model_bytes", static_cast<std::int64_t>(facts.st_size));
-        if (const std::optional<ExternalWeights> weights = external_weights(path)) {
-            writer.member("weights_sha256", weights->sha256)
-                .member("weights_bytes", weights->bytes);
-        }
-    }
-    writer.end_object();
-}
 
 void write_tensors(json::Writer& writer, const char* name, const std::vector<TensorFacts>& all) {
     writer.key(name).begin_array();
@@ -45,19 +26,6 @@ void write_tensors(json::Writer& writer, const char* name, const std::vector<Ten
             .end_object();
     }
     writer.end_array();
-}
-
-void write_runtime(json::Writer& writer, const RuntimeFacts& runtime, const LoadedModel& model) {
-    writer.key("runtime").begin_object().member("name", runtime.name);
-    if (!runtime.version.empty()) writer.member("version", runtime.version);
-    if (!runtime.library_path.empty()) {
-        writer.member("library_path", runtime.library_path)
-            .member("library_sha256", remembered_sha256(runtime.library_path));
-    }
-    writer.key("options").raw(model.options_json());
-    write_tensors(writer, "inputs", model.inputs());
-    write_tensors(writer, "outputs", model.outputs());
-    writer.end_object();
 }
 
 void write_settings(json::Writer& writer, const RecordParts& parts) {
@@ -87,6 +55,39 @@ void write_record(json::Writer& writer, const std::string& job_id, const Clock& 
 }
 
 }  // namespace
+
+void write_head(json::Writer& writer, const std::string& job_id) {
+    writer.member("record_version", kRecordVersion)
+        .member("job_id", job_id)
+        .member("edgeprof_version", version());
+}
+
+void write_model(json::Writer& writer, const std::string& path) {
+    writer.key("model").begin_object().member("path", path);
+    struct stat facts = {};
+    if (!path.empty() && stat(path.c_str(), &facts) == 0 && S_ISREG(facts.st_mode)) {
+        writer.member("sha256", sha256_of_file(path))
+            .member("model_bytes", static_cast<std::int64_t>(facts.st_size));
+        if (const std::optional<ExternalWeights> weights = external_weights(path)) {
+            writer.member("weights_sha256", weights->sha256)
+                .member("weights_bytes", weights->bytes);
+        }
+    }
+    writer.end_object();
+}
+
+void write_runtime(json::Writer& writer, const RuntimeFacts& runtime, const LoadedModel& model) {
+    writer.key("runtime").begin_object().member("name", runtime.name);
+    if (!runtime.version.empty()) writer.member("version", runtime.version);
+    if (!runtime.library_path.empty()) {
+        writer.member("library_path", runtime.library_path)
+            .member("library_sha256", remembered_sha256(runtime.library_path));
+    }
+    writer.key("options").raw(model.options_json());
+    write_tensors(writer, "inputs", model.inputs());
+    write_tensors(writer, "outputs", model.outputs());
+    writer.end_object();
+}
 
 std::string success_record(const std::string& job_id, const Clock& clock, const RecordParts& parts,
                            const std::string& machine_json) {

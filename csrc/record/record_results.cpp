@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "record/record_writers.h"
 #include "record/warnings.h"
 #include "timing/conditions.h"
 #include "timing/disturbance.h"
@@ -18,40 +19,6 @@ namespace {
 
 double tenths(double value) { return std::round(value * 10.0) / 10.0; }
 double hundredths(double value) { return std::round(value * 100.0) / 100.0; }
-
-void write_clock(json::Writer& writer, const Clock& clock) {
-    writer.key("clock")
-        .begin_object()
-        .member("kind", name_of(clock.kind()))
-        .member("frequency_hz", std::round(clock.frequency_hz()))
-        .member("resolution_ns", tenths(clock.resolution_ns()))
-        .member("read_cost_ns", tenths(clock.read_cost_ns()))
-        .member("subtracted_ns", tenths(clock.scale().cost_ns))
-        .end_object();
-}
-
-void write_summary(json::Writer& writer, const Samples& samples, const Summary& summary) {
-    writer.key("summary")
-        .begin_object()
-        .member("n_samples", summary.n_samples)
-        .member("n_undisturbed", summary.n_undisturbed)
-        .member("basis", name_of(summary.basis))
-        .member("latency_median_ns", std::llround(summary.latency_median_ns))
-        .member("ci_low_ns", std::llround(summary.ci.low))
-        .member("ci_high_ns", std::llround(summary.ci.high))
-        .member("ci_level", hundredths(summary.ci_level))
-        .member("latency_min_ns", std::llround(summary.latency_min_ns))
-        .member("latency_mean_ns", std::llround(summary.latency_mean_ns))
-        .member("latency_p95_ns", std::llround(summary.latency_p95_ns))
-        .member("serial_inflation", hundredths(summary.serial_inflation));
-    writer.key("disturbed").begin_object();
-    for (const DisturbanceName& disturbance : kDisturbanceNames) {
-        std::size_t n = 0;
-        for (const std::uint16_t mask : samples.disturbed) n += (mask & disturbance.bit) != 0;
-        if (n > 0) writer.member(disturbance.name, n);
-    }
-    writer.end_object().end_object();
-}
 
 void write_counters(json::Writer& writer, const RecordParts& parts) {
     writer.key("counters").begin_array();
@@ -230,21 +197,59 @@ MeasuredFacts measured_facts(const RecordParts& parts, const Summary& summary) {
 
 }  // namespace
 
+void write_clock(json::Writer& writer, const Clock& clock) {
+    writer.key("clock")
+        .begin_object()
+        .member("kind", name_of(clock.kind()))
+        .member("frequency_hz", std::round(clock.frequency_hz()))
+        .member("resolution_ns", tenths(clock.resolution_ns()))
+        .member("read_cost_ns", tenths(clock.read_cost_ns()))
+        .member("subtracted_ns", tenths(clock.scale().cost_ns))
+        .end_object();
+}
+
+void write_summary(json::Writer& writer, const Samples& samples, const Summary& summary) {
+    writer.key("summary")
+        .begin_object()
+        .member("n_samples", summary.n_samples)
+        .member("n_undisturbed", summary.n_undisturbed)
+        .member("basis", name_of(summary.basis))
+        .member("latency_median_ns", std::llround(summary.latency_median_ns))
+        .member("ci_low_ns", std::llround(summary.ci.low))
+        .member("ci_high_ns", std::llround(summary.ci.high))
+        .member("ci_level", hundredths(summary.ci_level))
+        .member("latency_min_ns", std::llround(summary.latency_min_ns))
+        .member("latency_mean_ns", std::llround(summary.latency_mean_ns))
+        .member("latency_p95_ns", std::llround(summary.latency_p95_ns))
+        .member("serial_inflation", hundredths(summary.serial_inflation));
+    writer.key("disturbed").begin_object();
+    for (const DisturbanceName& disturbance : kDisturbanceNames) {
+        std::size_t n = 0;
+        for (const std::uint16_t mask : samples.disturbed) n += (mask & disturbance.bit) != 0;
+        if (n > 0) writer.member(disturbance.name, n);
+    }
+    writer.end_object().end_object();
+}
+
+void write_warmup(json::Writer& writer, const Warmup& warmup) {
+    writer.key("warmup")
+        .begin_object()
+        .member("n", warmup.n)
+        .member("wall_ns", warmup.wall_ns)
+        .member("timed_ns", warmup.timed_ns)
+        .member("reason", name_of(warmup.end))
+        .end_object();
+}
+
 void write_results(json::Writer& writer, const Clock& clock, const RecordParts& parts) {
     const Outcome& outcome = parts.outcome;
     const Summary summary = summarize(outcome.samples);
     write_clock(writer, clock);
     write_counters(writer, parts);
     writer.member("load_ns", parts.load_ns)
-        .member("first_inference_ns", outcome.first_inference_ns)
-        .key("warmup")
-        .begin_object()
-        .member("n", outcome.warmup.n)
-        .member("wall_ns", outcome.warmup.wall_ns)
-        .member("timed_ns", outcome.warmup.timed_ns)
-        .member("reason", name_of(outcome.warmup.end))
-        .end_object()
-        .member("sampling_wall_ns", outcome.sampling_wall_ns)
+        .member("first_inference_ns", outcome.first_inference_ns);
+    write_warmup(writer, outcome.warmup);
+    writer.member("sampling_wall_ns", outcome.sampling_wall_ns)
         .member("sampling_span_ns", outcome.sampling_span_ns)
         .key("page_faults")
         .begin_object()

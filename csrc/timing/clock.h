@@ -1,6 +1,7 @@
 // The clock that latencies are taken with: which one, how fast it runs, what reading it costs.
 #pragma once
 
+#include <cmath>
 #include <ctime>
 #include <string>
 
@@ -83,6 +84,12 @@ class Clock {
     // Fits the rate again over all the time since the calibration: the longer the baseline, the
     // less the two reads at its ends matter. Returns by how many parts per million it moved.
     double refine();
+
+    // When the clock read so, by CLOCK_MONOTONIC_RAW.
+    std::int64_t raw_ns_at(std::uint64_t ticks) const {
+        const double elapsed = static_cast<double>(static_cast<std::int64_t>(ticks - start_.ticks));
+        return start_.raw_ns + std::llround(elapsed * scale_.ns_per_tick);
+    }
 
   private:
     explicit Clock(ClockKind kind);

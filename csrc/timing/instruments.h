@@ -30,8 +30,9 @@ class Instruments {
     virtual std::int64_t now_ns() = 0;      // monotonic
     virtual std::uint64_t now_ticks() = 0;  // of the clock that latencies are taken with
     virtual TickScale scale() const = 0;    // of its ticks
-    virtual bool has_ticks() const = 0;     // that are other than nanoseconds
-    virtual void refine_clock() = 0;        // fits its rate over all the time since the start
+    virtual std::int64_t raw_ns_at(std::uint64_t ticks) const = 0;  // CLOCK_MONOTONIC_RAW
+    virtual bool has_ticks() const = 0;  // that are other than nanoseconds
+    virtual void refine_clock() = 0;     // fits its rate over all the time since the start
     virtual ReadingCosts reading_costs() = 0;
     virtual bool has_rails() const = 0;    // of power, which are read at their own pace
     virtual CounterGroup* counters() = 0;  // nullptr: none
@@ -55,6 +56,7 @@ class MachineInstruments final : public Instruments {
     std::int64_t now_ns() override { return monotonic_raw_ns(); }
     std::uint64_t now_ticks() override;
     TickScale scale() const override { return clock_.scale(); }
+    std::int64_t raw_ns_at(std::uint64_t ticks) const override { return clock_.raw_ns_at(ticks); }
     bool has_ticks() const override { return clock_.kind() != ClockKind::kMonotonicRaw; }
     void refine_clock() override { clock_.refine(); }
     ReadingCosts reading_costs() override;

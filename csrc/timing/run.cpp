@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "machine/affinity.h"
+#include "timing/prepare.h"
 
 namespace edgeprof {
 
@@ -14,18 +15,14 @@ void Run::Recording::resize(std::size_t n, bool has_counts) {
     if (has_counts) counts.resize(n);
 }
 
-bool Run::time_one(std::int64_t& latency_ns) {
-    std::uint64_t begin = 0, ticks = 0;
-    if (instruments_.time(*subject_.model, 1, &begin, &ticks, nullptr) == 0) return false;
-    latency_ns = ticks_to_ns(ticks, instruments_.scale());
-    return true;
-}
-
 bool Run::prepare(const WarmListener& on_warm) {
     const MeasureSettings& settings = subject_.settings;
     const ScopedAffinity affinity(settings.cpus);
-    if (!time_one(outcome_.first_inference_ns)) return false;
-    if (!warm_up()) return false;
+    const auto prepared = prepare_model(*subject_.model, instruments_, settings);
+    if (!prepared) return false;
+    outcome_.first_inference_ns = prepared->first_inference_ns;
+    outcome_.warmup = prepared->warmup;
+    expected_ns_ = prepared->latency_ns;
     if (on_warm) on_warm(static_cast<std::int64_t>(expected_ns_));
     const CounterGroup* counters = instruments_.counters();
     plan_ = plan_blocks({expected_ns_, instruments_.reading_costs(),
@@ -35,25 +32,6 @@ bool Run::prepare(const WarmListener& on_warm) {
     recording_.resize(std::min(plan_.block_samples, settings.max_samples), plan_.reads_counters);
     recording_.resize(0, plan_.reads_counters);
     outcome_.blocks.push_back(instruments_.read_conditions(0));
-    return true;
-}
-
-bool Run::warm_up() {
-    const std::int64_t start_ns = instruments_.now_ns();
-    WarmupRule rule(subject_.settings, static_cast<double>(outcome_.first_inference_ns),
-                    subject_.model->has_device());
-    Warmup& warmup = outcome_.warmup;
-    warmup.end = WarmupEnd::kTimeLimit;
-    while (warmup.end != WarmupEnd::kSteady && rule.has_time(secs_since(start_ns))) {
-        std::int64_t latency_ns = 0;
-        if (!time_one(latency_ns)) return false;
-        ++warmup.n;
-        warmup.timed_ns += latency_ns;
-        rule.add(static_cast<double>(latency_ns));
-        if (rule.is_warm(secs_since(start_ns))) warmup.end = WarmupEnd::kSteady;
-    }
-    warmup.wall_ns = instruments_.now_ns() - start_ns;
-    expected_ns_ = rule.expected_ns();
     return true;
 }
 

@@ -58,8 +58,6 @@ class Run {
     std::size_t least_samples() const {
         return std::min(fewest_samples(expected_ns_), subject_.settings.max_samples);
     }
-    bool time_one(std::int64_t& latency_ns);
-    bool warm_up();
     bool time_block(std::size_t n, std::int64_t deadline_ns, std::size_t& done);
     std::size_t time_stretch(std::size_t first, std::size_t n, Evidence& before,
                              std::uint16_t mask);

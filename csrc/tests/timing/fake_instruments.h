@@ -47,6 +47,9 @@ class FakeInstruments final : public Instruments {
     std::int64_t now_ns() override { return clock_.now_ns; }
     std::uint64_t now_ticks() override { return static_cast<std::uint64_t>(clock_.now_ns); }
     TickScale scale() const override { return {1.0, 0.0}; }
+    std::int64_t raw_ns_at(std::uint64_t ticks) const override {
+        return static_cast<std::int64_t>(ticks);
+    }
     bool has_ticks() const override { return false; }
     void refine_clock() override {}
     ReadingCosts reading_costs() override { return {20.0, 1000.0, 100'000.0, 0.0}; }

@@ -1,0 +1,470 @@
+#include "board/campaign.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cmath>
+#include <cstdlib>
+#include <memory>
+#include <new>
+#include <optional>
+#include <set>
+
+#ifdef __linux__
+#include <sys/prctl.h>
+#endif
+
+#include "base/error.h"
+#include "base/json.h"
+#include "base/text_files.h"
+#include "board/batch.h"
+#include "board/campaign_process.h"
+#include "board/child_failure.h"
+#include "board/json_fields.h"
+#include "record/record.h"
+#include "runtimes/backend.h"
+#include "timing/clock.h"
+
+namespace edgeprof {
+
+namespace {
+
+// What can be fixed by running again is, so many times per group beyond the planned processes.
+constexpr int kMostRestarts = 20;
+constexpr int kCannotWrite = 74;  // exit status of a process
+
+// How a process ended that was to run a slot.
+struct ProcessEnd {
+    bool is_done;
+    std::optional<std::size_t> culprit;  // index in the task, of the item that it died or hung on
+    std::string record;                  // of the failure
+};
+
+using Shared = std::unique_ptr<SharedProgress, void (*)(SharedProgress*)>;
+
+Shared share_progress() {
+    void* memory = mmap(nullptr, sizeof(SharedProgress), PROT_READ | PROT_WRITE,
+                        MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) fail_io("no memory to share with a child process");
+    return {new (memory) SharedProgress,
+            [](SharedProgress* progress) { munmap(progress, sizeof *progress); }};
+}
+
+[[noreturn]] void be_child(const ProcessTask& task, SharedProgress& progress, int output) {
+#ifdef __linux__
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+#endif
+    dup2(output, STDOUT_FILENO);
+    dup2(output, STDERR_FILENO);
+    try {
+        run_process(task, progress);
+    } catch (const std::exception& error) {
+        std::fprintf(stderr, "%s\n", error.what());
+        std::fflush(stderr);
+        _exit(kCannotWrite);
+    }
+    _exit(EXIT_SUCCESS);  // no destructors: a runtime's may hang
+}
+
+// Sleeps until the child is gone, which closes its end of the pipe; true when it had to be killed.
+bool wait_or_kill(pid_t child, int pipe_end, const SharedProgress& progress) {
+    for (;;) {
+        const std::int64_t left_ns = progress.until_ns - monotonic_raw_ns();
+        if (left_ns <= 0) break;
+        pollfd entry{pipe_end, POLLIN, 0};
+        const auto wait_ms = std::min<std::int64_t>(left_ns / 1'000'000 + 1, 3'600'000);
+        if (poll(&entry, 1, static_cast<int>(wait_ms)) > 0) return false;
+    }
+    kill(child, SIGKILL);
+    return true;
+}
+
+ProcessEnd run_child(const ProcessTask& task) {
+    const Shared progress = share_progress();
+    progress->until_ns = monotonic_raw_ns() + 60'000'000'000;
+    progress->limit_secs = 60.0;
+    const std::unique_ptr<std::FILE, int (*)(std::FILE*)> output(std::tmpfile(), std::fclose);
+    int ends[2];
+    if (!output || pipe2(ends, O_CLOEXEC) != 0) fail_io("no pipe or temporary file");
+    const pid_t child = fork();
+    if (child < 0) fail_io("no process");
+    if (child == 0) {
+        close(ends[0]);
+        be_child(task, *progress, fileno(output.get()));
+    }
+    close(ends[1]);
+    const bool is_hung = wait_or_kill(child, ends[0], *progress);
+    close(ends[0]);
+    int status = 0;
+    while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
+    }
+    if (WIFEXITED(status) && WEXITSTATUS(status) == kCannotWrite) {
+        throw Error(ErrorKind::kOutputError, one_line(tail_of(output.get())));
+    }
+    ProcessEnd end{!is_hung && WIFEXITED(status) && WEXITSTATUS(status) == 0, {}, ""};
+    if (end.is_done || progress->item < 0) return end;
+    end.culprit = static_cast<std::size_t>(progress->item.load());
+    const CampaignItem& item = task.items[*end.culprit];
+    const Subjob& subjob = item.job.subjobs.front();
+    const ChildFacts facts{static_cast<Phase>(progress->phase.load()),
+                           {subjob.runtime, progress->runtime_version, subjob.library},
+                           tail_of(output.get())};
+    end.record = is_hung ? timeout_record(item.job_id, item.job.model_paths(), facts,
+                                          progress->limit_secs, "--max-load-secs")
+                         : crash_record(item.job_id, item.job.model_paths(), facts, status);
+    return end;
+}
+
+CampaignItem reference_item(const char* model) {
+    json::Writer line;
+    line.begin_object()
+        .member("job_id", model)
+        .member("model", model)
+        .member("runtime", "reference")
+        .member("counters", "off")
+        .end_object();
+    return {model, parse_job(line.text()), true};
+}
+
+class Campaign {
+  public:
+    Campaign(const std::string& folder, const CampaignSettings& settings)
+        : settings_(settings),
+          rounds_path_(folder + "/rounds.jsonl"),
+          records_(folder + "/records.jsonl") {
+        if (settings_.has_references) {
+            for (const char* model : {kArithmeticReference, kMemoryReference}) {
+                items_.push_back(reference_item(model));
+                adopt(items_.back());
+            }
+        }
+        std::set<std::string> seen;
+        for_each_line(folder + "/jobs.jsonl", [&](const std::string& line) {
+            const std::string job_id = json::string_member(line, "job_id");
+            if (seen.insert(job_id).second) add_item(job_id, line);
+        });
+    }
+
+    void run() {
+        const std::size_t n_known = read_state(rounds_path_).groups.size();
+        int group = 0;
+        for (; group < static_cast<int>(n_known); ++group) run_group(group);
+        for (std::vector<CampaignItem> rest = ungrouped(); !rest.empty();) {
+            run_group(group++);
+            const std::size_t n_before = rest.size();
+            rest = ungrouped();
+            if (rest.size() == n_before) give_up(rest);
+        }
+        report_references();
+    }
+
+  private:
+    // No process came as far as to tell which item is at fault.
+    void give_up(std::vector<CampaignItem>& items) {
+        for (const CampaignItem& item : items) {
+            lose(item.job_id,
+                 failure_record(item.job_id, item.job.model_paths(),
+                                Error(ErrorKind::kHarnessCrashed,
+                                      item.job.model_paths() +
+                                          ": the processes of its group died before it ran"),
+                                {}));
+        }
+        items.clear();
+    }
+
+    void adopt(CampaignItem& item) {
+        if (item.job.clock != "auto")
+            Clock::named(item.job.clock);  // throws where it is not usable
+        Subjob& subjob = item.job.subjobs.front();
+        subjob.counters = CounterMode::kOff;
+        subjob.per_op_runs = 0;
+        subjob.measure.ci_rel = settings_.ci_rel;
+        subjob.measure.max_load_secs = settings_.max_load_secs;
+        subjob.measure.max_secs = settings_.budget_secs;
+    }
+
+    void add_item(const std::string& job_id, const std::string& line) {
+        ++n_items_;
+        try {
+            CampaignItem item{job_id, parse_job(line), false};
+            if (item.job.is_group) {
+                throw Error(ErrorKind::kInvalidJob, "job: field 'interleave': not in a campaign");
+            }
+            adopt(item);
+            items_.push_back(std::move(item));
+        } catch (const Error& error) {
+            if (records_.has(job_id)) return;
+            records_.append(job_id, under_id(failure_record(job_id, "", error, {}), job_id));
+        }
+    }
+
+    // Items without a record that are in no group, in the order of the jobs.
+    std::vector<CampaignItem> ungrouped() const {
+        std::set<std::string> grouped;
+        for (const CampaignState::Group& group : read_state(rounds_path_).groups) {
+            grouped.insert(group.items.begin(), group.items.end());
+        }
+        std::vector<CampaignItem> found;
+        for (const CampaignItem& item : items_) {
+            if (item.is_reference || records_.has(item.job_id)) continue;
+            if (grouped.count(item.job_id) == 0) found.push_back(item);
+        }
+        return found;
+    }
+
+    // References and those of the ids that have not failed.
+    std::vector<CampaignItem> alive(const std::vector<std::string>& ids) const {
+        std::vector<CampaignItem> found;
+        for (const CampaignItem& item : items_) {
+            const bool is_wanted =
+                item.is_reference || std::find(ids.begin(), ids.end(), item.job_id) != ids.end();
+            if (is_wanted && !records_.has(item.job_id) && lost_.count(item.job_id) == 0) {
+                found.push_back(item);
+            }
+        }
+        return found;
+    }
+
+    static bool has_items(const std::vector<CampaignItem>& items) {
+        return std::any_of(items.begin(), items.end(),
+                           [](const CampaignItem& item) { return !item.is_reference; });
+    }
+
+    void run_group(int group) {
+        for (int slot = 0; slot < settings_.processes; ++slot) {
+            run_slot(group, slot, {});
+        }
+        // What is not sure enough is visited again while there is time, or while it lacks samples.
+        for (int slot = settings_.processes; slot < 2 * settings_.processes; ++slot) {
+            const std::vector<std::string> unsure = unsure_items(group);
+            if (unsure.empty()) break;
+            run_slot(group, slot, unsure);
+        }
+        report_group(group);
+    }
+
+    // Runs processes until the slot is done. only: the items; empty: all of the group.
+    void run_slot(int group, int slot, const std::vector<std::string>& only) {
+        for (int attempt = 0; attempt < kMostRestarts; ++attempt) {
+            const CampaignState state = read_state(rounds_path_);
+            take_failures(state);
+            const std::optional<ProcessTask> task = task_of(state, group, slot, only);
+            if (!task) return;
+            const ProcessEnd end = run_child(*task);
+            take_failures(read_state(rounds_path_));
+            if (end.is_done) return;
+            if (end.culprit) lose(task->items[*end.culprit], end.record);
+        }
+    }
+
+    // Nothing when there is nothing to do.
+    std::optional<ProcessTask> task_of(const CampaignState& state, int group, int slot,
+                                       const std::vector<std::string>& only) const {
+        static const CampaignState::Group none;
+        const auto at = static_cast<std::size_t>(group);
+        const bool is_known = at < state.groups.size() && !state.groups[at].items.empty();
+        const CampaignState::Group& known = at < state.groups.size() ? state.groups[at] : none;
+        const auto slot_at = static_cast<std::size_t>(slot);
+        CampaignState::Slot here;
+        if (slot_at < known.slots.size()) here = known.slots[slot_at];
+        if (here.is_ended || (slot > 0 && !is_known)) return std::nullopt;
+        std::vector<CampaignItem> items = alive(only.empty() ? known.items : only);
+        if (!is_known) {
+            const std::vector<CampaignItem> rest = ungrouped();
+            items.insert(items.end(), rest.begin(), rest.end());
+        }
+        if (!has_items(items)) return std::nullopt;
+        const std::int64_t behind_ns = state.last_begin_ns - monotonic_raw_ns();
+        const std::int64_t shift_ns = behind_ns > 0 ? behind_ns + 1'000'000'000 : 0;
+        return ProcessTask{settings_,
+                           rounds_path_,
+                           {group, slot, state.n_processes},
+                           std::move(items),
+                           is_known,
+                           n_items_,
+                           here.spent_secs,
+                           known.spent_secs() - here.spent_secs,
+                           std::max(1, settings_.processes - slot),
+                           shift_ns};
+    }
+
+    void take_failures(const CampaignState& state) {
+        for (const auto& [job_id, record] : state.failed) lose(job_id, record);
+    }
+
+    void lose(const CampaignItem& item, const std::string& record) { lose(item.job_id, record); }
+    void lose(const std::string& job_id, const std::string& record) {
+        // A reference that fails is done without.
+        const bool is_reference = std::any_of(
+            items_.begin(), items_.end(),
+            [&](const CampaignItem& item) { return item.is_reference && item.job_id == job_id; });
+        lost_.insert(job_id);
+        if (!is_reference && !records_.has(job_id)) records_.append(job_id, record);
+    }
+
+    std::vector<std::string> members(int group) const {
+        const CampaignState state = read_state(rounds_path_);
+        const auto at = static_cast<std::size_t>(group);
+        return at < state.groups.size() ? state.groups[at].items : std::vector<std::string>{};
+    }
+
+    double budget_of(std::size_t n_members) const {
+        return settings_.budget_secs * static_cast<double>(n_members) /
+               static_cast<double>(n_items_);
+    }
+
+    static bool lacks_samples(const ItemData& item) {
+        const std::vector<std::int64_t>& latency_ns = item.samples.latency_ns;
+        return latency_ns.empty() ||
+               latency_ns.size() < fewest_samples(static_cast<double>(latency_ns.front()));
+    }
+
+    std::vector<std::string> unsure_items(int group) const {
+        constexpr double kWorthwhile = 0.1;  // of the budget
+        const std::vector<std::string> ids = members(group);
+        const CampaignData data = read_data(rounds_path_, ids_with_references(ids), group);
+        const double spent_secs =
+            read_state(rounds_path_).groups[static_cast<std::size_t>(group)].spent_secs();
+        const bool has_time = spent_secs < (1.0 - kWorthwhile) * budget_of(ids.size());
+        const std::vector<double> half_widths = data.estimate.half_widths();
+        std::vector<std::string> unsure;
+        for (std::size_t i = 0; i < ids.size(); ++i) {
+            if (records_.has(ids[i])) continue;
+            const bool is_wide = half_widths[i] > settings_.ci_rel;
+            if (lacks_samples(data.items.at(ids[i])) || (has_time && is_wide)) {
+                unsure.push_back(ids[i]);
+            }
+        }
+        return unsure;
+    }
+
+    // The ids, then those of the references: they hold the level of the rounds.
+    std::vector<std::string> ids_with_references(std::vector<std::string> ids) const {
+        for (const CampaignItem& item : items_) {
+            if (item.is_reference) ids.push_back(item.job_id);
+        }
+        return ids;
+    }
+
+    void report_group(int group) {
+        const std::vector<std::string> ids = members(group);
+        const CampaignData data = read_data(rounds_path_, ids_with_references(ids), group);
+        const CampaignState state = read_state(rounds_path_);
+        const std::vector<double> half_widths = data.estimate.half_widths();
+        for (std::size_t i = 0; i < ids.size(); ++i) {
+            if (records_.has(ids[i])) continue;
+            const ItemData& item = data.items.at(ids[i]);
+            if (lacks_samples(item)) {
+                records_.append(ids[i], too_few_record(ids[i], item));
+                continue;
+            }
+            CampaignFacts facts = facts_of(item, group);
+            facts.budget_secs = budget_of(ids.size());
+            facts.spent_secs = state.groups[static_cast<std::size_t>(group)].spent_secs();
+            facts.is_narrow = half_widths[i] <= settings_.ci_rel;
+            if (std::isfinite(half_widths[i])) facts.half_width_rel = half_widths[i];
+            records_.append(ids[i], campaign_record(ids[i], item.facts, data.clock, data.machine,
+                                                    item.samples, facts));
+        }
+    }
+
+    CampaignFacts facts_of(const ItemData& item, int group) const {
+        const std::set<std::int64_t> processes(item.samples.process.begin(),
+                                               item.samples.process.end());
+        return {group, processes.size(), item.n_rounds,          false, 0.0, 0.0, settings_.ci_rel,
+                {},    item.load_ns,     item.first_inference_ns};
+    }
+
+    std::string too_few_record(const std::string& job_id, const ItemData& item) const {
+        const std::string n = std::to_string(item.samples.latency_ns.size());
+        return failure_record(job_id, job_id,
+                              Error(ErrorKind::kUnsteadyMeasurement,
+                                    job_id + ": only " + n +
+                                        " timed inferences came about, a result needs 10; "
+                                        "measure again"),
+                              {});
+    }
+
+    void report_references() {
+        std::vector<std::string> ids = ids_with_references({});
+        const CampaignData data = read_data(rounds_path_, ids, -1);
+        double spent_secs = 0.0;
+        for (const CampaignState::Group& group : read_state(rounds_path_).groups) {
+            spent_secs += group.spent_secs();
+        }
+        for (const std::string& id : ids) {
+            const ItemData& item = data.items.at(id);
+            if (records_.has(id) || item.samples.latency_ns.empty()) continue;
+            CampaignFacts facts = facts_of(item, -1);
+            facts.budget_secs = settings_.budget_secs;
+            facts.spent_secs = spent_secs;
+            records_.append(
+                id, campaign_record(id, item.facts, data.clock, data.machine, item.samples, facts));
+        }
+    }
+
+    CampaignSettings settings_;
+    std::string rounds_path_;
+    RecordFile records_;
+    std::vector<CampaignItem> items_;  // references first
+    std::size_t n_items_ = 0;          // of the jobs, whatever came of them
+    std::set<std::string> lost_;
+};
+
+}  // namespace
+
+CampaignSettings parse_campaign(const std::string& text) {
+    CampaignSettings settings{3, 60.0, 0.01, 120.0, 0.5, 0, true};
+    json::Value tree;
+    try {
+        tree = json::parse(text);
+    } catch (const json::ParseError& error) {
+        throw Error(ErrorKind::kInvalidJob, std::string("campaign.json: ") + error.what());
+    }
+    for (const auto& [name, value] : read_object("campaign.json", tree)) {
+        const std::string field = "campaign." + name;
+        if (name == "processes") {
+            settings.processes = static_cast<int>(read_integer(field, value, 1, 100));
+        } else if (name == "budget_secs") {
+            settings.budget_secs = read_number(field, value, 1e-3, 365.0 * kDay_secs);
+        } else if (name == "ci_rel") {
+            settings.ci_rel = read_number(field, value, 1e-6, 1.0);
+        } else if (name == "max_load_secs") {
+            settings.max_load_secs = read_number(field, value, 1e-3, kDay_secs);
+        } else if (name == "memory_share") {
+            settings.memory_share = read_number(field, value, 1e-3, 1.0);
+        } else if (name == "seed") {
+            settings.seed = static_cast<std::uint64_t>(read_integer(field, value, 0, INT64_MAX));
+        } else if (name == "references") {
+            settings.has_references = read_flag(field, value);
+        } else {
+            refuse(field, "no such field");
+        }
+    }
+    return settings;
+}
+
+void run_campaign(const std::string& batch_folder) {
+    CampaignSettings settings;
+    try {
+        settings = parse_campaign(read_text(batch_folder + "/campaign.json"));
+    } catch (const Error& error) {  // then it is the error of every job
+        RecordFile records(batch_folder + "/records.jsonl");
+        for_each_line(batch_folder + "/jobs.jsonl", [&](const std::string& line) {
+            const std::string job_id = json::string_member(line, "job_id");
+            if (!records.has(job_id)) {
+                records.append(job_id, failure_record(job_id, "", error, {}));
+            }
+        });
+        return;
+    }
+    Campaign(batch_folder, settings).run();
+}
+
+}  // namespace edgeprof

@@ -1,0 +1,33 @@
+// A batch that is measured as a campaign: its items in turns, in groups that fit into memory, each
+// group in several processes one after the other.
+//
+//     campaign.json    how: the fields of CampaignSettings, all optional
+//     jobs.jsonl       the items, one job a line
+//     rounds.jsonl     what has been measured, appended after every round: a campaign that was cut
+//                      off goes on from there
+//     records.jsonl    one record per item, when its group is done; per reference, at the end
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace edgeprof {
+
+struct CampaignSettings {
+    int processes;         // that each group runs in
+    double budget_secs;    // of warm and timed inferences, of all items and processes
+    double ci_rel;         // half width of a ratio's interval that is narrow enough
+    double max_load_secs;  // bound of loading, and of first inference and warm-up, of each item
+    double memory_share;   // of the free memory, that a group may take
+    std::uint64_t seed;
+    bool has_references;
+};
+
+// Throws Error(kInvalidJob), naming the field.
+CampaignSettings parse_campaign(const std::string& text);
+
+// Measures what has no record yet. Throws Error: kInvalidJob of campaign.json, kOutputError when a
+// record cannot be written.
+void run_campaign(const std::string& batch_folder);
+
+}  // namespace edgeprof
