@@ -190,7 +190,6 @@ class Campaign {
     }
 
     void add_item(const std::string& job_id, const std::string& line) {
-        ++n_items_;
         try {
             CampaignItem item{job_id, parse_job(line), false};
             if (item.job.is_group) {
@@ -198,6 +197,7 @@ class Campaign {
             }
             adopt(item);
             items_.push_back(std::move(item));
+            ++n_items_;
         } catch (const Error& error) {
             if (records_.has(job_id)) return;
             records_.append(job_id, under_id(failure_record(job_id, "", error, {}), job_id));
@@ -287,7 +287,7 @@ class Campaign {
                            {group, slot, state.n_processes},
                            std::move(items),
                            is_known,
-                           n_items_,
+                           n_alive(),
                            here.spent_secs,
                            known.spent_secs() - here.spent_secs,
                            std::max(1, settings_.processes - slot),
@@ -304,7 +304,7 @@ class Campaign {
         const bool is_reference = std::any_of(
             items_.begin(), items_.end(),
             [&](const CampaignItem& item) { return item.is_reference && item.job_id == job_id; });
-        lost_.insert(job_id);
+        if (lost_.insert(job_id).second && !is_reference) ++n_lost_;
         if (!is_reference && !records_.has(job_id)) records_.append(job_id, record);
     }
 
@@ -316,8 +316,11 @@ class Campaign {
 
     double budget_of(std::size_t n_members) const {
         return settings_.budget_secs * static_cast<double>(n_members) /
-               static_cast<double>(n_items_);
+               static_cast<double>(n_alive());
     }
+
+    // Items that share the budget: all but those that are known to have failed.
+    std::size_t n_alive() const { return std::max<std::size_t>(1, n_items_ - n_lost_); }
 
     static bool lacks_samples(const ItemData& item) {
         const std::vector<std::int64_t>& latency_ns = item.samples.latency_ns;
@@ -413,8 +416,9 @@ class Campaign {
     std::string rounds_path_;
     RecordFile records_;
     std::vector<CampaignItem> items_;  // references first
-    std::size_t n_items_ = 0;          // of the jobs, whatever came of them
-    std::set<std::string> lost_;
+    std::size_t n_items_ = 0;          // of the jobs that can be read
+    std::set<std::string> lost_;       // failed while this campaign ran
+    std::size_t n_lost_ = 0;           // of them, those that are no references
 };
 
 }  // namespace

@@ -26,6 +26,7 @@ struct Behaviour {
     double first_secs = 0.0;         // the first inference takes so long
     double ramp_secs = 0.0;          // after it, a slow clock for so long,
     double ramp_factor = 1.0;        // slower by so much
+    double resident_mib = 0.0;       // memory that it takes
     std::vector<double> modes{1.0};  // factors of the latency, one of them per process
 };
 
@@ -74,12 +75,13 @@ Behaviour read_behaviour(const json::Value& options) {
         } else if (name == "modes") {
             behaviour.modes = read_modes(value);
         } else {
-            double* number = name == "latency_us"    ? &behaviour.latency_us
-                             : name == "noise_rel"   ? &behaviour.noise_rel
-                             : name == "first_secs"  ? &behaviour.first_secs
-                             : name == "ramp_secs"   ? &behaviour.ramp_secs
-                             : name == "ramp_factor" ? &behaviour.ramp_factor
-                                                     : nullptr;
+            double* number = name == "latency_us"     ? &behaviour.latency_us
+                             : name == "noise_rel"    ? &behaviour.noise_rel
+                             : name == "first_secs"   ? &behaviour.first_secs
+                             : name == "ramp_secs"    ? &behaviour.ramp_secs
+                             : name == "ramp_factor"  ? &behaviour.ramp_factor
+                             : name == "resident_mib" ? &behaviour.resident_mib
+                                                      : nullptr;
             if (number == nullptr) {
                 throw Error(ErrorKind::kInvalidJob,
                             "runtime 'null': unknown option '" + name + "'");
@@ -108,7 +110,8 @@ class ActingModel final : public NullModel {
     ActingModel(const Behaviour& behaviour, std::uint64_t seed)
         : behaviour_(behaviour),
           mode_(behaviour.modes[static_cast<std::size_t>(getpid()) % behaviour.modes.size()]),
-          random_(seed) {}
+          random_(seed),
+          resident_(static_cast<std::size_t>(behaviour.resident_mib * 1048576.0), '\1') {}
     bool invoke() noexcept override {
         const std::int64_t n = n_++;
         if (behaviour_.act != Act::kNothing && n >= behaviour_.at && !act()) return false;
@@ -147,6 +150,7 @@ class ActingModel final : public NullModel {
     std::mt19937 random_;
     std::int64_t n_ = 0;
     std::int64_t ramp_start_ns_ = 0;
+    std::vector<char> resident_;
 };
 
 class NullRuntime final : public Runtime {

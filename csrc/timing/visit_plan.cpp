@@ -9,7 +9,7 @@ namespace edgeprof {
 
 namespace {
 
-constexpr double kVisit_ns = 3e7;           // so long an item is run at a time
+constexpr double kVisit_ns = 2e7;           // so long an item is run at a time
 constexpr double kReferenceVisit_ns = 5e6;  // a reference
 constexpr std::size_t kMostTimed = 12;      // inferences of a visit: raw samples are kept
 constexpr double kNarrowWeight = 0.125;     // of the rounds an item is visited that is known
@@ -35,7 +35,7 @@ std::vector<double> VisitPlan::weights(const std::vector<ItemState>& items) cons
     for (std::size_t i = 0; i < items.size(); ++i) {
         costs.push_back(cost_ns(visit_of(i, items[i]), items[i]));
     }
-    const double fair_ns = std::max(2.0 * median(costs), 2.0 * kVisit_ns);
+    const double fair_ns = std::max(2.0 * median(costs), 3.0 * kVisit_ns);
     std::vector<double> weights;
     for (std::size_t i = 0; i < items.size(); ++i) {
         const bool is_narrow = items[i].half_width <= target_;
