@@ -149,6 +149,7 @@ Job parse_job(const std::string& line) {
     job.root = "/";
     job.max_load_secs = 120.0;
     job.max_drift = 0.10;
+    job.has_references = false;
     job.is_group = tree.find("interleave") != nullptr;
     Subjob single = default_subjob();
     for (const auto& [field, value] : *fields) {
@@ -160,6 +161,8 @@ Job parse_job(const std::string& line) {
             job.max_load_secs = read_number(field, value, 1e-3, kDay_secs);
         } else if (field == "max_drift") {
             job.max_drift = read_number(field, value, 1e-6, 1e6);
+        } else if (field == "references") {
+            job.has_references = read_flag(field, value);
         } else if (field == "interleave") {
             job.subjobs = read_group(field, value);
         } else if (job.is_group || !read_subjob_field(single, field, value)) {

@@ -30,6 +30,7 @@ struct Job {
     double max_load_secs;
     double max_drift;             // beyond it, a measurement is refused
     std::string root;             // of the machine's facts; no field of the line: "/" but in tests
+    bool has_references;          // reference models of our own take turns with the job's models
     bool is_group;                // the job line said "interleave"; its record has a "group"
     std::vector<Subjob> subjobs;  // at least one; several are measured interleaved
 

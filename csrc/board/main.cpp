@@ -45,9 +45,13 @@
 //     counters         string   auto | off: cycles, instructions and misses beside the clock
 //     per_op_runs      integer  inferences profiled by operator, after the timing; 0: none
 //     timestamps       bool     the record tells when each inference began
+//     references       bool     two reference models of our own take turns with the model, and
+//     their
+//                               latencies stand in the record
 //
 // Instead of `model` and what belongs to it, a line may hold `interleave`: a list of two or more
-// such objects (without job_id, clock, max_load_secs and max_drift, which belong to the line).
+// such objects (without job_id, clock, max_load_secs, max_drift and references, which belong
+// to the line).
 // They are measured interleaved in one process, and the record has their records in `group`. One
 // of them may have `reference`: true: its drift is then taken for the machine's.
 //

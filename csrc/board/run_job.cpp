@@ -48,7 +48,8 @@ void refuse_without_result(const Job& job, const std::vector<Outcome>& outcomes)
 
 // What is left to do for one model when all is timed.
 RecordParts report(const Subjob& subjob, const LoadedSubjob& loaded, const EnergySampler& energy,
-                   const Outcome& outcome, const JobListener& listener) {
+                   const Outcome& outcome, const ReferenceTurns& references,
+                   const JobListener& listener) {
     if (!subjob.outputs_file.empty()) write_outputs(*loaded.model, subjob.outputs_file);
     RecordParts parts{subjob.load,
                       subjob.measure,
@@ -60,6 +61,7 @@ RecordParts report(const Subjob& subjob, const LoadedSubjob& loaded, const Energ
                       energy,
                       loaded.load_ns,
                       outcome,
+                      references.samples(),
                       {},
                       {},
                       {},
@@ -73,6 +75,16 @@ RecordParts report(const Subjob& subjob, const LoadedSubjob& loaded, const Energ
         }
     }
     return parts;
+}
+
+std::vector<Reference> own_references() {
+    const auto make = [](const char* model) {
+        return [model] {
+            LoadSettings settings{model, 1, 0, {}, {}};
+            return open_reference_runtime()->load(settings);
+        };
+    };
+    return {{"arithmetic", make(kArithmeticReference)}, {"memory", make(kMemoryReference)}};
 }
 
 std::string run(const Job& job, const JobListener& listener, RuntimeFacts& facts) {
@@ -90,17 +102,23 @@ std::string run(const Job& job, const JobListener& listener, RuntimeFacts& facts
         subjects.push_back({loaded.back().model.get(), instruments.back().get(), subjob.measure});
     }
     if (listener.on_phase) listener.on_phase(Phase::kMeasuring, facts);
-    const std::vector<Outcome> outcomes =
-        measure(subjects, job.subjobs.front().load.seed, listener.on_warm);
-
-    // Before anything is loaded again. Of several models in one process, nobody knows whose it is.
+    // Of several models in one process, nobody knows whose the peak is. The references have memory
+    // of their own: it is read before they come, and before anything is loaded again.
     std::optional<std::int64_t> peak_bytes;
-    if (!job.is_group) peak_bytes = read_peak_rss_bytes();
+    const auto on_warm = [&](std::int64_t latency_ns) {
+        if (!job.is_group) peak_bytes = read_peak_rss_bytes();
+        if (listener.on_warm) listener.on_warm(latency_ns);
+    };
+    ReferenceTurns references(job.has_references ? own_references() : std::vector<Reference>{});
+    const std::vector<Outcome> outcomes =
+        measure(subjects, job.subjobs.front().load.seed, on_warm, &references);
+    if (!job.is_group && !job.has_references) peak_bytes = read_peak_rss_bytes();
     refuse_without_result(job, outcomes);
     const std::vector<std::optional<Drift>> drifts = judge_drift(job, outcomes);
     std::vector<RecordParts> parts;
     for (std::size_t i = 0; i < job.subjobs.size(); ++i) {
-        parts.push_back(report(job.subjobs[i], loaded[i], energy, outcomes[i], listener));
+        parts.push_back(
+            report(job.subjobs[i], loaded[i], energy, outcomes[i], references, listener));
         parts.back().drift = drifts[i];
         parts.back().peak_rss_bytes = peak_bytes;
     }

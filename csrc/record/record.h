@@ -18,6 +18,7 @@
 #include "timing/drift.h"
 #include "timing/measure_settings.h"
 #include "timing/outcome.h"
+#include "timing/reference_turns.h"
 
 namespace edgeprof {
 
@@ -35,6 +36,7 @@ struct RecordParts {
     const EnergySampler& energy;
     std::int64_t load_ns;
     const Outcome& outcome;
+    const std::vector<ReferenceSamples>& references;
     std::optional<Drift> drift;
     std::optional<std::int64_t> peak_rss_bytes;
     std::vector<OperatorTime> operators;

@@ -185,6 +185,27 @@ void write_operators(json::Writer& writer, const RecordParts& parts) {
     writer.end_array().end_object();
 }
 
+// What the reference models took meanwhile, by their names.
+void write_references(json::Writer& writer, const std::vector<ReferenceSamples>& references) {
+    if (references.empty()) return;
+    writer.key("references").begin_object();
+    for (const ReferenceSamples& reference : references) {
+        if (reference.latency_ns.empty()) continue;
+        const std::vector<double> latencies(reference.latency_ns.begin(),
+                                            reference.latency_ns.end());
+        writer.key(reference.name)
+            .begin_object()
+            .member("n_samples", latencies.size())
+            .member("latency_median_ns", std::llround(median(latencies)))
+            .member("latency_min_ns",
+                    *std::min_element(reference.latency_ns.begin(), reference.latency_ns.end()))
+            .member("latency_ns", reference.latency_ns)
+            .member("begin_ns", reference.begin_ns)
+            .end_object();
+    }
+    writer.end_object();
+}
+
 MeasuredFacts measured_facts(const RecordParts& parts, const Summary& summary) {
     const bool is_counted = !parts.outcome.samples.counts.empty();
     return {parts.settings,
@@ -265,6 +286,7 @@ void write_results(json::Writer& writer, const Clock& clock, const RecordParts& 
             .member("by", parts.drift->by)
             .end_object();
     }
+    write_references(writer, parts.references);
     write_energy(writer, parts);
     write_operators(writer, parts);
     write_summary(writer, outcome.samples, summary);

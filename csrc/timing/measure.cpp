@@ -39,7 +39,8 @@ bool prepare(Runs& runs, double budget_secs, const WarmListener& on_warm) {
 }
 
 // Round after round until all have stopped. False on failure.
-bool sample(Runs& runs, std::uint64_t seed, std::int64_t deadline_ns) {
+bool sample(Runs& runs, std::uint64_t seed, std::int64_t deadline_ns, Instruments& time,
+            ReferenceTurns* references) {
     std::mt19937_64 random(seed);
     std::vector<std::size_t> order(runs.size());
     std::iota(order.begin(), order.end(), std::size_t{0});
@@ -53,6 +54,9 @@ bool sample(Runs& runs, std::uint64_t seed, std::int64_t deadline_ns) {
             has_enough = has_enough && runs[i]->has_enough();
         }
         const bool is_over = is_out_of_time && has_enough;
+        if (references != nullptr && references->take_turn(time)) {
+            for (const auto& run : runs) run->note_switch();
+        }
         should_stop = true;
         for (const auto& run : runs) should_stop = run->should_stop(is_over) && should_stop;
     }
@@ -62,7 +66,7 @@ bool sample(Runs& runs, std::uint64_t seed, std::int64_t deadline_ns) {
 }  // namespace
 
 std::vector<Outcome> measure(const std::vector<Subject>& subjects, std::uint64_t seed,
-                             const WarmListener& on_warm) {
+                             const WarmListener& on_warm, ReferenceTurns* references) {
     Instruments& time = *subjects.front().instruments;
     const std::uint64_t origin_ticks = time.now_ticks();
     double budget_secs = 0.0;
@@ -72,7 +76,9 @@ std::vector<Outcome> measure(const std::vector<Subject>& subjects, std::uint64_t
         runs.push_back(std::make_unique<Run>(subject, subjects.size() > 1));
     }
     if (prepare(runs, budget_secs, on_warm)) {
-        sample(runs, seed, time.now_ns() + static_cast<std::int64_t>(budget_secs * 1e9));
+        const std::int64_t deadline_ns =
+            time.now_ns() + static_cast<std::int64_t>(budget_secs * 1e9);
+        sample(runs, seed, deadline_ns, time, references);
     }
     time.refine_clock();
     std::vector<Outcome> outcomes;

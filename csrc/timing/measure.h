@@ -10,6 +10,7 @@
 #include "timing/loaded_model.h"
 #include "timing/measure_settings.h"
 #include "timing/outcome.h"
+#include "timing/reference_turns.h"
 
 namespace edgeprof {
 
@@ -29,7 +30,8 @@ using WarmListener = std::function<void(std::int64_t latency_ns)>;
 // models go on together until each has its interval, or max_secs times their number is over. Block
 // b of each outcome belongs to round b. An inference that would end after max_secs is not begun,
 // but each model gets the fewest samples that make a result.
+// references: take turns with them between the rounds; nullptr: none.
 std::vector<Outcome> measure(const std::vector<Subject>& subjects, std::uint64_t seed,
-                             const WarmListener& on_warm);
+                             const WarmListener& on_warm, ReferenceTurns* references = nullptr);
 
 }  // namespace edgeprof

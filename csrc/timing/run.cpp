@@ -64,7 +64,8 @@ std::size_t Run::time_stretch(std::size_t first, std::size_t n, Evidence& before
 // False when an inference failed.
 bool Run::time_block(std::size_t n, std::int64_t deadline_ns, std::size_t& done) {
     const std::size_t first = done;
-    const bool has_switched = is_interleaved_ && plan_.block_samples > 1;
+    const bool has_switched = (is_interleaved_ || has_switched_) && plan_.block_samples > 1;
+    has_switched_ = false;
     Evidence before = instruments_.read_evidence();
     while (done < first + n) {
         const bool is_after_switch = has_switched && done == first;

@@ -31,6 +31,7 @@ class Run {
     void shorten_blocks(double factor) { plan_.shorten(factor, expected_ns_); }
     // Times a block, or what of it fits before the deadline; after that what a result still lacks.
     bool measure_block(std::int64_t deadline_ns);
+    void note_switch() { has_switched_ = true; }  // the caches are another model's
     bool is_out_of_time() const { return is_out_of_time_; }
     bool has_enough() const { return recording_.size() >= least_samples(); }
     // Whether this model needs no more samples; notes why.
@@ -73,6 +74,7 @@ class Run {
     StopDecision decision_;
     std::optional<StopReason> last_look_;
     std::int64_t sampling_start_ns_ = 0;
+    bool has_switched_ = false;  // before the next block
     bool is_out_of_time_ = false;
     Outcome outcome_{};
 };

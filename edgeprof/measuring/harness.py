@@ -44,13 +44,17 @@ class Settings:
         seed: of the inputs' values.
         ci_rel: stop when half the interval of the median is within this fraction of it.
         min_secs: measure at least so long.
-        max_secs: and, warm-up included, at most so long.
+        max_secs: and at most so long, but for the 10 samples that make a result (3 where one
+            takes over 10 s). Loading, first inference and warm-up come before.
         min_samples: time at least so many inferences.
         max_samples: and at most so many.
-        max_load_secs: bound of opening the runtime and loading the model.
+        max_load_secs: bound of opening the runtime, of loading the model, and of its first
+            inference and warm-up.
         max_drift: refuse the measurement when the machine changes by more than this fraction.
         reference: a model that runs in the same turns and is not reported: its drift is taken for
             the machine's, instead of that of the built-in loop.
+        references: two small models of edgeprof's own take turns with the model, and their
+            latencies stand in the record; where ``max_secs`` is over a second if ``None``.
         shapes: shape per input, for inputs with dynamic dimensions.
         clock: name of the clock; the finest one that can be trusted if ``None``.
         counters: ``"auto"`` reads the processor's counters where that costs next to nothing,
@@ -73,6 +77,7 @@ class Settings:
     max_load_secs: float | None = None
     max_drift: float | None = None
     reference: str | os.PathLike[str] | None = None
+    references: bool | None = None
     shapes: Mapping[str, Sequence[int]] = field(default_factory=dict)
     clock: str | None = None
     counters: str | None = None
@@ -244,13 +249,19 @@ def measure(
         if in_process:
             raise InvalidJob("a reference model needs a process of its own: drop in_process")
         return measure_interleaved([(model, settings)])[0]
-    job = make_job(model, settings)
+    job = {**make_job(model, settings), "references": _takes_references(settings)}
     if not in_process:
         (record,) = run_jobs([job])
         return Measurement.from_record(record)
     from edgeprof import _core
 
     return Measurement.from_record(json.loads(_core.run_job(json.dumps(job))))
+
+
+def _takes_references(settings: Settings) -> bool:
+    if settings.references is not None:
+        return settings.references
+    return settings.max_secs is None or settings.max_secs > 1.0
 
 
 def measure_interleaved(

@@ -65,11 +65,13 @@ _FURTHER_FIELDS = (
     "warmup",
     "sampling_wall_ns",
     "sampling_span_ns",
+    "page_faults",
     "calm_canary_ns",
     "canary_drift_rel",
     "drift",
     "energy",
     "per_op",
+    "campaign",
 )
 
 
@@ -177,9 +179,12 @@ class Measurement:
         result |= {name: summary[name] for name in _FURTHER_SUMMARY_FIELDS if name in summary}
         result["disturbed"] = dict(summary.get("disturbed", {}))
         result["machine_findings"] = [found.as_dict() for found in self.machine_findings()]
-        for field in _FURTHER_FIELDS:
-            if field in self.record:
-                result[field] = self.record[field]
+        result |= {name: self.record[name] for name in _FURTHER_FIELDS if name in self.record}
+        if references := self.record.get("references"):
+            result["references"] = {
+                name: {key: value for key, value in facts.items() if not isinstance(value, list)}
+                for name, facts in references.items()
+            }
         return result
 
 

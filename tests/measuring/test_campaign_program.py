@@ -1,0 +1,111 @@
+"""Campaigns as the board program runs them: a batch folder in, records out."""
+
+import json
+import signal
+import subprocess
+import time
+
+import pytest
+
+from edgeprof.measuring.harness import PROGRAM
+from edgeprof.measuring.measurement import Measurement
+
+
+def null_job(job_id, **options):
+    """Return a job of the null runtime."""
+    return {"job_id": job_id, "runtime": "null", "model": job_id, "runtime_options": options}
+
+
+@pytest.fixture
+def batch(tmp_path):
+    """Return a function that makes a batch folder of jobs and settings."""
+
+    def make(jobs, **settings):
+        (tmp_path / "campaign.json").write_text(json.dumps(settings))
+        (tmp_path / "jobs.jsonl").write_text("".join(json.dumps(job) + "\n" for job in jobs))
+        return tmp_path
+
+    return make
+
+
+def run(folder):
+    """Work a batch folder off; return its records by job."""
+    subprocess.run([PROGRAM, "campaign", folder], check=True, timeout=300)
+    return records_of(folder)
+
+
+def records_of(folder):
+    lines = (folder / "records.jsonl").read_text().splitlines()
+    records = {record["job_id"]: record for record in map(json.loads, lines)}
+    assert len(records) == len(lines)
+    return records
+
+
+def test_records_of_a_campaign_are_measurements(batch):
+    jobs = [null_job("a", latency_us=500), null_job("b", latency_us=1000, noise_rel=0.05)]
+    records = run(batch(jobs, budget_secs=1.0, seed=4))
+    for job_id in ("a", "b", "reference:arithmetic", "reference:memory"):
+        measured = Measurement.from_record(records[job_id])
+        assert measured.n_samples == len(records[job_id]["samples"]["begin_ns"])
+    campaign = records["a"]["campaign"]
+    assert campaign["processes"] >= 3
+    assert len(campaign["load_ns"]) >= 3
+    assert records["b"]["summary"]["latency_median_ns"] > 900_000
+
+
+def test_what_differs_between_processes_stands_in_the_samples(batch):
+    records = run(batch([null_job("m", latency_us=1000, modes=[1, 2])], budget_secs=1.0))
+    samples = records["m"]["samples"]
+    assert sorted(set(samples["process"])) == list(range(max(samples["process"]) + 1))
+    by_process = {}
+    for process, latency_ns in zip(samples["process"], samples["latency_ns"], strict=True):
+        by_process.setdefault(process, []).append(latency_ns)
+    for latencies in by_process.values():
+        assert min(latencies) > 2 * 990_000 or min(latencies) < 1_900_000
+
+
+def test_a_campaign_killed_at_any_moment_keeps_its_rounds_and_goes_on(batch):
+    jobs = [null_job(name, latency_us=2000, noise_rel=0.3) for name in "abc"]
+    folder = batch(jobs, budget_secs=1.5, ci_rel=1e-5)
+    rounds = folder / "rounds.jsonl"
+    kept = b""
+    for n_lines in (5, 12):
+        process = subprocess.Popen([PROGRAM, "campaign", folder])
+        deadline = time.monotonic() + 120
+        while not rounds.exists() or rounds.read_bytes().count(b"\n") < n_lines:
+            assert time.monotonic() < deadline
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        time.sleep(0.2)  # its child dies with it
+        text = rounds.read_bytes()
+        assert text.startswith(kept)
+        kept = text[: text.rindex(b"\n") + 1]
+    records = run(folder)
+    assert rounds.read_bytes().startswith(kept)
+    measured = {}
+    for line in rounds.read_text().splitlines():
+        event = json.loads(line)
+        if event["event"] == "round":
+            for job_id, visit in event["visits"].items():
+                measured[job_id] = measured.get(job_id, 0) + len(visit["latency_ns"])
+    for name in "abc":
+        samples = records[name]["samples"]
+        assert len(samples["latency_ns"]) == measured[name]
+        assert samples["begin_ns"] == sorted(samples["begin_ns"])
+    assert run(folder) == records
+
+
+def test_a_bad_campaign_file_is_the_error_of_every_job(batch):
+    records = run(batch([null_job("a"), null_job("b")], processes=0))
+    assert {record["error"]["kind"] for record in records.values()} == {"InvalidJob"}
+    assert "campaign.processes" in records["a"]["error"]["message"]
+
+
+def test_a_thousand_records_stay_small(batch):
+    jobs = [null_job(f"n{i}", latency_us=400, noise_rel=0.1) for i in range(5)]
+    folder = batch(jobs, budget_secs=7.5, ci_rel=1e-6)
+    run(folder)
+    lines = (folder / "records.jsonl").read_text().splitlines()
+    assert max(map(len, lines)) < 100_000
