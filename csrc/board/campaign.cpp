@@ -1,32 +1,15 @@
 #include "board/campaign.h"
 
-#include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <cmath>
-#include <cstdlib>
-#include <memory>
-#include <new>
 #include <optional>
 #include <set>
-
-#ifdef __linux__
-#include <sys/prctl.h>
-#endif
 
 #include "base/error.h"
 #include "base/json.h"
 #include "base/text_files.h"
 #include "board/batch.h"
-#include "board/campaign_process.h"
-#include "board/child_failure.h"
-#include "board/json_fields.h"
+#include "board/campaign_watch.h"
 #include "record/record.h"
 #include "runtimes/backend.h"
 #include "timing/clock.h"
@@ -37,89 +20,6 @@ namespace {
 
 // What can be fixed by running again is, so many times per group beyond the planned processes.
 constexpr int kMostRestarts = 20;
-constexpr int kCannotWrite = 74;  // exit status of a process
-
-// How a process ended that was to run a slot.
-struct ProcessEnd {
-    bool is_done;
-    std::optional<std::size_t> culprit;  // index in the task, of the item that it died or hung on
-    std::string record;                  // of the failure
-};
-
-using Shared = std::unique_ptr<SharedProgress, void (*)(SharedProgress*)>;
-
-Shared share_progress() {
-    void* memory = mmap(nullptr, sizeof(SharedProgress), PROT_READ | PROT_WRITE,
-                        MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (memory == MAP_FAILED) fail_io("no memory to share with a child process");
-    return {new (memory) SharedProgress,
-            [](SharedProgress* progress) { munmap(progress, sizeof *progress); }};
-}
-
-[[noreturn]] void be_child(const ProcessTask& task, SharedProgress& progress, int output) {
-#ifdef __linux__
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-#endif
-    dup2(output, STDOUT_FILENO);
-    dup2(output, STDERR_FILENO);
-    try {
-        run_process(task, progress);
-    } catch (const std::exception& error) {
-        std::fprintf(stderr, "%s\n", error.what());
-        std::fflush(stderr);
-        _exit(kCannotWrite);
-    }
-    _exit(EXIT_SUCCESS);  // no destructors: a runtime's may hang
-}
-
-// Sleeps until the child is gone, which closes its end of the pipe; true when it had to be killed.
-bool wait_or_kill(pid_t child, int pipe_end, const SharedProgress& progress) {
-    for (;;) {
-        const std::int64_t left_ns = progress.until_ns - monotonic_raw_ns();
-        if (left_ns <= 0) break;
-        pollfd entry{pipe_end, POLLIN, 0};
-        const auto wait_ms = std::min<std::int64_t>(left_ns / 1'000'000 + 1, 3'600'000);
-        if (poll(&entry, 1, static_cast<int>(wait_ms)) > 0) return false;
-    }
-    kill(child, SIGKILL);
-    return true;
-}
-
-ProcessEnd run_child(const ProcessTask& task) {
-    const Shared progress = share_progress();
-    progress->until_ns = monotonic_raw_ns() + 60'000'000'000;
-    progress->limit_secs = 60.0;
-    const std::unique_ptr<std::FILE, int (*)(std::FILE*)> output(std::tmpfile(), std::fclose);
-    int ends[2];
-    if (!output || pipe2(ends, O_CLOEXEC) != 0) fail_io("no pipe or temporary file");
-    const pid_t child = fork();
-    if (child < 0) fail_io("no process");
-    if (child == 0) {
-        close(ends[0]);
-        be_child(task, *progress, fileno(output.get()));
-    }
-    close(ends[1]);
-    const bool is_hung = wait_or_kill(child, ends[0], *progress);
-    close(ends[0]);
-    int status = 0;
-    while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
-    }
-    if (WIFEXITED(status) && WEXITSTATUS(status) == kCannotWrite) {
-        throw Error(ErrorKind::kOutputError, one_line(tail_of(output.get())));
-    }
-    ProcessEnd end{!is_hung && WIFEXITED(status) && WEXITSTATUS(status) == 0, {}, ""};
-    if (end.is_done || progress->item < 0) return end;
-    end.culprit = static_cast<std::size_t>(progress->item.load());
-    const CampaignItem& item = task.items[*end.culprit];
-    const Subjob& subjob = item.job.subjobs.front();
-    const ChildFacts facts{static_cast<Phase>(progress->phase.load()),
-                           {subjob.runtime, progress->runtime_version, subjob.library},
-                           tail_of(output.get())};
-    end.record = is_hung ? timeout_record(item.job_id, item.job.model_paths(), facts,
-                                          progress->limit_secs, "--max-load-secs")
-                         : crash_record(item.job_id, item.job.model_paths(), facts, status);
-    return end;
-}
 
 CampaignItem reference_item(const char* model) {
     json::Writer line;
@@ -422,37 +322,6 @@ class Campaign {
 };
 
 }  // namespace
-
-CampaignSettings parse_campaign(const std::string& text) {
-    CampaignSettings settings{3, 60.0, 0.01, 120.0, 0.5, 0, true};
-    json::Value tree;
-    try {
-        tree = json::parse(text);
-    } catch (const json::ParseError& error) {
-        throw Error(ErrorKind::kInvalidJob, std::string("campaign.json: ") + error.what());
-    }
-    for (const auto& [name, value] : read_object("campaign.json", tree)) {
-        const std::string field = "campaign." + name;
-        if (name == "processes") {
-            settings.processes = static_cast<int>(read_integer(field, value, 1, 100));
-        } else if (name == "budget_secs") {
-            settings.budget_secs = read_number(field, value, 1e-3, 365.0 * kDay_secs);
-        } else if (name == "ci_rel") {
-            settings.ci_rel = read_number(field, value, 1e-6, 1.0);
-        } else if (name == "max_load_secs") {
-            settings.max_load_secs = read_number(field, value, 1e-3, kDay_secs);
-        } else if (name == "memory_share") {
-            settings.memory_share = read_number(field, value, 1e-3, 1.0);
-        } else if (name == "seed") {
-            settings.seed = static_cast<std::uint64_t>(read_integer(field, value, 0, INT64_MAX));
-        } else if (name == "references") {
-            settings.has_references = read_flag(field, value);
-        } else {
-            refuse(field, "no such field");
-        }
-    }
-    return settings;
-}
 
 void run_campaign(const std::string& batch_folder) {
     CampaignSettings settings;

@@ -29,6 +29,16 @@ void write_outputs(const LoadedModel& model, const std::string& path) {
     if (!file.flush()) throw Error(ErrorKind::kInvalidJob, path + ": outputs cannot be written");
 }
 
+std::size_t fewest_of(const Outcome& outcome) {
+    const std::vector<std::int64_t>& latency_ns = outcome.samples.latency_ns;
+    return latency_ns.empty() ? 1 : fewest_samples(static_cast<double>(latency_ns.front()));
+}
+
+bool has_fewest(const Outcome& outcome) {
+    return outcome.stop_reason == StopReason::kMaxSecs &&
+           outcome.samples.latency_ns.size() <= fewest_of(outcome);
+}
+
 // What has no result has an error.
 void refuse_without_result(const Job& job, const std::vector<Outcome>& outcomes) {
     for (std::size_t i = 0; i < outcomes.size(); ++i) {
@@ -37,10 +47,10 @@ void refuse_without_result(const Job& job, const std::vector<Outcome>& outcomes)
             throw Error(ErrorKind::kUnsupportedModel,
                         path + ": inference failed: " + outcomes[i].failure);
         }
-        const std::vector<std::int64_t>& latency_ns = outcomes[i].samples.latency_ns;
-        const std::size_t fewest = fewest_samples(static_cast<double>(latency_ns.front()));
-        if (latency_ns.size() >= fewest) continue;
-        throw Error(ErrorKind::kInvalidJob, path + ": " + std::to_string(latency_ns.size()) +
+        const std::size_t n = outcomes[i].samples.latency_ns.size();
+        const std::size_t fewest = fewest_of(outcomes[i]);
+        if (n >= fewest) continue;
+        throw Error(ErrorKind::kInvalidJob, path + ": " + std::to_string(n) +
                                                 " timed inferences, a result needs " +
                                                 std::to_string(fewest) + "; raise --max-samples");
     }
@@ -138,7 +148,8 @@ std::vector<std::optional<Drift>> judge_drift(const Job& job,
     const std::vector<std::optional<Drift>> drifts = find_drifts(outcomes, reference);
     for (std::size_t i = 0; i < drifts.size(); ++i) {
         const std::optional<Drift>& drift = drifts[i];
-        if (!drift || std::abs(drift->rel) <= job.max_drift) continue;
+        // Of the fewest samples that make a result, a third is too few to refuse it by.
+        if (!drift || std::abs(drift->rel) <= job.max_drift || has_fewest(outcomes[i])) continue;
         char text[128];
         std::snprintf(text, sizeof text, "drifted by %.1f %% while measuring (%s), want %g %%",
                       drift->rel * 100.0, drift->by, job.max_drift * 100.0);
