@@ -12,7 +12,7 @@ struct MeasureSettings {
     double min_secs;  // measure at least as long
     double max_secs;  // sampling ends then, but for the fewest samples that make a result
     std::size_t min_samples;
-    std::size_t max_samples;
+    std::size_t max_samples;  // likewise
     bool has_worker_threads;  // the runtime uses more threads than the calling one
     std::vector<int> cpus;    // cores to run on; empty: the scheduler's choice
     double max_load_secs;     // bound of the first inference and the warm-up, beside max_secs

@@ -74,7 +74,7 @@ bool Run::time_block(std::size_t n, std::int64_t deadline_ns, std::size_t& done)
         const double expected_end_ns = static_cast<double>(instruments_.now_ns()) +
                                        expected_ns_ * static_cast<double>(stretch);
         is_out_of_time_ = expected_end_ns > static_cast<double>(deadline_ns);
-        if (is_out_of_time_ && done >= least_samples()) return true;
+        if (is_out_of_time_ && done >= fewest_samples(expected_ns_)) return true;
         const std::uint16_t mask = is_after_switch ? kAfterSwitch : 0;
         const std::size_t timed = time_stretch(done, stretch, before, mask);
         done += timed;
@@ -86,7 +86,8 @@ bool Run::time_block(std::size_t n, std::int64_t deadline_ns, std::size_t& done)
 bool Run::measure_block(std::int64_t deadline_ns) {
     const ScopedAffinity affinity(subject_.settings.cpus);
     const std::size_t first = recording_.size();
-    const std::size_t most = std::max<std::size_t>(subject_.settings.max_samples, first + 1);
+    const std::size_t most =
+        std::max({subject_.settings.max_samples, first + 1, fewest_samples(expected_ns_)});
     const std::size_t n = std::min(plan_.block_samples, most - first);
     instruments_.start_block();
     const std::int64_t start_ns = instruments_.now_ns();
@@ -108,6 +109,7 @@ bool Run::measure_block(std::int64_t deadline_ns) {
 bool Run::should_stop(bool is_over) {
     const Progress progress{secs_since(sampling_start_ns_), recording_.size(),
                             outcome_.blocks.size() - 1, is_over};
+    if (!has_enough()) return false;
     if (!decision_.is_due(progress)) return last_look_.has_value();
     const std::int64_t start_ns = instruments_.now_ns();
     last_look_ = decision_.look(progress, used_latencies(samples_so_far()));

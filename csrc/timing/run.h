@@ -33,7 +33,7 @@ class Run {
     bool measure_block(std::int64_t deadline_ns);
     void note_switch() { has_switched_ = true; }  // the caches are another model's
     bool is_out_of_time() const { return is_out_of_time_; }
-    bool has_enough() const { return recording_.size() >= least_samples(); }
+    bool has_enough() const { return recording_.size() >= fewest_samples(expected_ns_); }
     // Whether this model needs no more samples; notes why.
     bool should_stop(bool is_over);
     void fail();
@@ -55,9 +55,6 @@ class Run {
 
     double secs_since(std::int64_t start_ns) const {
         return static_cast<double>(instruments_.now_ns() - start_ns) / 1e9;
-    }
-    std::size_t least_samples() const {
-        return std::min(fewest_samples(expected_ns_), subject_.settings.max_samples);
     }
     bool time_block(std::size_t n, std::int64_t deadline_ns, std::size_t& done);
     std::size_t time_stretch(std::size_t first, std::size_t n, Evidence& before,

@@ -47,7 +47,7 @@ class Settings:
         max_secs: and at most so long, but for the 10 samples that make a result (3 where one
             takes over 10 s). Loading, first inference and warm-up come before.
         min_samples: time at least so many inferences.
-        max_samples: and at most so many.
+        max_samples: and at most so many, but for those that make a result.
         max_load_secs: bound of opening the runtime, of loading the model, and of its first
             inference and warm-up.
         max_drift: refuse the measurement when the machine changes by more than this fraction.

@@ -43,7 +43,8 @@ def test_a_hanging_model_ends_with_a_timeout_and_leaves_no_process(
 ) -> None:
     mark = uuid.uuid4().hex
     monkeypatch.setenv("EDGEPROF_TEST_MARK", mark)
-    settings = Settings(runtime="null", max_secs=0.2, runtime_options={"act": "hang"})
+    options = {"act": "hang", "at": 60, "latency_us": 1000}
+    settings = Settings(runtime="null", max_secs=0.2, runtime_options=options)
     records = []
     for record in run_jobs([make_job("", settings)]):
         assert len(processes_with(mark)) == 1  # the program lives; its child, who hung, does not
@@ -53,6 +54,14 @@ def test_a_hanging_model_ends_with_a_timeout_and_leaves_no_process(
     assert isinstance(error, errors.HarnessTimeout)
     assert "did not come back while measuring" in str(error)
     assert "raise --max-secs" in str(error)
+
+
+def test_a_first_inference_that_hangs_is_bounded_as_loading_is() -> None:
+    settings = Settings(runtime="null", max_load_secs=0.5, runtime_options={"act": "hang"})
+    (record,) = run_jobs([make_job("", settings)])
+    error = error_of(record)
+    assert isinstance(error, errors.HarnessTimeout)
+    assert "raise --max-load-secs" in str(error)
 
 
 def test_a_bound_of_loading_is_an_option_that_its_message_names(model: Path) -> None:

@@ -35,12 +35,13 @@ def test_the_table_of_the_docs_is_that_of_the_code() -> None:
 
 
 def test_a_measurement_carries_the_lines_of_the_table() -> None:
-    job = {"runtime": "null", "ci_rel": 1e-6, "max_secs": 0.05, "min_secs": 0, "max_samples": 4}
+    job = {"runtime": "null", "ci_rel": 1e-6, "max_secs": 0.05, "min_secs": 0, "max_samples": 10}
+    job["runtime_options"] = {"latency_us": 300, "noise_rel": 0.3}
     record = json.loads(_core.run_job(json.dumps({**job, "max_drift": 1000})))
     patterns = [
         re.escape(f"{found}: {consequence}; {remedy}").replace(re.escape("{}"), ".+")
         for _, found, consequence, remedy in _core.warning_texts()
     ]
-    assert any(line.startswith("too few independent samples") for line in record["warnings"])
+    assert record["warnings"]
     for line in record["warnings"]:
         assert any(re.fullmatch(pattern, line) for pattern in patterns), line
