@@ -13,6 +13,7 @@
 #include "machine/cpu_facts.h"
 #include "machine/facts.h"
 #include "machine/machine_watch.h"
+#include "machine/nvidia_gpus.h"
 #include "machine/system_files.h"
 
 namespace edgeprof {
@@ -335,6 +336,10 @@ void add_device_clocks(const SystemFiles& files, Facts& state) {
         devices.push_back(std::move(facts));
     }
     state.add("device_clocks", devices);
+    // Only where there is a device to ask: the driver's library takes its time.
+    if (files.is_live() && files.exists("dev/nvidiactl")) {
+        state.add("nvidia_gpus", read_nvidia_gpus());
+    }
 }
 
 void add_energy(const std::string& root, Facts& state) {

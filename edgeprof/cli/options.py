@@ -164,7 +164,8 @@ max_load_secs = partial(
     option,
     "--max-load-secs",
     type=POSITIVE,
-    help="Give up opening the runtime or loading a model after so long  [default: 120]",
+    help="Give up on loading a model, and on its first inference and warm-up, after so long"
+    "  [default: 120]",
 )
 
 # Boards.

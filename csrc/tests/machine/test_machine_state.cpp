@@ -11,6 +11,7 @@
 #include "machine/core_names.h"
 #include "machine/machine_state.h"
 #include "machine/machine_watch.h"
+#include "machine/nvidia_gpus.h"
 #include "machine/system_files.h"
 
 using namespace edgeprof;
@@ -264,4 +265,9 @@ TEST_CASE("the running machine has a kernel and an architecture") {
     const std::string state = machine_state_json("/");
     CHECK(contains(state, "\"kernel\":\""));
     CHECK(contains(state, "\"architecture\":\""));
+}
+
+TEST_CASE("where the driver's library is missing or is another, there is no GPU") {
+    CHECK(read_nvidia_gpus("/no/such/library.so").empty());
+    CHECK(read_nvidia_gpus("libm.so.6").empty());
 }
