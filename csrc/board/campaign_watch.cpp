@@ -78,7 +78,8 @@ ProcessEnd run_child(const ProcessTask& task) {
     progress->limit_secs = kStarting_secs;
     const std::unique_ptr<std::FILE, int (*)(std::FILE*)> output(std::tmpfile(), std::fclose);
     int ends[2];
-    if (!output || pipe2(ends, O_CLOEXEC) != 0) fail_io("no pipe or temporary file");
+    if (!output || pipe(ends) != 0) fail_io("no pipe or temporary file");
+    for (const int end : ends) fcntl(end, F_SETFD, FD_CLOEXEC);
     const pid_t child = fork();
     if (child < 0) fail_io("no process");
     if (child == 0) {
