@@ -330,7 +330,7 @@ def round_of(latencies_ns: list[list[int]]) -> Measurement:
         "record_version": 1,
         "model": {"path": "m"},
         "runtime": {"name": "null"},
-        "settings": {"cpus": []},
+        "settings": {"cpus": [], "threads": 1},
         "samples": {"latency_ns": samples, "disturbed": [0] * len(samples)},
         "summary": {**summary, "latency_median_ns": int(np.median(samples))},
         "blocks": {"end_sample": ends},
