@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from edgeprof.measuring.measurement import Measurement
 
 _SHOWN_OPERATORS = 10
+_OF_SETTINGS = ("threads-beyond-cpus", "threads-beyond-quota")
 
 
 def describe(
@@ -44,20 +45,22 @@ def describe(
 
 
 def quality_lines(results: Sequence[Measurement], *, verbose: bool) -> list[str]:
-    """Return the grade of measurements of one model, and their warnings or how many they are."""
-    warnings = [warning for result in results for warning in result.warnings]
-    warnings += [
-        f"{finding.found}: {finding.consequence} (see edgeprof doctor)"
-        for result in results
-        for finding in result.machine_findings()
-        if finding.severity is Severity.MISLEADING
-    ]
-    distinct = dict.fromkeys(warnings)
+    """Return the grade of measurements of one model, and their warnings or how many they are.
+
+    What the settings of the measurement cause is shown in any case.
+    """
+    shown = {}
+    for result in results:
+        shown.update(dict.fromkeys(result.warnings, verbose))
+        for finding in result.machine_findings():
+            if finding.severity is Severity.MISLEADING:
+                text = f"{finding.found}: {finding.consequence} (see edgeprof doctor)"
+                shown[text] = verbose or finding.id in _OF_SETTINGS
+    lines = [f"warning: {text}" for text, is_shown in shown.items() if is_shown]
     verdict = str(verdict_of(results))
-    if verbose or not distinct:
-        return [*(f"warning: {warning}" for warning in distinct), verdict]
-    plural = "s" if len(distinct) > 1 else ""
-    return [f"{verdict} (-v shows {len(distinct)} warning{plural})"]
+    if n_hidden := len(shown) - len(lines):
+        verdict += f" (-v shows {n_hidden} warning{'s' if n_hidden > 1 else ''})"
+    return [*lines, verdict]
 
 
 def verdict_of(results: Sequence[Measurement]) -> Verdict:

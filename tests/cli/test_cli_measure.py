@@ -4,6 +4,9 @@ themselves."""
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -100,3 +103,16 @@ def test_a_model_that_cannot_be_read_says_why(models: list[Path], tmp_path: Path
     models[0].chmod(0)
     result = run_unprivileged("measure", models[0], cwd=tmp_path)
     assert result.stderr == f"edgeprof: {models[0]}: cannot be read: Permission denied\n"
+
+
+def test_more_threads_than_cpus_are_named_beside_the_number(models: list[Path]) -> None:
+    cpu = max(os.sched_getaffinity(0))
+    command = [sys.executable, "-P", "-m", "edgeprof", "measure", str(models[0]), *QUICK]
+    result = subprocess.run(
+        [*command, "--threads", "3", "--max-drift", "9"],
+        preexec_fn=lambda: os.sched_setaffinity(0, {cpu}),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert f"warning: 3 threads on 1 CPU (cpu{cpu})" in result.stdout
