@@ -1,6 +1,9 @@
 """The layer list of ONNX files: what is counted, what is folded, what is refused."""
 
+import os
+import tarfile
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +14,7 @@ from edgeprof import get_space
 from edgeprof.base.errors import InvalidModel
 from edgeprof.networks import read_network
 from edgeprof.networks.spaces import known_spaces
-from edgeprof.networks.work import Kind
+from edgeprof.networks.work import CONVOLUTION_KINDS, Kind
 
 onnx = pytest.importorskip("onnx")
 from onnx import TensorProto, helper  # noqa: E402
@@ -293,6 +296,30 @@ def test_between_dequantise_and_quantise_a_layer_is_of_small_integers(tmp_path):
     assert (first.bytes_read, first.bytes_written) == (4 * 8 * 81, 8 * 81)
 
 
+def test_what_has_no_integer_kernel_is_computed_in_float_between_conversions(tmp_path):
+    nodes = [dequantized("d", "x"), node("HardSwish", ["d"], ["h"]), quantized("y", "h")]
+    weights = [("scale", np.array(0.1, np.float32)), ("zero", np.array(0, np.int8))]
+    path = write_onnx(
+        tmp_path / "m.onnx", nodes, [("x", (1, 64))], weights, element=TensorProto.INT8
+    )
+    network = read_network(path)
+    assert kinds(network) == [Kind.QUANTIZE, Kind.ACTIVATION, Kind.QUANTIZE]
+    assert network.work[1].element_type == "float32"
+
+
+def test_a_factor_before_a_product_tells_which_product_could_take_it(tmp_path):
+    nodes = [node("Mul", ["x", "c"], ["s"]), node("MatMul", ["s", "z"], ["y"])]
+    inputs = [("x", (1, 5, 16)), ("z", (1, 16, 5))]
+    path = write_onnx(tmp_path / "m.onnx", nodes, inputs, [("c", np.array(2.0, np.float32))])
+    scaling, product = read_network(path).work
+    assert scaling.fusable_into == product.name
+
+
+def test_a_cast_to_the_same_type_costs_nothing(tmp_path):
+    nodes = [node("Cast", ["x"], ["c"], to=TensorProto.FLOAT), node("Relu", ["c"], ["y"])]
+    assert only_layer(write_onnx(tmp_path / "m.onnx", nodes, [("x", (1, 64))])).operator == "Relu"
+
+
 def test_quantized_operators_are_counted(tmp_path):
     nodes = [
         node("QLinearConv", ["x", "s", "z", "w", "s", "z", "s", "z"], ["c"]),
@@ -418,6 +445,13 @@ def test_a_file_that_is_no_model_is_one_clear_line(tmp_path):
         read_network(path)
 
 
+def test_a_name_that_is_no_text_is_one_clear_line(tmp_path):
+    path = write_onnx(tmp_path / "m.onnx", [node("Relu", ["x"], ["y"])], [("x", (4, 8))])
+    path.write_bytes(path.read_bytes().replace(b"Relu", b"Re\xffu"))
+    with pytest.raises(InvalidModel, match="a name is no text"):
+        read_network(path)
+
+
 def test_a_truncated_model_is_named(tmp_path):
     path = write_onnx(tmp_path / "m.onnx", [node("Relu", ["x"], ["y"])], [("x", (4, 8))])
     path.write_bytes(path.read_bytes()[:-3])
@@ -457,3 +491,32 @@ def test_einsum_and_product_count_alike_and_the_batch_multiplies(
         assert layer.macs == batch * rows * inner * columns
         assert layer.bytes_read == batch * only_layer(path, batch=1).bytes_read
         assert (layer.in_channels, layer.out_channels) == (inner, columns)
+
+
+LIGHT = sorted((Path(onnx.__file__).parent / "backend/test/data/light").glob("*.onnx"))
+
+
+@pytest.mark.parametrize("path", LIGHT, ids=lambda path: path.stem)
+def test_the_light_models_of_onnx_are_read(path):
+    network = read_network(path)
+    assert network.macs > 1e8
+    assert not [layer for layer in network.work if layer.doubt]
+
+
+@pytest.fixture(scope="module")
+def timm_graphs(tmp_path_factory):
+    archive = Path(os.environ.get("EDGEPROF_DATA", "")) / "timm_graphs.tar.xz"
+    if not archive.is_file():
+        pytest.skip("EDGEPROF_DATA names no folder with timm_graphs.tar.xz")
+    folder = tmp_path_factory.mktemp("timm")
+    with tarfile.open(archive) as stream:
+        stream.extractall(folder, filter="data")
+    return sorted(folder.glob("*.onnx"))
+
+
+@pytest.mark.slow
+def test_every_graph_of_timm_is_read_without_a_doubt(timm_graphs):
+    for path in timm_graphs:
+        network = read_network(path)
+        assert not [layer for layer in network.work if layer.doubt], path.stem
+        assert sum(layer.kind in CONVOLUTION_KINDS | {Kind.LINEAR} for layer in network.work) > 5

@@ -24,6 +24,12 @@ _CONSTANT_RIGHT = frozenset({"Sub", "Div", "SUB", "DIV"})
 _CONSTANT_EITHER = frozenset({"Add", "Mul", "ADD", "MUL"})
 _QUANTIZE = frozenset({"QuantizeLinear", "com.microsoft::QuantizeLinear"})
 _DEQUANTIZE = frozenset({"DequantizeLinear", "com.microsoft::DequantizeLinear"})
+_INTEGER_KERNELS = frozenset(
+    {"Add", "Mul", "Sigmoid", "LeakyRelu", "Softmax", "Where", "AveragePool", "GlobalAveragePool"}
+    | {"MaxPool", "Resize", "Relu", "Clip", "Gather", "ArgMax", "ReduceMax", "ReduceMin"}
+)
+"""What ONNX Runtime computes on small integers, beside products and moves of data."""
+
 _FUSABLE = frozenset(
     {Kind.ACTIVATION, Kind.SMOOTH_ACTIVATION, Kind.ADD, Kind.SCALE, Kind.ELEMENTWISE}
 )
@@ -49,13 +55,19 @@ def _entry(graph: Graph, node: Node) -> Operator:
 def _drop_views(graph: Graph) -> None:
     kept = []
     for node in graph.nodes:
-        if not _entry(graph, node).is_view:
+        if not (_entry(graph, node).is_view or _is_empty_cast(graph, node)):
             kept.append(node)
             continue
         for name in node.outputs:
             if node.inputs and name:
                 graph.sources[name] = node.inputs[0]
     graph.nodes = kept
+
+
+def _is_empty_cast(graph: Graph, node: Node) -> bool:
+    if node.operator not in ("Cast", "CAST"):
+        return False
+    return graph.tensor(node.inputs[0]).type == graph.tensor(node.outputs[0]).type
 
 
 def _drop_unused(graph: Graph) -> None:
@@ -137,7 +149,9 @@ def _join_quantization(graph: Graph) -> None:
     readers, producers = graph.readers(), graph.producers()
     outputs = {graph.source(name) for name in graph.outputs}
     for node in graph.nodes:
-        if node.operator in _QUANTIZE | _DEQUANTIZE:
+        kind = _entry(graph, node).kind
+        is_product = kind in PRODUCT_KINDS
+        if not (is_product or kind is Kind.MOVE or node.operator in _INTEGER_KERNELS):
             continue
         sources = {n: producers.get(graph.source(n)) for n in node.inputs if graph.is_computed(n)}
         dequantized = {
@@ -152,7 +166,6 @@ def _join_quantization(graph: Graph) -> None:
             and result not in outputs
             and all(reader.operator in _QUANTIZE for reader in after)
         )
-        is_product = _entry(graph, node).kind in PRODUCT_KINDS
         if not dequantized or len(dequantized) < len(sources) or not (is_quantized or is_product):
             continue
         node.inputs = [
@@ -194,20 +207,24 @@ def _join_pairs(graph: Graph) -> None:
 
 
 def _note_fusable(graph: Graph) -> None:
-    """Note what some runtimes compute with the convolution before, or a padding after."""
+    """Note what some runtimes compute with the convolution or product before or after it."""
     readers, producers = graph.readers(), graph.producers()
+
+    def is_product(node: Node | None) -> bool:
+        return node is not None and _entry(graph, node).kind in PRODUCT_KINDS
+
     for node in graph.nodes:
-        entry = _entry(graph, node)
-        if node.operator in _PADDING:
+        if node.operator in _PADDING or _is_scaling(graph, node):
             after = readers.get(node.outputs[0], [])
-            if len(after) == 1 and _entry(graph, after[0]).kind in PRODUCT_KINDS:
+            if len(after) == 1 and is_product(after[0]):
                 node.fusable_into = after[0].outputs[0]
-        elif entry.kind in _FUSABLE:
+        if _entry(graph, node).kind in _FUSABLE:
             for name in (graph.source(name) for name in node.inputs if graph.is_computed(name)):
-                before = producers.get(name)
-                if (
-                    before is not None
-                    and len(readers[name]) == 1
-                    and _entry(graph, before).kind in PRODUCT_KINDS
-                ):
+                if len(readers[name]) == 1 and is_product(producers.get(name)):
                     node.fusable_into = name
+
+
+def _is_scaling(graph: Graph, node: Node) -> bool:
+    """Tell whether a node multiplies by one constant."""
+    factors = [tensor.elements for tensor in graph.constants(node)]
+    return node.operator in ("Mul", "Div") and factors == [1]

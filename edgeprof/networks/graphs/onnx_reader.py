@@ -72,6 +72,8 @@ def _load(path: Path) -> Any:
         model = onnx.load(str(path), load_external_data=False)
         if not model.graph.node:
             raise InvalidModel(f"{path}: is no valid ONNX model: it has no nodes")
+        if not all(isinstance(text, str) for text in _texts(model.graph)):
+            raise InvalidModel(f"{path}: is no valid ONNX model: a name is no text")
         return inliner.inline_local_functions(model) if model.functions else model
     except InvalidModel:
         raise
@@ -79,6 +81,17 @@ def _load(path: Path) -> Any:
         raise InvalidModel(f"{path}: cannot be read: {error.strerror or error}") from error
     except Exception as error:  # protobuf and onnx raise types of their own
         raise InvalidModel(f"{path}: is no valid ONNX model: {error}") from error
+
+
+def _texts(graph: Any) -> Iterator[Any]:
+    """Yield the names in a graph; one that is no UTF-8 comes as bytes."""
+    for node in graph.node:
+        yield from (node.op_type, node.domain, node.name, *node.input, *node.output)
+        yield from (attribute.name for attribute in node.attribute)
+    for value in graph.input:
+        yield from (dim.dim_param for dim in value.type.tensor_type.shape.dim)
+    for named in (graph.input, graph.output, graph.value_info, graph.initializer):
+        yield from (one.name for one in named)
 
 
 class _Scope:
@@ -140,6 +153,7 @@ class _Walk:
                 node,
             )
             for node in proto.node
+            if node.output
         ]
         for step in in_order(self._path, steps, scope):
             self._read(step.source, scope, turns, doubt)

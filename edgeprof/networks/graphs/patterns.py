@@ -17,7 +17,6 @@ _ANCHORS = {
     "Sigmoid": "Swish",
     "Softplus": "Mish",
     "HardSigmoid": "HardSwish",
-    "Clip": "HardSwish",
     "ReduceMean": "LayerNormalization",
 }
 """Operators at the heart of a pattern, and the one that stands for it."""
@@ -179,6 +178,8 @@ class _Finder:
             if len(readers) != 1 or name in self._outputs:
                 return
             reader = readers[0]
-            if reader.operator not in ("Mul", "Add") or len(self._computed(reader)) != 1:
+            if reader.operator not in ("Mul", "Add", "Div") or len(self._computed(reader)) != 1:
+                return
+            if reader.operator == "Div" and not self._graph.is_computed(reader.inputs[0]):
                 return
             region.nodes.append(reader)
