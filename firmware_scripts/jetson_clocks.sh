@@ -59,6 +59,57 @@ undo_nvpmodel() {
     change_mode "$2" && say "power mode $2"
 }
 
+# Makes the board restore by itself when it starts, unless somebody does so before: with systemd
+# where it runs, else with cron. Undone like any other change.
+restore_at_boot() {
+    if [ -d "$ROOT/run/systemd/system" ]; then
+        unit=$ROOT/etc/systemd/system/edgeprof-$NAME.service
+    elif [ -d "$ROOT/etc/cron.d" ]; then
+        unit=$ROOT/etc/cron.d/edgeprof-$NAME
+    else
+        note "neither systemd nor cron here: after a reboot run $NAME.sh restore yourself"
+        return 0
+    fi
+    record boot_unit "$unit" none
+    if ! { keep_scripts && write_unit "$unit"; } 2>/dev/null; then
+        because "$unit: cannot be written"
+        return 1
+    fi
+    say "will restore at the next boot ($unit)"
+}
+
+write_unit() {
+    command="/usr/bin/env EDGEPROF_ROOT=$ROOT EDGEPROF_STATE_DIR=$STATE_DIR"
+    command="$command /bin/sh $KEPT/$NAME.sh restore"
+    case $1 in
+    *.service) wants=${1%/*}/multi-user.target.wants ;;
+    *)
+        printf '@reboot root %s\n' "$command" >"$1"
+        return
+        ;;
+    esac
+    mkdir -p "$wants" && ln -sf "../${1##*/}" "$wants/${1##*/}" && cat >"$1" <<END
+[Unit]
+Description=Restore what $NAME.sh of edgeprof set before the reboot
+After=nvpmodel.service
+ConditionPathExists=$JOURNAL
+
+[Service]
+Type=oneshot
+ExecStart=$command
+
+[Install]
+WantedBy=multi-user.target
+END
+}
+
+undo_boot_unit() {
+    # It stays as long as there is something left to restore.
+    [ ! -s "$JOURNAL.left" ] || return 1
+    [ -f "$1" ] || return 0
+    rm -f "$1" "${1%/*}/multi-user.target.wants/${1##*/}" && say "removed $1"
+}
+
 set_mode() {
     before_mode=$(current_mode)
     [ -n "$before_mode" ] || {
