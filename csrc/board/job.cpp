@@ -174,7 +174,9 @@ Job parse_job(const std::string& line) {
         if (single.is_reference) refuse("reference", "to stand in a list 'interleave'");
         job.subjobs.push_back(std::move(single));
     }
-    for (Subjob& subjob : job.subjobs) subjob.measure.max_load_secs = job.max_load_secs;
+    for (Subjob& subjob : job.subjobs) {
+        subjob.measure.max_load_secs = subjob.measure.max_warmup_secs = job.max_load_secs;
+    }
     if (job.job_id.empty()) job.job_id = job.model_paths();
     return job;
 }

@@ -16,6 +16,7 @@ struct MeasureSettings {
     bool has_worker_threads;  // the runtime uses more threads than the calling one
     std::vector<int> cpus;    // cores to run on; empty: the scheduler's choice
     double max_load_secs;     // bound of the first inference and the warm-up, beside max_secs
+    double max_warmup_secs;   // of the warm-up; short in a campaign, where every visit warms
 };
 
 // The fewest timed inferences that make a result, by how long one takes: below, there is no

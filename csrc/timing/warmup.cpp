@@ -27,10 +27,12 @@ const char* name_of(WarmupEnd end) noexcept {
 
 WarmupRule::WarmupRule(const MeasureSettings& settings, double first_inference_ns, bool has_device)
     : ci_rel_(settings.ci_rel),
-      least_secs_(has_device ? kLeastOnDevice_secs
-                             : std::min(kLeast_secs, kLeastShare * settings.max_secs)),
-      most_secs_(
-          std::max(kShare * settings.max_secs, has_device ? kMostOnDevice_secs : kMost_secs)),
+      least_secs_(std::min(settings.max_warmup_secs,
+                           has_device ? kLeastOnDevice_secs
+                                      : std::min(kLeast_secs, kLeastShare * settings.max_secs))),
+      most_secs_(std::min(
+          settings.max_warmup_secs,
+          std::max(kShare * settings.max_secs, has_device ? kMostOnDevice_secs : kMost_secs))),
       bound_secs_(settings.max_load_secs - first_inference_ns / 1e9),
       first_inference_ns_(first_inference_ns) {}
 

@@ -55,7 +55,7 @@ struct FakeCampaign {
         models.push_back(std::make_unique<FakeModel>(clock, std::move(inference_us)));
         subjects.push_back({models.back().get(),
                             &instruments,
-                            {0.01, 0.0, 1.0, 10, 1000, false, {}, 10.0},
+                            {0.01, 0.0, 1.0, 10, 1000, false, {}, 10.0, 0.1},
                             is_reference,
                             4});
         latency_ns.push_back(static_cast<double>(latency_us) * 1e3);

@@ -35,7 +35,7 @@ std::function<std::int64_t(int)> around_us(std::int64_t mean_us) {
     return [mean_us](int n) { return mean_us + mean_us * (n * 7 % 11 - 5) / 200; };
 }
 
-MeasureSettings quick() { return {0.5, 0.0, 1.0, 20, 1000, false, {}, 10.0}; }
+MeasureSettings quick() { return {0.5, 0.0, 1.0, 20, 1000, false, {}, 10.0, 10.0}; }
 
 Samples samples_of(std::vector<std::int64_t> latency_ns, std::vector<std::uint16_t> disturbed) {
     Samples samples;
@@ -229,6 +229,12 @@ TEST_CASE("a device is warmed up by time as well as by count") {
     CHECK_FALSE(rule.is_warm(0.5));
     CHECK(rule.is_warm(1.0));
     CHECK(rule.has_time(4.0));
+    MeasureSettings in_turns = quick();  // a campaign's visits warm up too
+    in_turns.max_warmup_secs = 0.1;
+    WarmupRule brief(in_turns, 1e6, true);
+    for (int i = 0; i < 100; ++i) brief.add(1e6);
+    CHECK(brief.is_warm(0.1));
+    CHECK_FALSE(brief.has_time(0.1));
 }
 
 TEST_CASE("blocks are short, and reading costs a small share of them") {
