@@ -44,11 +44,13 @@ class Payload:
         source: where it lies here.
         sha256: of its content, and its address on the board.
         executable: whether it is a program.
+        is_there: whether it is the board's own and lies at ``source`` there: it is not sent.
     """
 
     source: Path
     sha256: str
     executable: bool
+    is_there: bool = False
 
     @classmethod
     def of(cls, source: Path, *, executable: bool) -> Payload:
@@ -69,6 +71,8 @@ class Payload:
 
     def path_on(self, facts: BoardFacts) -> str:
         """Its absolute path on a board."""
+        if self.is_there:
+            return str(self.source)
         return f"{facts.folder}/objects/{self.address}"
 
 
@@ -81,8 +85,9 @@ class Software:
 
     @property
     def payloads(self) -> tuple[Payload, ...]:
-        """Program and library, where there is one."""
-        return (self.program,) if self.library is None else (self.program, self.library)
+        """What has to lie on the board: the program, and the library where it is sent."""
+        is_sent = self.library is not None and not self.library.is_there
+        return (self.program, self.library) if self.library and is_sent else (self.program,)
 
     def missing_on(self, facts: BoardFacts) -> tuple[Payload, ...]:
         """Return what would have to be sent."""
@@ -105,11 +110,8 @@ def find_software(board: BoardSpec, facts: BoardFacts) -> Software:
     check_cores(board, facts)
     with _FINDING.setdefault(facts.architecture, threading.Lock()), _named(board):
         program = _local_program(facts) or _built_program(facts)
-        library = None if board.runtime == NULL else _find_library(board, facts)
-    return Software(
-        Payload.of(program, executable=True),
-        None if library is None else Payload.of(library, executable=False),
-    )
+        library = None if board.runtime == NULL else _library_for(board, facts)
+    return Software(Payload.of(program, executable=True), library)
 
 
 async def deploy(
@@ -223,6 +225,17 @@ def _own_library(path: Path, facts: BoardFacts) -> Path:
             f"{facts.glibc_text}; build it on an older system"
         )
     return path
+
+
+def _library_for(board: BoardSpec, facts: BoardFacts) -> Payload:
+    if board.own_library is None:
+        return Payload.of(_find_library(board, facts), executable=False)
+    if facts.library is None:
+        raise RuntimeUnavailable(
+            f"the board has no library {board.own_library}; name its path there as 'own_library'"
+        )
+    sha256, path = facts.library
+    return Payload(Path(path), sha256, executable=False, is_there=True)
 
 
 def _find_library(board: BoardSpec, facts: BoardFacts) -> Path:

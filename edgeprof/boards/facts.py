@@ -14,21 +14,31 @@ from edgeprof.base.cpu_list import parse_cpus
 from edgeprof.base.errors import BoardSetupError
 from edgeprof.base.text import printable
 from edgeprof.boards.folder import TRUST, mistrusted
-from edgeprof.boards.inventory import BoardSpec
+from edgeprof.boards.inventory import FIND, BoardSpec
 from edgeprof.boards.transport import Transport, script
+from edgeprof.measuring.runtimes import RUNTIMES, entry_of
 
 PROBE_DEADLINE_S = 30.0
+_PYTHON_FOLDERS = (
+    ("/usr/local/lib", "dist-packages"),
+    ("/usr/local/lib", "site-packages"),
+    ("/usr/lib", "dist-packages"),
+)
+_LIBRARY_FOLDERS = ("/usr/local/lib", "/usr/lib/*-linux-gnu*", "/usr/lib")
+"""Where a board's own runtime may lie, for ``own_library: find``."""
+
 _NEEDED_TOOLS = ("find", "gzip", "mkdir", "mv", "rm", "sha256sum", "tar")
 
-# Parameters: the folder and the lock, as the inventory has them, then the tools to look for.
+# Parameters: the folder and the lock, as the inventory has them; patterns of paths of the runtime's
+# library, between spaces; then the tools to look for.
 # Answers with lines ``key=value``; what a board does not have stays empty. Nothing is left behind:
 # the folder is made by what is put there. Nothing heavy is done while somebody measures there: the
 # content of objects is hashed on an idle board only.
 _PROBE = (
     TRUST
     + """
-folder=$1 lock=$2
-shift 2
+folder=$1 lock=$2 libraries=$3
+shift 3
 case $folder in "~/"*) folder=$HOME/${folder#"~/"} ;; esac
 case $lock in "~/"*) lock=$HOME/${lock#"~/"} ;; esac
 printf 'folder=%s\\n' "$folder"
@@ -60,6 +70,12 @@ else
 fi
 rm -f -- "$probe" 2>/dev/null
 echo "free_kib=$(df -Pk -- "$place" 2>/dev/null | awk 'END { print $(NF - 2) }')"
+for path in $libraries; do
+  if [ -f "$path" ]; then
+    printf 'library=%s %s\\n' "$(sha256sum < "$path" | cut -c 1-64)" "$path"
+    break
+  fi
+done
 is_idle=1
 for path in "$folder/worker.lock" "$lock"; do
   if command -v flock > /dev/null && [ -r "$path" ] && ! flock -n -s 9 9< "$path"; then
@@ -91,6 +107,8 @@ class BoardFacts:
         free_bytes: free space where the folder is.
         objects: deployed files, ``<sha256>/<name>``; on an idle board their content was checked.
         online: numbers of the cores that can be used; empty where that is not known.
+        library: SHA-256 and path of the runtime's library that the board has, where it was asked
+            for and is there.
         holders: lines of the lock files that are held; empty on an idle board.
     """
 
@@ -104,6 +122,7 @@ class BoardFacts:
     objects: frozenset[str]
     holders: tuple[str, ...] = ()
     online: tuple[int, ...] = ()
+    library: tuple[str, str] | None = None
 
     @property
     def glibc_text(self) -> str:
@@ -118,7 +137,7 @@ async def read_facts(transport: Transport, board: BoardSpec) -> BoardFacts:
         BoardUnreachable: it does not answer; a retry may help.
         BoardSetupError: no place to write to or run programs from, or tools are missing.
     """
-    argv = script(_PROBE, board.folder, board.lock, *_NEEDED_TOOLS)
+    argv = script(_PROBE, board.folder, board.lock, _library_patterns(board), *_NEEDED_TOOLS)
     completed = await transport.run(argv, deadline_s=PROBE_DEADLINE_S)
     if completed.status != 0:
         raise BoardSetupError(
@@ -127,6 +146,19 @@ async def read_facts(transport: Transport, board: BoardSpec) -> BoardFacts:
             status=completed.status,
         )
     return parse_facts(completed.text, board)
+
+
+def _library_patterns(board: BoardSpec) -> str:
+    if board.own_library != FIND:
+        return board.own_library or ""
+    runtime = entry_of(board.runtime or RUNTIMES[0])
+    folders = [
+        f"{root}/python3*/{packages}/{module}/{inside}"
+        for root, packages in _PYTHON_FOLDERS
+        for module, inside in runtime.modules
+    ]
+    places = (*folders, *_LIBRARY_FOLDERS)
+    return " ".join(f"{place}/{name}" for place in places for name in runtime.patterns)
 
 
 def parse_facts(text: str, board: BoardSpec) -> BoardFacts:
@@ -150,6 +182,7 @@ def parse_facts(text: str, board: BoardSpec) -> BoardFacts:
         objects=frozenset(_whole_objects(answers.get("object", []))),
         holders=tuple(answers.get("holder", [])),
         online=_cpus(first.get("online", "")),
+        library=_pair(first.get("library", "")),
     )
 
 
@@ -187,6 +220,11 @@ def _architecture(machine: str, bits: str) -> str:
 def _whole_objects(lines: list[str]) -> list[str]:
     pairs = (line.partition(" ")[::2] for line in lines)
     return [path for digest, path in pairs if path.startswith(f"{digest}/")]
+
+
+def _pair(text: str) -> tuple[str, str] | None:
+    sha256, space, path = text.partition(" ")
+    return (sha256, path) if space else None
 
 
 def _cpus(text: str) -> tuple[int, ...]:

@@ -25,13 +25,15 @@ from typing import Any
 
 from edgeprof.base.cpu_list import parse_cpus
 from edgeprof.base.errors import BoardSetupError, InventoryError
-from edgeprof.base.parse import ENCODING
+from edgeprof.base.parse import ENCODING, parse_json
 from edgeprof.base.yaml_lines import YamlMapping, compose, merged_anywhere, pairs_of
 from edgeprof.boards.destination import is_name, parse_destination
 from edgeprof.measuring.runtimes import BOARD_RUNTIMES
 
 DEFAULT_FOLDER = "~/.edgeprof"
 DEFAULT_LOCK = "/tmp/edgeprof-board.lock"
+FIND = "find"
+"""As ``own_library``: look where packages put it."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,9 @@ class BoardSpec:
         threads, runtime: to measure with; ``None`` leaves them to the command.
         cores: cores to run on; empty leaves them to the command.
         library: the runtime's library, on this machine, to send instead of the one it would find.
+        own_library: the runtime's library that the board has, to use instead of sending one: its
+            path there, or ``"find"`` (of JetPack's onnxruntime-gpu and the like).
+        options: the runtime's own, beside those of the command.
         environment: variables for the measuring process. Values never appear in a log.
         folder: private folder on the board; another one where the home is mounted ``noexec``.
         lock: file that keeps two users from measuring on the board at once.
@@ -64,6 +69,8 @@ class BoardSpec:
     cores: tuple[int, ...] = ()
     runtime: str | None = None
     library: Path | None = None
+    own_library: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     folder: str = DEFAULT_FOLDER
     lock: str = DEFAULT_LOCK
@@ -198,8 +205,9 @@ def _name_of(key: Any, item: Any, source: Path, line: int) -> str:
     return name
 
 
-_BOARD_KEYS = tuple(
-    item.name for item in fields(BoardSpec) if item.name not in ("ssh_config", "line")
+_BOARD_KEYS = (
+    *(item.name for item in fields(BoardSpec) if item.name not in ("ssh_config", "line")),
+    "providers",
 )
 
 
@@ -220,6 +228,8 @@ def _read_board(
         "cores": _read_cores(merged),
         "runtime": merged.scalar("runtime"),
         "library": _path_beside(entry.source, merged.scalar("library")),
+        "own_library": merged.scalar("own_library"),
+        "options": _read_options(merged),
         "environment": _read_environment(merged),
         "folder": merged.scalar("folder"),
         "lock": merged.scalar("lock"),
@@ -247,6 +257,12 @@ def _check_board(board: BoardSpec, entry: YamlMapping) -> None:
         ),
         ("folder", board.folder, _is_remote_path, "wanted a path from / or ~/"),
         ("lock", board.lock, _is_remote_path, "wanted a path from / or ~/"),
+        (
+            "own_library",
+            board.own_library or FIND,
+            _is_own_library,
+            "wanted find, or a path from /",
+        ),
     )
     for key, value, is_good, wanted in checks:
         if not is_good(value):
@@ -284,6 +300,29 @@ def _read_cores(entry: YamlMapping) -> tuple[int, ...] | None:
         return tuple(parse_cpus(",".join(texts))) if texts else None
     except ValueError as error:
         raise entry.error("cores", str(error)) from error
+
+
+def _is_own_library(text: str) -> bool:
+    # The board's shell splits at spaces and expands patterns.
+    return text == FIND or (text.startswith("/") and text.isprintable() and " " not in text)
+
+
+def _read_options(entry: YamlMapping) -> dict[str, Any] | None:
+    """Read ``providers`` (a name or a list) and ``options``, whose values may be JSON."""
+    options = {}
+    if "options" in entry.values:
+        settings = entry.mapping("options")
+        options = {key: _json_or_text(settings.scalar(key) or "") for key in settings.values}
+    if providers := entry.strings("providers"):
+        options["providers"] = list(providers)
+    return options or None
+
+
+def _json_or_text(text: str) -> Any:
+    try:
+        return parse_json(text)
+    except ValueError:
+        return text
 
 
 def _read_environment(entry: YamlMapping) -> dict[str, str] | None:

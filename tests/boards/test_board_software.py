@@ -10,6 +10,7 @@ from loopback_fleet import wait_until
 
 import edgeprof.boards.deploy
 from edgeprof.base.errors import BoardSetupError
+from edgeprof.base.files import sha256_of
 from edgeprof.boards.deploy import check_cores, find_software
 from edgeprof.boards.elf import ElfFacts
 from edgeprof.boards.facts import BoardFacts
@@ -128,3 +129,26 @@ def test_a_folder_with_a_backslash_is_probed_as_it_is(tmp_path):
     )
     assert Path(facts.folder) == folder
     assert facts.online
+
+
+@pytest.mark.usefixtures("builds")
+def test_the_runtime_that_a_board_has_is_found_there_and_not_sent(tmp_path):
+    import asyncio
+
+    from edgeprof.boards.facts import read_facts
+    from edgeprof.boards.transport import LocalTransport
+
+    path = tmp_path / "libonnxruntime.so.1.23.2"
+    path.write_bytes(b"a build of its own")
+    own = dataclasses.replace(
+        BOARD, runtime="onnxruntime", folder=str(tmp_path / "f"), own_library=f"{tmp_path}/libonnx*"
+    )
+    found = asyncio.run(read_facts(LocalTransport(), own))
+    facts = dataclasses.replace(FACTS, library=found.library)
+    software = find_software(own, facts)
+    assert software.library is not None
+    assert software.library.sha256 == sha256_of(path)
+    assert software.library.path_on(facts) == str(path)
+    assert software.payloads == (software.program,)
+    with pytest.raises(BoardSetupError, match="name its path there as 'own_library'"):
+        find_software(own, FACTS)

@@ -207,3 +207,20 @@ def test_only_the_faults_of_the_boards_asked_for_count():
 def test_a_library_lies_beside_the_inventory():
     [board] = parse("boards: {a: {runtime: tflite_c, library: libs/own.so}}").boards
     assert board.library == Path("lab/libs/own.so")
+
+
+def test_a_board_may_have_runtime_options_and_a_runtime_of_its_own():
+    text = """
+boards:
+  nano: {own_library: find, providers: [TensorRT, CUDA], options: {arena: false, level: basic}}
+  orin: {own_library: /opt/ort/libonnxruntime.so, providers: CUDA}
+"""
+    nano, orin = parse(text).boards
+    assert nano.options == {"arena": False, "level": "basic", "providers": ["TensorRT", "CUDA"]}
+    assert (nano.own_library, orin.own_library) == ("find", "/opt/ort/libonnxruntime.so")
+    assert orin.options == {"providers": ["CUDA"]}
+
+
+def test_an_own_library_is_a_path_on_the_board():
+    problems = parse("boards:\n  nano: {own_library: lib/a.so}\n  ok: {}\n").problems
+    assert "wanted find, or a path from /" in str(problems["nano"])
