@@ -49,11 +49,14 @@ class Batch:
 
     Attributes:
         name: of its folder in the board's queue.
+        campaign: how the items are measured in turns (see ``csrc/board/campaign.h``); one after
+            the other where it is ``None``.
     """
 
     name: str
     items: tuple[Item, ...]
     environment: Mapping[str, str]
+    campaign: Mapping[str, object] | None = None
 
     @property
     def weights(self) -> tuple[Payload, ...]:
@@ -102,6 +105,8 @@ class Batch:
             jobs.append(json.dumps(job, separators=(",", ":")))
         archive.add_text("jobs.jsonl", "".join(f"{job}\n" for job in jobs))
         archive.add_text("environment.json", json.dumps(dict(self.environment)))
+        if self.campaign is not None:
+            archive.add_text("campaign.json", json.dumps(dict(self.campaign)))
         archive.add_text("links", "".join(f"{address}\t{at}\n" for at, address in links.items()))
         archive.add_sums()
 

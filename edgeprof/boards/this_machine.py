@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shlex
+import shutil
 from pathlib import Path
 from types import TracebackType
 
@@ -34,19 +35,31 @@ esac
 """
 
 
-def this_machine(name: str) -> BoardSpec:
+def this_machine(name: str, session: str) -> BoardSpec:
     """Return this machine as an entry of an inventory.
 
     Args:
         name: of the board, and the device that its measurements are filed under.
+        session: of the run: each has a folder of its own, the machine's lock keeps them apart.
     """
     return BoardSpec(
         name=name,
         host=LOCAL_HOST,
-        folder=str(cache_folder().absolute() / "board"),
+        folder=str(_folder() / session),
         lock=os.environ.get(LOCK_VARIABLE, DEFAULT_LOCK),
         prepare=False,
     )
+
+
+def forget_session(session: str) -> None:
+    """Remove a session's folder, unless it holds batches for the next run."""
+    queue = _folder() / session / "queue"
+    if not (queue.is_dir() and any(queue.iterdir())):
+        shutil.rmtree(queue.parent, ignore_errors=True)
+
+
+def _folder() -> Path:
+    return cache_folder().absolute() / "board"
 
 
 class LocalNetwork:
@@ -89,7 +102,7 @@ def _door_script(library: Path) -> Path:
     door = shlex.join(door_command(str(library.parent.parent)))
     text = _DOOR.format(door=door, program=shlex.quote(str(PROGRAM)))
     digest = hashlib.sha256(text.encode()).hexdigest()[:16]
-    path = make_folder(cache_folder().absolute() / "board" / "doors") / f"{digest}.sh"
+    path = make_folder(_folder() / "doors") / f"{digest}.sh"
     if not path.exists():
         with atomic_write(path) as stream:
             stream.write(text)

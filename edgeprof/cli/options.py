@@ -17,7 +17,7 @@ parameters as the fields of a dataclass; those of a base class become parameters
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import field, fields
 from functools import partial
 from pathlib import Path
@@ -76,6 +76,11 @@ def takes(kind: type[Arguments]) -> Callable[[Callable[[Arguments], None]], Call
         return collected
 
     return decorate
+
+
+def with_providers(pairs: Iterable[tuple[str, Any]], providers: Sequence[str]) -> dict[str, Any]:
+    """Return the runtime's options with the execution providers among them."""
+    return dict(pairs) | ({"providers": list(providers)} if providers else {})
 
 
 flag = partial(option, is_flag=True)
@@ -139,6 +144,13 @@ runtime_options = partial(
     type=KeyValue(),
     help="The runtime's own, as in graph_optimization=basic or providers='[\"CUDA\"]'.",
 )
+providers = partial(
+    option,
+    "--provider",
+    multiple=True,
+    help="Execution provider of ONNX Runtime, as in CUDA; may be repeated, the preferred first.",
+)
+library = partial(option, "--library", type=INPUT, help="The runtime's library  [default: found]")
 threads = partial(
     option, "--threads", default=1, type=click.IntRange(1), help="Threads of the runtime."
 )

@@ -39,7 +39,7 @@ class ProfileArguments(RunArguments):
         "--passes",
         default=1,
         type=click.IntRange(1),
-        help="Measure all subnets so often, each time in another order; a row has the median.",
+        help="Deprecated: multiplies --max-secs; subnets are measured in turns in any case.",
     )
 
     def subnets(self) -> list[Subnet]:
@@ -58,8 +58,14 @@ class ProfileArguments(RunArguments):
         """Return how subnets are exported and measured."""
         from edgeprof.runs.settings import ProfileSettings
 
-        names = ("precision", "batch", "ci_rel", "max_secs", "passes")
-        return ProfileSettings(**self.settings(**{name: getattr(self, name) for name in names}))
+        return ProfileSettings(
+            **self.settings(
+                precision=self.precision,
+                batch=self.batch,
+                ci_rel=self.ci_rel,
+                max_secs=self.max_secs * self.passes,
+            )
+        )
 
 
 @click.command()

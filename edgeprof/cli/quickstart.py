@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import shlex
 import shutil
 import statistics
@@ -10,7 +11,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import click
 
@@ -18,7 +19,6 @@ from edgeprof.cli import options
 
 HELD_OUT_SHARE = 0.25
 PREDICTED_SUBNETS = 50_000
-PASSES = 3
 
 
 class _Step(NamedTuple):
@@ -35,7 +35,21 @@ class QuickstartArguments:
     )
     count: int = options.count(default=48, type=click.IntRange(8))
     seed: int = options.seed()
-    max_secs: float = options.max_secs(default=0.5)
+    max_secs: float = options.max_secs(default=1.5)
+    threads: int = options.threads()
+    providers: tuple[str, ...] = options.providers()
+    runtime_options: tuple[tuple[str, Any], ...] = options.runtime_options()
+
+    def measuring(self) -> list[object]:
+        """Return the words that say how to measure, as they are typed."""
+        words: list[object] = ["--max-secs", self.max_secs]
+        if self.threads > 1:
+            words += ["--threads", self.threads]
+        for name in self.providers:
+            words += ["--provider", name]
+        for key, value in self.runtime_options:
+            words += ["--option", f"{key}={value if isinstance(value, str) else json.dumps(value)}"]
+        return words
 
 
 @click.command()
@@ -84,8 +98,8 @@ def _steps(arguments: QuickstartArguments) -> list[_Step]:
         (f"Draw {count} subnets", ["sample", *space, "-n", count, "--seed", seed, "-o", subnets]),
         ("Export them to ONNX", ["export", subnets, "--format", "onnx", "-o", models]),
         (
-            "Time each with the C++ harness, in three passes",
-            [*profile, "--max-secs", arguments.max_secs, "--passes", PASSES],
+            "Time them with the C++ harness, in turns",
+            [*profile, *arguments.measuring()],
         ),
         ("Turn the store into rows for learning", export),
         ("Train a predictor and distil it", train),

@@ -28,6 +28,8 @@ class RunArguments:
     device: str | None = options.this_device()
     model_format: str = options.model_format()
     runtime: str | None = options.runtime()
+    library: Path | None = options.library()
+    providers: tuple[str, ...] = options.providers()
     runtime_options: tuple[tuple[str, Any], ...] = options.runtime_options()
     threads: int = options.threads()
     cpus: tuple[int, ...] = options.cpus()
@@ -111,7 +113,8 @@ class RunArguments:
         return {
             "format": self.model_format,
             "runtime": self.runtime,
-            "runtime_options": dict(self.runtime_options),
+            "library": self.library,
+            "runtime_options": options.with_providers(self.runtime_options, self.providers),
             "threads": self.threads,
             "cpus": self.cpus,
             "max_load_secs": self.max_load_secs,

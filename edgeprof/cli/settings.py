@@ -26,6 +26,7 @@ class SettingsArguments:
     threads: int = options.threads()
     cpus: tuple[int, ...] = options.cpus()
     shapes: tuple[tuple[str, tuple[int, ...]], ...] = options.shapes()
+    providers: tuple[str, ...] = options.providers()
     runtime_options: tuple[tuple[str, Any], ...] = options.runtime_options()
     ci_rel: float = options.ci_rel()
     max_secs: float = options.max_secs(default=10.0)
@@ -48,7 +49,8 @@ class SettingsArguments:
         from edgeprof.measuring.harness import Settings
 
         values = {field.name: getattr(self, field.name) for field in fields(SettingsArguments)}
-        values.update(shapes=dict(self.shapes), runtime_options=dict(self.runtime_options))
+        chosen = options.with_providers(self.runtime_options, values.pop("providers"))
+        values.update(shapes=dict(self.shapes), runtime_options=chosen)
         return Settings(**values)
 
 

@@ -74,7 +74,7 @@ def estimate_campaign(store: Store, campaign_id: str) -> dict[str, ItemEstimate]
     """
     chosen = {
         stored.job_key: stored.record
-        for stored in store.measurements()
+        for stored in store.measurements(references=True)
         if campaign_of(stored.record) == campaign_id
     }
     if not chosen:
@@ -86,7 +86,7 @@ def estimate_device(store: Store, device: str) -> EstimatedRecords | None:
     """Estimate all campaigns of a device together; ``None`` where there is none."""
     chosen = {
         stored.job_key: stored.record
-        for stored in store.measurements(device)
+        for stored in store.measurements(device, references=True)
         if campaign_of(stored.record) is not None
     }
     return estimate_records(chosen) if chosen else None

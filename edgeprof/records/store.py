@@ -30,6 +30,8 @@ from edgeprof.records.store_file import (
 )
 
 _NONE = "none"
+REFERENCE_KIND = "reference"
+"""``model_kind`` of the reference models, which are in every campaign."""
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,10 @@ class Store:
     ) -> None:
         self.close() if error is None else self._discard()
 
+    def keep(self) -> None:
+        """Let the file stay, whatever happens: boards hold something by its session's name."""
+        self._is_new = False
+
     def close(self) -> None:
         """Close the file; everything appended is on disk already."""
         self._connection.close()
@@ -217,10 +223,18 @@ class Store:
         with self._errors_named():
             return [device for (device,) in self._connection.execute(query)]
 
-    def measurements(self, device: str | None = None) -> Iterator[StoredMeasurement]:
-        """Yield measurements in the order they were appended."""
+    def measurements(
+        self, device: str | None = None, *, references: bool = False
+    ) -> Iterator[StoredMeasurement]:
+        """Yield measurements in the order they were appended.
+
+        Args:
+            device: only this one.
+            references: those of the reference models of campaigns, too.
+        """
         query = "SELECT job_key, created_utc, device, subnet, model_kind, record FROM measurements"
-        for key, created, name, subnet, kind, record in self._rows(query, device):
+        where = "TRUE" if references else f"model_kind IS NOT '{REFERENCE_KIND}'"
+        for key, created, name, subnet, kind, record in self._rows(query, device, where):
             yield StoredMeasurement(
                 key, created, name, _parse_subnet(subnet), kind, json.loads(record)
             )
@@ -239,10 +253,14 @@ class Store:
         for name, subnet, latency_ms, source in self._rows(query, device):
             yield ImportedRow(name, Subnet.from_json(subnet), latency_ms, source)
 
-    def _rows(self, query: str, device: str | None) -> Iterator[tuple[Any, ...]]:
-        where, values = (" WHERE device = ?", (device,)) if device is not None else ("", ())
+    def _rows(
+        self, query: str, device: str | None, where: str = "TRUE"
+    ) -> Iterator[tuple[Any, ...]]:
+        values: tuple[str, ...] = ()
+        if device is not None:
+            where, values = f"{where} AND device = ?", (device,)
         with self._errors_named():
-            yield from self._connection.execute(f"{query}{where} ORDER BY id", values)
+            yield from self._connection.execute(f"{query} WHERE {where} ORDER BY id", values)
 
     def _discard(self) -> None:
         """Close the file; one that was made here and holds nothing goes."""

@@ -139,7 +139,10 @@ class BoardLoop:
         await self._prepare(len(items))
         self.show(Activity.SENDING, str(len(items)))
         start_s = time.monotonic()
-        batch = Batch(name, tuple(items), self.spec.environment)
+        campaign = self._context.options.campaign
+        how = None if campaign is None else campaign(len(items))
+        batch = Batch(name, tuple(items), self.spec.environment, how)
+        self._context.results.expect_batch()
         await self._session().submit(batch, self._intake.stored)
         self._intake.stored.clear()
         await self._collect(name)
@@ -165,15 +168,18 @@ class BoardLoop:
         for name, leftover in there.items():
             if name in intake.stored:
                 continue
-            wanted = set(leftover.job_ids) == set(intake.held.get(name, ()))
-            if wanted or self._context.is_ours(name):
-                await self._prepare(len(leftover.job_ids))
-                await session.resume(name)
-                await self._collect(name)
-            else:
+            missing = set(leftover.job_ids)
+            if missing != set(intake.held.get(name, ())) and not self._context.is_ours(name):
                 # Part of it is done or no longer wanted; what has been measured is kept.
-                intake.keep(name, await session.stop(name))
-                intake.finish(name)
+                collected = await session.stop(name)
+                intake.keep(name, collected)
+                missing -= collected.records.keys()
+                if not missing or not missing <= intake.held[name].keys():
+                    intake.finish(name)
+                    continue
+            await self._prepare(len(missing))
+            await session.resume(name)
+            await self._collect(name)
         self._leftovers = []
 
     async def _collect(self, name: str) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from edgeprof.boards.check import Connect
@@ -25,12 +25,15 @@ class RunOptions:
 
     Attributes:
         batch_size: items sent at a time.
+        campaign: says for a number of items how they are measured in turns (``campaign.json``);
+            one after the other where it is ``None``.
         item_typical_s: what an item should take; sets how long silence is tolerated at first.
         item_limit_s: no item can take longer; sets how long a lease must last.
         prepare: whether clocks and the like are set; a board's own ``prepare`` can forbid it.
     """
 
     batch_size: int = 50
+    campaign: Callable[[int], Mapping[str, object]] | None = None
     item_typical_s: float = 10.0
     item_limit_s: float = 60.0
     prepare: bool = True

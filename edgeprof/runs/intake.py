@@ -17,6 +17,7 @@ from edgeprof.boards.session import Collected
 from edgeprof.runs.context import RunContext
 from edgeprof.runs.results import Fate
 from edgeprof.runs.summary import BoardProgress
+from edgeprof.runs.workload import REFERENCES
 
 _STALLS_PER_ITEM = 3
 
@@ -93,7 +94,11 @@ class Intake:
         items = self.held.get(name, {})
         fates = []
         for key, record in collected.records.items():
-            if key in items and not self.is_failing:
+            if "campaign" in record:
+                record["campaign"]["id"] = name
+            if key in REFERENCES:
+                self._context.results.take_reference(self._spec, name, record)
+            elif key in items and not self.is_failing:
                 fates.append(self._enter(items[key], record))
                 del items[key]
         if fates:

@@ -24,12 +24,15 @@ from edgeprof.base.units import ns_to_ms
 from edgeprof.boards.deploy import SoftwareSource, find_software
 from edgeprof.boards.inventory import BoardSpec
 from edgeprof.boards.transport.ssh import SshNetwork
-from edgeprof.measuring.measurement import Measurement
+from edgeprof.measuring.estimate import ItemEstimate
+from edgeprof.measuring.measurement import Measurement, Record
+from edgeprof.measuring.runtimes import NULL
 from edgeprof.networks.layers import Block, Network, PlacedBlock
 from edgeprof.networks.spaces.base import SearchSpace
 from edgeprof.predictors.lut.lut_file import Entry, TableSet, read_about, write_tables
 from edgeprof.predictors.lut.lut_keys import Grammar, keyed_blocks
 from edgeprof.predictors.lut.tables import representative_codes
+from edgeprof.records.campaign_samples import estimate_device
 from edgeprof.records.store import Store
 from edgeprof.runs.context import RunOptions
 from edgeprof.runs.settings import ProfileSettings
@@ -161,8 +164,12 @@ class BlockWorkload(Workload[str]):
 
     def _write(self, device: str, folder: Path) -> bool:
         keys = self._keys[device]
+        # The null runtime takes no time at all, which is no latency.
+        is_null = self._about[device]["runtime"] == NULL
+        estimated = None if is_null else estimate_device(self.store, device)
+        found = {} if estimated is None else estimated.items
         entries = {
-            keys[stored.job_key]: entry_of(Measurement.from_record(stored.record))
+            keys[stored.job_key]: entry_of(stored.record, found.get(stored.job_key))
             for stored in self.store.measurements(device)
             if stored.job_key in keys
         }
@@ -263,8 +270,12 @@ def build_tables_on_boards(
         return summary, workload.write()
 
 
-def entry_of(measured: Measurement) -> Entry:
-    """Sum up the samples that the measurement's own statistics are over."""
+def entry_of(record: Record, estimate: ItemEstimate | None = None) -> Entry:
+    """Sum up a measurement: as its campaign has estimated it, else by the samples that count."""
+    if estimate is not None:
+        spread_ms = estimate.noise * estimate.latency_ms
+        return Entry(estimate.n_samples, estimate.latency_ms, spread_ms)
+    measured = Measurement.from_record(record)
     counted_ns = measured.counted_ns
     return Entry(
         len(counted_ns), ns_to_ms(measured.latency_mean_ns), ns_to_ms(float(np.std(counted_ns)))

@@ -31,6 +31,7 @@ class RetryPolicy:
         failed_in_a_row: a board is set aside after so many records of failures that may be its
             own, without a measurement between them.
         busy_limit_s: how long a board that another owner measures on is waited for.
+        busy_look_s: pause between two looks at such a board, at most.
         min_undisturbed_share: of the samples of a measurement; with fewer it is made again.
     """
 
@@ -41,6 +42,7 @@ class RetryPolicy:
     board_failures: int = 5
     failed_in_a_row: int = 10
     busy_limit_s: float = 600.0
+    busy_look_s: float = 30.0
     min_undisturbed_share: float = 0.5
 
     def backoff_after(self, failures: int) -> float:
@@ -91,6 +93,8 @@ def verdict_of(
     summary = record.get("summary")
     if summary is None:
         raise InvalidRecord("the board's record has neither summary nor error")
+    if "campaign" in record:
+        return Verdict.MEASURED  # what was disturbed was visited again, whatever the board does
     if summary["n_undisturbed"] < policy.min_undisturbed_share * summary["n_samples"]:
         return Verdict.SPOILED
     return Verdict.SPOILED if SPOILING_FINDINGS.intersection(finding_ids) else Verdict.MEASURED

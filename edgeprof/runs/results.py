@@ -97,6 +97,10 @@ class Results:
                 self._queues[board.device] = WorkQueue(plan.items, self._policy)
         return self._queues[board.device]
 
+    def expect_batch(self) -> None:
+        """Note that a batch is about to be on a board, where the next run looks for it."""
+        self._workload.store.keep()
+
     def take_in(
         self, board: BoardSpec, progress: BoardProgress, item: Item, record: dict[str, Any]
     ) -> Fate:
@@ -126,6 +130,12 @@ class Results:
             progress.measured += queue.finish(item)
         return Fate.FINAL
 
+    def take_reference(self, board: BoardSpec, campaign: str, record: dict[str, Any]) -> None:
+        """Store the record of a reference model, which no item is."""
+        if "error" not in record:
+            record["board"] = board.name
+            self._workload.append_reference(campaign, board, record)
+
     @staticmethod
     def _comes_again(queue: WorkQueue, item: Item, verdict: Verdict, board: str) -> bool:
         now_s = time.monotonic()
@@ -139,6 +149,8 @@ def _conditions(board: BoardSpec, software: Software) -> str:
     runtime = "no library" if library is None else f"{library.source.name} {library.sha256[:12]}"
     cores = ",".join(map(str, board.cores)) or "any"
     conditions = f"{runtime}, {board.threads or 1} threads on cores {cores}"
+    if board.options:
+        conditions += f", options {json.dumps(dict(sorted(board.options.items())))}"
     if board.environment:
         # Names and a digest: values may be secrets.
         text = json.dumps(dict(sorted(board.environment.items())))

@@ -127,7 +127,8 @@ class _Run:
             self._set_aside(loop, error)
             return
         loop.show(Activity.WAITING_FOR_OWNER, str(error.evidence.get("holder")))
-        await asyncio.sleep(self._policy.busy_limit_s / _LOOKS_AT_A_BUSY_BOARD)
+        pause_s = self._policy.busy_limit_s / _LOOKS_AT_A_BUSY_BOARD
+        await asyncio.sleep(min(pause_s, self._policy.busy_look_s))
 
     async def _back_off(self, loop: BoardLoop, error: TransientError) -> None:
         loop.trouble.lost_connections += 1

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from edgeprof.base.errors import BoardSetupError
@@ -16,8 +17,8 @@ from edgeprof.measuring.harness import Settings, job_fields
 from edgeprof.measuring.runtimes import default_runtime, entry_of, runtime_of
 
 _LOAD_TYPICAL_S = 5.0
-_LOAD_LIMIT_S = 120.0  # the harness' default
-_LOAD_GRACE_S = 10.0
+_LOAD_LIMIT_S = 120.0  # the board program's default
+_LEAST_SAMPLES_S = 100.0  # that are taken whatever the budget: 10 of 10 s
 
 
 @dataclass(frozen=True)
@@ -31,13 +32,15 @@ class ProfileSettings:
         runtime: name of the runtime; ``None`` for the one that reads the format.
         threads: threads of the runtime.
         cpus: CPUs to run on; empty leaves it to the scheduler.
-        ci_rel: stop when the confidence interval of the median is within this fraction.
-        max_secs: and after so many seconds at the latest.
-        max_load_secs: bound of opening the runtime and loading a model; the harness' default if
-            ``None``.
+        ci_rel: a model has been timed enough when the interval of its latency, beside the others,
+            is within this fraction.
+        max_secs: seconds of inferences per model; those that need it take it from the others.
+        max_load_secs: bound of opening the runtime and loading a model, and again of its first
+            inferences; the board program's default if ``None``.
         seed: of the inputs.
+        library: the runtime's library on this machine; found where it is ``None``.
         runtime_options: options of the runtime by name.
-        passes: how often all subnets are measured, each time in another order.
+        processes: that each model is timed in, one after the other.
     """
 
     format: str = "onnx"
@@ -50,8 +53,9 @@ class ProfileSettings:
     max_secs: float = 5.0
     max_load_secs: float | None = None
     seed: int = 0
+    library: Path | None = None
     runtime_options: Mapping[str, Any] = field(default_factory=dict)
-    passes: int = 1
+    processes: int = 3
 
     @property
     def model_kind(self) -> str:
@@ -66,12 +70,13 @@ class ProfileSettings:
     @property
     def item_typical_s(self) -> float:
         """Seconds that an item should take."""
-        return self.max_secs + _LOAD_TYPICAL_S
+        return self.max_secs + self.processes * _LOAD_TYPICAL_S
 
     @property
     def item_limit_s(self) -> float:
         """Seconds that no item exceeds."""
-        return self.max_secs + (self.max_load_secs or _LOAD_LIMIT_S) + _LOAD_GRACE_S
+        # Who exceeds the bound of loading, or that of the first inferences, is not loaded again.
+        return self.max_secs + 2 * (self.max_load_secs or _LOAD_LIMIT_S) + _LEAST_SAMPLES_S
 
     def on(self, board: BoardSpec) -> ProfileSettings:
         """Return the settings as a board's entry of the inventory changes them.
@@ -86,19 +91,43 @@ class ProfileSettings:
             runtime=runtime or self.runtime_name,
             threads=board.threads or self.threads,
             cpus=board.cores or self.cpus,
+            library=board.library or self.library,
+            runtime_options={**self.runtime_options, **board.options},
         )
 
     def applied_to(self, board: BoardSpec) -> BoardSpec:
         """Return the board with the settings that its own entry does not have."""
         chosen = self.on(board)
-        return replace(board, runtime=chosen.runtime, threads=chosen.threads, cores=chosen.cpus)
+        return replace(
+            board,
+            runtime=chosen.runtime,
+            threads=chosen.threads,
+            cores=chosen.cpus,
+            library=chosen.library,
+            options=chosen.runtime_options,
+        )
 
     def job(self) -> dict[str, Any]:
         """Return the fields that every job line of these settings has."""
-        names = ("threads", "cpus", "seed", "ci_rel", "max_secs", "max_load_secs")
-        values = {name: getattr(self, name) for name in names}
-        fields = job_fields(Settings(**values, runtime_options=self.runtime_options))
-        return {"runtime": self.runtime_name, **fields}
+        settings = Settings(
+            threads=self.threads,
+            cpus=self.cpus,
+            seed=self.seed,
+            runtime_options=self.runtime_options,
+        )
+        return {"runtime": self.runtime_name, **job_fields(settings)}
+
+    def campaign(self, n_items: int) -> dict[str, Any]:
+        """Return how so many items are measured in turns: the fields of ``campaign.json``."""
+        campaign = {
+            "processes": self.processes,
+            "budget_secs": n_items * self.max_secs,
+            "ci_rel": self.ci_rel,
+            "seed": self.seed,
+        }
+        if self.max_load_secs is not None:
+            campaign["max_load_secs"] = self.max_load_secs
+        return campaign
 
     def check_runtime(self, board: BoardSpec) -> None:
         """Refuse a runtime that cannot read the models.

@@ -20,7 +20,12 @@ from edgeprof.boards.claim import Owner, owner_name
 from edgeprof.boards.deploy import Software, SoftwareSource, find_software
 from edgeprof.boards.facts import BoardFacts
 from edgeprof.boards.inventory import BoardSpec
-from edgeprof.boards.this_machine import LocalNetwork, local_software, this_machine
+from edgeprof.boards.this_machine import (
+    LocalNetwork,
+    forget_session,
+    local_software,
+    this_machine,
+)
 from edgeprof.boards.transport import Transport
 from edgeprof.boards.transport.ssh import SshNetwork
 from edgeprof.records.store import Store
@@ -29,7 +34,7 @@ from edgeprof.runs.run import run
 from edgeprof.runs.summary import Listener, RunSummary
 from edgeprof.runs.workload import Workload
 
-_LOCAL_BATCH_S = 30.0  # between two looks at what has been measured here
+_LOCAL_LOOK_S = 1.0
 
 
 class Network(Protocol):
@@ -56,7 +61,7 @@ def measure_here(
     Args:
         workload: what to measure.
         device: name of this machine in the store.
-        options: retries; batches are as large as this machine needs them.
+        options: batch size, retries.
         listener: shows how the run goes.
 
     Raises:
@@ -65,16 +70,19 @@ def measure_here(
         BoardSetupError: this machine cannot run it, or too many models in a row failed.
         OutputError, StoreError: nothing can be written; what was measured stays.
     """
-    typical_s = workload.settings.item_typical_s
-    batch_size = max(1, min(50, round(_LOCAL_BATCH_S / typical_s)))
-    summary = measure_on(
-        workload,
-        [this_machine(device)],
-        options=replace(options or RunOptions(), batch_size=batch_size),
-        listener=listener,
-        find=local_software,
-        open_network=LocalNetwork,
-    )
+    options = options or RunOptions()
+    session = workload.store.session_id()
+    try:
+        summary = measure_on(
+            workload,
+            [this_machine(device, session)],
+            options=replace(options, policy=replace(options.policy, busy_look_s=_LOCAL_LOOK_S)),
+            listener=listener,
+            find=local_software,
+            open_network=LocalNetwork,
+        )
+    finally:
+        forget_session(session)
     [board] = summary.boards
     if board.error is not None:
         raise board.error
@@ -107,6 +115,7 @@ def measure_on(
     settings = workload.settings
     options = replace(
         options or RunOptions(),
+        campaign=settings.campaign,
         item_typical_s=settings.item_typical_s,
         item_limit_s=settings.item_limit_s,
     )

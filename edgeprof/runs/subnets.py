@@ -1,11 +1,10 @@
 """The subnets of a search space as a workload.
 
-Owns: the key of a subnet's item, the order of passes, and the export of the models.
+Owns: the key of a subnet's item, and the export of the models.
 """
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
@@ -24,7 +23,7 @@ from edgeprof.runs.workload import ModelFile, Target, Workload, key_of
 
 
 class SubnetWorkload(Workload[Subnet]):
-    """Subnets, each measured once a pass; equal networks are one item.
+    """Subnets; equal networks are one item.
 
     Args:
         subnets: what to measure.
@@ -49,15 +48,8 @@ class SubnetWorkload(Workload[Subnet]):
         self._subnets, self._models, self._executor = subnets, models, executor
 
     def items(self, target: Target) -> dict[str, Subnet]:
-        """Return the subnets by key; each pass but the first has an order of its own."""
-        items: dict[str, Subnet] = {}
-        for index in range(target.settings.passes):
-            order = list(self._subnets)
-            if index:
-                random.Random(f"{target.settings.seed} {index}").shuffle(order)
-            for subnet in order:
-                items.setdefault(subnet_key(subnet, target, index), subnet)
-        return items
+        """Return the subnets by key, in their order."""
+        return {subnet_key(subnet, target): subnet for subnet in self._subnets}
 
     def make_models(
         self, labels: Sequence[Subnet], settings: ProfileSettings, advance: Callable[..., object]
@@ -84,11 +76,11 @@ class SubnetWorkload(Workload[Subnet]):
         return ModelFile(self._models / entry.file, weights)
 
 
-def subnet_key(subnet: Subnet, target: Target, pass_index: int = 0) -> str:
+def subnet_key(subnet: Subnet, target: Target) -> str:
     """Return the key of one item, the same for whatever gives the same latency.
 
-    Another build of the runtime makes another item, and so does another pass; how long to measure
-    and the inputs' seed do not. What is not given is left out, as it was in earlier versions.
+    Another build of the runtime makes another item; how long to measure and the inputs' seed do
+    not. What is not given is left out, as it was in earlier versions.
     """
     settings = target.settings
     identity: dict[str, object] = {
@@ -103,8 +95,6 @@ def subnet_key(subnet: Subnet, target: Target, pass_index: int = 0) -> str:
     }
     if target.environment:
         identity["environment"] = dict(sorted(target.environment.items()))
-    if pass_index:
-        identity["pass"] = pass_index
     return key_of(identity)
 
 

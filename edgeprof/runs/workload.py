@@ -20,8 +20,11 @@ from edgeprof.boards.deploy import Payload, Software
 from edgeprof.boards.inventory import BoardSpec
 from edgeprof.measuring.measurement import Record
 from edgeprof.networks.subnet import Subnet
-from edgeprof.records.store import Store
+from edgeprof.records.store import REFERENCE_KIND, Store
 from edgeprof.runs.settings import ProfileSettings
+
+REFERENCES = ("reference:arithmetic", "reference:memory")
+"""Job ids of the models that are in every campaign."""
 
 Label = TypeVar("Label")
 """What an item is of: a subnet, the key of a block, a path."""
@@ -133,6 +136,15 @@ class Workload(ABC, Generic[Label]):
             device=board.device,
             subnet=self.subnet_of(self._labels[item.key]),
             model_kind=self.settings.model_kind,
+        )
+
+    def append_reference(self, campaign: str, board: BoardSpec, record: Record) -> None:
+        """Store the record of a reference model of a campaign, once."""
+        self.store.append(
+            record,
+            job_key=f"{record['job_id']}@{campaign}",
+            device=board.device,
+            model_kind=REFERENCE_KIND,
         )
 
     def append_failure(self, item: Item, board: BoardSpec, record: Record) -> None:

@@ -22,7 +22,6 @@ from edgeprof.base.errors import InvalidSubnet, LookupTableError
 from edgeprof.boards.deploy import Payload, Software
 from edgeprof.boards.inventory import BoardSpec
 from edgeprof.cli import cli
-from edgeprof.measuring.measurement import Measurement
 from edgeprof.networks.layers import Shape
 from edgeprof.networks.spaces import get_space
 from edgeprof.networks.subnet import Subnet, write_subnets
@@ -373,7 +372,7 @@ def test_entries_are_over_the_samples_that_count():
                          "disturbed": [0, 1, 4, 0]}  # fmt: skip
     for basis, count in (("undisturbed", 2), ("less_waiting", 3), ("all", 4)):
         record["summary"]["basis"] = basis
-        assert entry_of(Measurement.from_record(record)).count == count
+        assert entry_of(record).count == count
 
 
 def test_build_command_times_here_with_the_chosen_runtime_and_resumes(tmp_path):
@@ -439,6 +438,6 @@ def test_a_real_block_is_timed(tmp_path):
         item for item in blocks_of(SPACE, [128])[128].items() if item[0].startswith("Logits")
     )
     export_block(block_network(key, blocks), tmp_path / "block.onnx", "onnx")
-    entry = entry_of(edgeprof.measure(tmp_path / "block.onnx", max_secs=1, ci_rel=0.1))
+    entry = entry_of(edgeprof.measure(tmp_path / "block.onnx", max_secs=1, ci_rel=0.1).record)
     assert entry.count > 0
     assert 0 < entry.mean_ms < 1000

@@ -13,15 +13,16 @@ import pytest
 from click.testing import CliRunner
 
 from edgeprof import get_space
-from edgeprof.base.errors import RuntimeUnavailable, StoreError
+from edgeprof.base.errors import RuntimeUnavailable
 from edgeprof.cli import cli
+from edgeprof.cli.profile import ProfileArguments
 from edgeprof.records.dataset_export import export_dataset
 from edgeprof.records.store import Store
 from edgeprof.runs.context import RunOptions
 from edgeprof.runs.queue import RetryPolicy
 from edgeprof.runs.settings import ProfileSettings
-from edgeprof.runs.subnets import SubnetWorkload, profile_here, subnet_key
-from edgeprof.runs.workload import Target
+from edgeprof.runs.subnets import profile_here, subnet_key
+from edgeprof.runs.workload import REFERENCES, Target
 
 SUBNETS = get_space("ofa-mbv3-w1.0").sample(3, np.random.default_rng(0), [128])
 QUICK = ProfileSettings(max_secs=0.2, ci_rel=0.5)
@@ -51,27 +52,24 @@ def test_a_run_measures_each_subnet_once_and_resumes(tmp_path):
             assert measurement.record["machine"]["kernel"]
 
 
-def test_passes_measure_all_subnets_again_in_another_order(tmp_path):
+def test_subnets_are_measured_in_turns_and_references_are_stored_with_them(tmp_path):
     pytest.importorskip("onnxruntime")
-    many = get_space("ofa-mbv3-w1.0").sample(30, np.random.default_rng(1))
-    once, thrice = (ProfileSettings(passes=n) for n in (1, 3))
-    with Store(tmp_path / "none.db") as store:
-        workload = SubnetWorkload(many, store, thrice, tmp_path)
-        items = workload.items(target(thrice))
-        assert list(items)[:30] == list(workload.items(target(once)))
-    orders = [list(items.values())[i : i + 30] for i in (0, 30, 60)]
-    assert orders[0] == many
-    assert all(sorted(s.id for s in order) == sorted(s.id for s in many) for order in orders)
-    assert orders[1] != orders[0] != orders[2] != orders[1]
     with Store(tmp_path / "s.db") as store:
-        settings = dataclasses.replace(QUICK, passes=2)
-        arguments = {"device": "here", "models": tmp_path / "models", "options": ONCE}
-        profile_here(SUBNETS, store, settings=QUICK, **arguments)
-        summary = profile_here(SUBNETS, store, settings=settings, **arguments)
-        assert (summary.measured, summary.found_done) == (3, 3)
+        profile_here(SUBNETS, store, device="here", settings=QUICK, models=tmp_path / "models")
+        stored = list(store.measurements(references=True))
         export_dataset(store, tmp_path / "d.csv", include_poor=True)
+        assert [item.subnet for item in store.measurements()] == SUBNETS
+    references = [item for item in stored if item.model_kind == "reference"]
+    assert {item.record["job_id"] for item in references} == set(REFERENCES)
+    assert len(stored) == len(SUBNETS) + len(references)
+    assert len({item.record["campaign"]["id"] for item in stored}) == 1
+    for item in stored:
+        samples = item.record["samples"]
+        assert item.device == "here"
+        assert len(samples["process"]) == len(samples["round"]) == len(samples["latency_ns"])
+        assert set(samples["process"]) == {0, 1, 2}
     rows = list(csv.DictReader((tmp_path / "d.csv").read_text().splitlines()))
-    assert [row["n_measurements"] for row in rows] == ["2", "2", "2"]
+    assert len(rows) == 3
 
 
 def test_failures_are_counted_and_do_not_stop_the_rest(tmp_path):
@@ -106,9 +104,9 @@ def test_the_key_names_what_gives_the_latency():
 
 def test_keys_are_those_of_the_first_version():
     assert subnet_key(SUBNETS[0], target()) == "3ddbe7bcce9bbb849bb19c457ab29d4e"
-    other = ProfileSettings(cpus=(0, 1), passes=2, runtime_options={"b": "2", "a": "1"})
+    other = ProfileSettings(cpus=(0, 1), runtime_options={"b": "2", "a": "1"})
     board = dataclasses.replace(target(other), environment={"A": "b"})
-    assert subnet_key(SUBNETS[0], board, 1) == "eb09172d43f02e47d3a1da0d626c3c45"
+    assert subnet_key(SUBNETS[0], board) == "0d94bc1ff0d03cad0573b54a1838a28d"
 
 
 def test_what_failed_for_good_is_left_out_until_it_is_asked_for(tmp_path):
@@ -133,28 +131,46 @@ def test_the_command_prints_what_it_did(tmp_path):
         assert json.loads(result.output) == {**expected, "failed": {}}
 
 
-def test_an_interrupted_run_leaves_a_valid_store_and_resumes(tmp_path):
+def test_an_interrupted_campaign_keeps_its_rounds_and_resumes(tmp_path, monkeypatch):
     pytest.importorskip("onnxruntime")
+    monkeypatch.setenv("EDGEPROF_CACHE", str(tmp_path / "cache"))
     store_path = tmp_path / "s.db"
-    command = [sys.executable, "-m", "edgeprof", "profile", "--store", str(store_path)]
-    command += ["-n", "200", "--resolutions", "128", "--max-secs", "0.2", "--ci", "0.5"]
-    command += ["--attempts", "1"]
+    command = [sys.executable, "-m", "edgeprof", "profile", "--store", str(store_path), "-n", "4"]
+    command += ["--resolutions", "128", "--max-secs", "1", "--ci", "0.0001"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=tmp_path) as run:
-        while run.poll() is None and not (store_path.exists() and count_measured(store_path)):
-            time.sleep(0.2)
+        while run.poll() is None and len(rounds_in(tmp_path)) < 3:
+            time.sleep(0.05)
         run.send_signal(signal.SIGINT)
         complaint = run.stderr.read()
     assert run.returncode == 1
     assert "Traceback" not in complaint
-    n_measured = count_measured(store_path)
-    assert 0 < n_measured < 200
-    result = CliRunner().invoke(cli, [*command[3:], "--json", "-n", "1"], catch_exceptions=False)
-    assert json.loads(result.output) == {"measured": 0, "resumed": 1, "failed": {}}
+    kept = rounds_in(tmp_path)
+    assert len(kept) >= 3
+    result = CliRunner().invoke(cli, [*command[3:], "--json"], catch_exceptions=False)
+    assert json.loads(result.output) == {"measured": 4, "resumed": 0, "failed": {}}
+    with Store(store_path, create=False) as store:
+        stored = list(store.measurements(references=True))
+    before = {ns for line in kept for visit in line["visits"].values() for ns in visit["begin_ns"]}
+    assert before <= {ns for item in stored for ns in item.record["samples"]["begin_ns"]}
+    assert not list((tmp_path / "cache" / "board").iterdir())
 
 
-def count_measured(path):
-    try:
-        with Store(path, create=False) as store:
-            return len(store.job_keys())
-    except StoreError:  # its tables are being made
-        return 0
+def rounds_in(folder):
+    """The finished rounds of the campaign that is in the queue."""
+    lines = []
+    for path in folder.glob("cache/board/*/queue/*/rounds.jsonl"):
+        whole = path.read_text().rpartition("\n")[0]
+        lines += [json.loads(line) for line in whole.splitlines()]
+    return [line for line in lines if line["event"] == "round"]
+
+
+def test_providers_are_options_of_the_runtime_and_make_other_items(tmp_path):
+    arguments = ["profile", "--store", str(tmp_path / "s.db"), "--subnets", "none.jsonl"]
+    seen = []
+    for more in ([], ["--provider", "CUDA", "--provider", "CPU", "--option", "arena=false"]):
+        parsed = cli.get_command(None, "profile").make_context("profile", [*arguments[1:], *more])
+        seen.append(ProfileArguments(**parsed.params).profile_settings())
+    assert seen[0].runtime_options == {}
+    assert seen[1].runtime_options == {"arena": False, "providers": ["CUDA", "CPU"]}
+    plain, gpu = (subnet_key(SUBNETS[0], target(settings)) for settings in seen)
+    assert plain != gpu

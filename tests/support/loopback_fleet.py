@@ -205,7 +205,7 @@ class ItemWorkload(Workload[None]):
     """Items that are ready to be measured."""
 
     def __init__(self, store: Store, items: Sequence[Item]) -> None:
-        super().__init__(store, ProfileSettings())
+        super().__init__(store, ProfileSettings(max_secs=0.1))
         self._items = items
 
     def items(self, _target: Target) -> dict[str, None]:
@@ -215,7 +215,7 @@ class ItemWorkload(Workload[None]):
         raise NotImplementedError
 
     async def plan(self, _board, _software, _show=lambda _: None) -> Plan:
-        done = self.store.job_keys()
+        done = self.store.job_keys() & set(keys(self._items))
         self._labels.update(dict.fromkeys(keys(self._items)))
         return Plan([item for item in self._items if item.key not in done], len(done))
 
