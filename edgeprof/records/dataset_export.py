@@ -116,9 +116,9 @@ def export_dataset(
     subnets: Sequence[Subnet] | None = None,
     include_poor: bool = False,
 ) -> ExportSummary:
-    """Write the store's subnets and their latencies to ``.csv`` or ``.parquet``.
+    """Write the store's subnets to ``.csv`` or ``.parquet``, one row each.
 
-    Several measurements of a subnet become one row, the median of their medians.
+    Several measurements of a subnet become one row, the median of their latencies.
 
     Args:
         store: where to read.
@@ -131,16 +131,14 @@ def export_dataset(
     Raises:
         DatasetError: nothing to export, or an unknown ending.
         MixedMachineState: one device was measured under different states, which are named.
-        OutputError: if the file cannot be written.
+        OutputError: the file cannot be written.
     """
     _check_request(path, where or {})
-    names = [device] if device is not None else store.devices()
+    names = store.devices() if device is None else [device]
     order = None if subnets is None else {s.id: i for i, s in reversed([*enumerate(subnets)])}
     found = {name: _device_rows(store, name, where or {}, order, include_poor) for name in names}
-    rows = [row for of_device in found.values() for row in of_device.rows]
-    if not rows:
-        raise _nothing_to_export(store, found)
-    _write(path, rows)
+    _check_any(store, found)
+    _write(path, [row for one in found.values() for row in one.rows])
     return ExportSummary(
         path,
         {name: len(one.rows) for name, one in found.items() if one.rows},
@@ -158,15 +156,18 @@ def _check_request(path: Path, where: Mapping[str, str]) -> None:
         raise DatasetError(f"{path}: want a name that ends in .csv or .parquet")
 
 
-def _nothing_to_export(store: Store, found: Mapping[str, _DeviceRows]) -> DatasetError:
-    poor = {name: one for name, one in found.items() if one.n_poor}
-    for name, one in poor.items():
-        return DatasetError(
-            f"{store.path}: all {one.n_poor} rows of {name} are poor ({one.verdict}); "
-            "measure again, or write them with --include-poor"
-        )
+def _check_any(store: Store, found: Mapping[str, _DeviceRows]) -> None:
+    """Refuse to write nothing, with the reason."""
+    if any(one.rows for one in found.values()):
+        return
+    for name, one in found.items():
+        if one.n_poor:
+            raise DatasetError(
+                f"{store.path}: all {one.n_poor} rows of {name} are poor ({one.verdict}); "
+                "measure again, or write them with --include-poor"
+            )
     there = ", ".join(store.devices()) or "none"
-    return DatasetError(f"{store.path}: no subnets to export; devices there: {there}")
+    raise DatasetError(f"{store.path}: no subnets to export; devices there: {there}")
 
 
 def state_of(measurement: StoredMeasurement) -> dict[str, str]:
