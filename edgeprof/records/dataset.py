@@ -110,7 +110,7 @@ class Dataset:
         return self.take(np.sort(order))
 
 
-class _Record(NamedTuple):
+class Record(NamedTuple):
     """One row as read: where it stands (``row`` None: unreadable) and its values by column."""
 
     place: str
@@ -166,30 +166,38 @@ def read_dataset(
         DatasetError: naming file, line and column; a retry will not help.
     """
     path = Path(path)
-    records = _of_device(list(_read_records(path)), device, path)
-    if rows is not None:
-        records = _in_range(records, rows, path)
+    records = read_records(path, COLUMNS, device, rows)
     dataset = _checked(records, path, drop_invalid=drop_invalid)
     return dataset if n is None else dataset.draw(n, seed)
 
 
+def read_records(
+    path: Path, columns: Sequence[str], device: str | None, rows: RowRange | None
+) -> list[Record]:
+    """Read the rows of one device as they stand; see ``read_dataset``."""
+    records = _of_device(list(_read_records(path, columns)), device, path)
+    return records if rows is None else _in_range(records, rows, path)
+
+
 def devices_of(path: str | Path) -> list[str]:
     """Return the devices a file has rows of, in the order of their first row."""
-    return list(dict.fromkeys(str(record.values["device"]) for record in _read_records(Path(path))))
+    return list(
+        dict.fromkeys(str(record.values["device"]) for record in _read_records(Path(path), COLUMNS))
+    )
 
 
 # --- reading ------------------------------------------------------------------------------------
 
 
-def _read_records(path: Path) -> Iterator[_Record]:
+def _read_records(path: Path, columns: Sequence[str]) -> Iterator[Record]:
     positions: Counter[str] = Counter()
-    for place, values in read_table(path, COLUMNS):
+    for place, values in read_table(path, columns):
         name = str(values["device"])
         row = values.get("row")
         if row is None:
-            yield _Record(place, positions[name], values)
+            yield Record(place, positions[name], values)
         else:
-            yield _Record(f"{place} (row {row})", _parse_row(row), values)
+            yield Record(f"{place} (row {row})", _parse_row(row), values)
         positions[name] += 1
 
 
@@ -203,7 +211,7 @@ def _parse_row(value: object) -> int | None:
 # --- selecting ----------------------------------------------------------------------------------
 
 
-def _of_device(records: list[_Record], device: str | None, path: Path) -> list[_Record]:
+def _of_device(records: list[Record], device: str | None, path: Path) -> list[Record]:
     if not records:
         raise DatasetError(f"{path}: has no rows")
     devices = list(dict.fromkeys(str(record.values["device"]) for record in records))
@@ -220,7 +228,7 @@ def _of_device(records: list[_Record], device: str | None, path: Path) -> list[_
     return [record for record in records if str(record.values["device"]) == wanted]
 
 
-def _in_range(records: list[_Record], rows: RowRange, path: Path) -> list[_Record]:
+def _in_range(records: list[Record], rows: RowRange, path: Path) -> list[Record]:
     kept = [record for record in records if record.row is None or _between(record.row, rows)]
     if not kept:
         there = [record.row for record in records if record.row is not None]
@@ -238,14 +246,14 @@ def _between(row: int, rows: RowRange) -> bool:
 
 
 class _Checked(NamedTuple):
-    record: _Record
+    record: Record
     row: int
     subnet: Subnet
     latency_ms: float
     latency_se_ms: float
 
 
-def _checked(records: list[_Record], path: Path, *, drop_invalid: bool) -> Dataset:
+def _checked(records: list[Record], path: Path, *, drop_invalid: bool) -> Dataset:
     dropped: Counter[str] = Counter()
     good: list[_Checked] = []
     for record in records:
@@ -276,18 +284,19 @@ def _checked(records: list[_Record], path: Path, *, drop_invalid: bool) -> Datas
     )
 
 
-def _check(record: _Record, space: str | None) -> _Checked:
+def _check(record: Record, space: str | None) -> _Checked:
     if record.row is None:
         raise InvalidRow("row", f"{record.values['row']!r}, want an integer")
     found = str(record.values["space"])
     if space is not None and found != space:
         raise InvalidRow("space", f"{found!r} among rows of {space!r}; learn from one space")
-    latency_ms = _parse_latency(record.values["latency_ms"])
-    error_ms = _parse_error(record.values.get("latency_se"))
+    latency_ms = parse_latency(record.values["latency_ms"])
+    error_ms = parse_error(record.values.get("latency_se"))
     return _Checked(record, record.row, subnet_of_row(record.values), latency_ms, error_ms)
 
 
-def _parse_latency(value: object) -> float:
+def parse_latency(value: object) -> float:
+    """Return a latency in ms, or raise ``InvalidRow``."""
     try:
         latency_ms = float(str(value))
     except ValueError:
@@ -297,8 +306,8 @@ def _parse_latency(value: object) -> float:
     return latency_ms
 
 
-def _parse_error(value: object) -> float:
-    """Return a standard error in ms; NaN where the cell is empty or says so."""
+def parse_error(value: object) -> float:
+    """Return a standard error in ms, NaN where the cell is empty or says so, or raise."""
     try:
         error_ms = float("nan" if value is None else str(value) or "nan")
     except ValueError:

@@ -1,0 +1,140 @@
+"""Rows for learning from networks of any kind: model files and subnets in one table.
+
+Owns: reading them with the layers of each network. A row with a ``model`` names an ONNX or TFLite
+file, relative to the table's folder; a row without one is a subnet, as in ``dataset``. Files
+without their weights will do.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeprof.base.errors import DatasetError, EdgeprofError
+from edgeprof.base.table_files import read_table
+from edgeprof.networks import read_network
+from edgeprof.networks.layers import Network
+from edgeprof.networks.spaces import get_space
+from edgeprof.records.dataset import (
+    InvalidRow,
+    Record,
+    RowRange,
+    parse_error,
+    parse_latency,
+    read_records,
+    subnet_of_row,
+)
+
+_COLUMNS = ("device", "latency_ms")
+
+
+@dataclass(frozen=True)
+class NetworkRows:
+    """Latencies of networks on one device.
+
+    Attributes:
+        device: name of the device.
+        networks: one per row.
+        latency_ms, latency_se_ms: float64 (n,); a standard error is NaN where it is not known.
+        spaces: those that rows of subnets are of.
+        source: the file, as given.
+        dropped: how many rows were dropped as invalid, by column.
+    """
+
+    device: str
+    networks: tuple[Network, ...]
+    latency_ms: NDArray[np.float64]
+    latency_se_ms: NDArray[np.float64]
+    spaces: tuple[str, ...]
+    source: str
+    dropped: Mapping[str, int] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.networks)
+
+
+def names_models(path: Path) -> bool:
+    """Tell whether a table has rows of model files.
+
+    Raises:
+        DatasetError: if it cannot be read.
+    """
+    return any(row.get("model") not in (None, "") for _, row in read_table(path, ("device",)))
+
+
+def read_network_rows(
+    path: Path,
+    *,
+    device: str | None = None,
+    rows: RowRange | None = None,
+    n: int | None = None,
+    seed: int = 0,
+    drop_invalid: bool = False,
+) -> NetworkRows:
+    """Read the rows of one device; the arguments are those of ``dataset.read_dataset``.
+
+    Raises:
+        DatasetError: naming file, line and column; a retry will not help.
+    """
+    records = read_records(path, _COLUMNS, device, rows)
+    if n is not None:
+        if n > len(records):
+            raise DatasetError(f"{path}: has {len(records)} rows to draw from, want -n {n}")
+        order = np.random.default_rng(seed).permutation(len(records))[:n]
+        records = [records[index] for index in np.sort(order)]
+    dropped: Counter[str] = Counter()
+    files: dict[Path, Network] = {}
+    good: list[_Checked] = []
+    for record in records:
+        try:
+            good.append(_check(record, path.parent, files))
+        except InvalidRow as error:  # noqa: PERF203 - each row has its own
+            if not drop_invalid:
+                raise DatasetError(
+                    f"{path}, {record.place}, column {error.column}: {error}", column=error.column
+                ) from error.__cause__
+            dropped[error.column] += 1
+    if not good:
+        raise DatasetError(f"{path}: no valid rows are left of {len(records)}; dropped {dropped}")
+    return NetworkRows(
+        str(records[0].values["device"]),
+        tuple(row.network for row in good),
+        np.array([row.latency_ms for row in good]),
+        np.array([row.latency_se_ms for row in good]),
+        tuple(dict.fromkeys(row.space for row in good if row.space)),
+        str(path),
+        dropped,
+    )
+
+
+class _Checked(NamedTuple):
+    network: Network
+    latency_ms: float
+    latency_se_ms: float
+    space: str
+
+
+def _check(record: Record, folder: Path, files: dict[Path, Network]) -> _Checked:
+    """Return what a row says; each model file is read once."""
+    values = record.values
+    latency_ms = parse_latency(values["latency_ms"])
+    error_ms = parse_error(values.get("latency_se"))
+    model = values.get("model")
+    if not model:
+        if any(values.get(name) in (None, "") for name in ("space", "resolution", "ks", "e", "d")):
+            raise InvalidRow("model", "names no file, and the row is no subnet")
+        subnet = subnet_of_row(values)
+        return _Checked(get_space(subnet.space).layers(subnet), latency_ms, error_ms, subnet.space)
+    path = folder / str(model)
+    if path not in files:
+        try:
+            files[path] = read_network(path)
+        except EdgeprofError as error:
+            raise InvalidRow("model", str(error)) from error
+    return _Checked(files[path], latency_ms, error_ms, "")
