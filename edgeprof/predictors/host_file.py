@@ -44,6 +44,7 @@ Meta = dict[str, Any]
 # kind -> (module, class)
 _KINDS = {
     "gp": ("gp.model", "GaussianProcess"),
+    "layers": ("layers.model", "LayerCosts"),
     "hardware": ("hardware.model", "HardwareModel"),
     "lut": ("lut.model", "LutModel"),
     "linear": ("paper.linear", "LinearModel"),

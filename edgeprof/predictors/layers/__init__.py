@@ -1,0 +1,1 @@
+"""Latencies of any network as sums of learned layer costs."""

@@ -1,0 +1,80 @@
+"""From rows of networks to the host file: fit, check, save.
+
+Owns: these steps and how the file is named. There is no compact predictor of any network.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from edgeprof.base.errors import PredictorFormatError
+from edgeprof.base.files import remove_file
+from edgeprof.predictors.host_file import save_host
+from edgeprof.predictors.layers.model import LayerCosts
+from edgeprof.predictors.metrics import Metrics, metrics_of
+from edgeprof.records.network_rows import NetworkRows
+
+FOLDS = 5
+_FEWEST_CHECKED = 10
+
+
+@dataclass(frozen=True)
+class NetworkTraining:
+    """What came out of training.
+
+    Attributes:
+        model: learned from all rows.
+        cross_validated: errors on networks it has not seen; None below ten rows.
+        held: how many of these lie in their 90 % interval; None below ten rows.
+        file: what was written.
+    """
+
+    model: LayerCosts
+    cross_validated: Metrics | None
+    held: float | None
+    file: Path
+
+
+def train_networks(rows: NetworkRows, output: Path, *, seed: int = 0) -> NetworkTraining:
+    """Learn the layer costs of a device and save them.
+
+    Args:
+        rows: measured networks.
+        output: ``P.edgp`` or ``P.host.npz``; the latter is written, and a ``P.edgp`` of other rows
+            is removed.
+        seed: of the folds.
+
+    Raises:
+        PredictorFormatError: another suffix.
+        OutputError: the file cannot be written.
+    """
+    suffix = next((end for end in (".host.npz", ".edgp") if output.name.endswith(end)), None)
+    if suffix is None:
+        raise PredictorFormatError(f"{output}: want a file name that ends in .edgp or .host.npz")
+    stem = output.name.removesuffix(suffix)
+    space = rows.spaces[0] if len(rows.spaces) == 1 else ""
+    model = LayerCosts(rows.device, space).fit(rows.networks, rows.latency_ms, rows.latency_se_ms)
+    metrics, held = None, None
+    if len(rows) >= _FEWEST_CHECKED:
+        metrics, held = _cross_validated(rows, seed)
+    file = output.with_name(f"{stem}.host.npz")
+    save_host(file, model)
+    remove_file(output.with_name(f"{stem}.edgp"))
+    return NetworkTraining(model, metrics, held, file)
+
+
+def _cross_validated(rows: NetworkRows, seed: int) -> tuple[Metrics, float]:
+    fold = np.random.default_rng(seed).permutation(len(rows)) % FOLDS
+    predicted = np.empty((3, len(rows)))
+    for number in range(FOLDS):
+        kept, held = np.flatnonzero(fold != number), np.flatnonzero(fold == number)
+        networks = [rows.networks[row] for row in kept]
+        model = LayerCosts(rows.device)
+        model.fit(networks, rows.latency_ms[kept], rows.latency_se_ms[kept])
+        predicted[:, held] = model.predict_networks([rows.networks[row] for row in held])
+    mean_ms, low_ms, high_ms = predicted
+    holds = (low_ms <= rows.latency_ms) & (rows.latency_ms <= high_ms)
+    return metrics_of(mean_ms, rows.latency_ms), float(holds.mean())
