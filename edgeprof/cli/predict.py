@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edgeprof.base.units import format_count
+from edgeprof.base.units import NS_PER_MS, format_count, format_duration_ns
 from edgeprof.cli import options
 
 if TYPE_CHECKING:
+    from edgeprof.networks.layers import Network
     from edgeprof.predictors.base import LatencyPredictor
+    from edgeprof.predictors.layers.model import LayerCosts
 
 
 LEAST_FOR_A_RATE = 1000
@@ -36,6 +38,7 @@ class PredictArguments:
     batch: int | None = options.option(
         "--batch", type=click.IntRange(1), help="Leading dimension of a model's inputs."
     )
+    explain: bool = options.flag("--explain", help="Say which layers of a model cost most.")
     output: Path | None = options.subnet_output()
 
 
@@ -47,7 +50,8 @@ def predict(arguments: PredictArguments) -> None:
     PREDICTOR is an .edgp file, a .host.npz, or a folder of lookup tables; SUBNETS is a file of
     JSON lines as `edgeprof sample` writes it. A .host.npz also says how sure it is: latency_low_ms
     and latency_high_ms (90 % interval). In place of SUBNETS, an .onnx or .tflite model is predicted
-    by the .host.npz beside an .edgp; its weights are not read.
+    by the .host.npz beside an .edgp; its weights are not read. A .host.npz that was trained on
+    networks says on stderr what its answer rests on.
 
     \b
     Example:
@@ -81,8 +85,11 @@ def _subnet_lines(loaded: LatencyPredictor, predictor: Path, subnets: Path) -> l
     from edgeprof.networks.spaces import get_space
     from edgeprof.networks.subnet import read_subnets
     from edgeprof.predictors.base import IntervalPredictor
+    from edgeprof.predictors.layers.model import LayerCosts
 
-    listed = read_subnets(subnets, space=loaded.space)
+    listed = read_subnets(subnets, space=loaded.space or None)
+    if isinstance(loaded, LayerCosts) and listed:
+        loaded.space = listed[0].space  # it knows layers, of any space
     codes = get_space(loaded.space).encode(listed)
     start_s = time.perf_counter()
     names = ["latency_ms"]
@@ -115,9 +122,10 @@ def _model_line(loaded: LatencyPredictor, arguments: PredictArguments) -> str:
     from edgeprof.networks import read_network
     from edgeprof.predictors.gp.model import GaussianProcess
     from edgeprof.predictors.hardware.model import HardwareModel
+    from edgeprof.predictors.layers.model import LayerCosts
 
     model = arguments.subnets
-    if not isinstance(loaded, (GaussianProcess, HardwareModel)):
+    if not isinstance(loaded, (GaussianProcess, HardwareModel, LayerCosts)):
         raise PredictorFormatError(
             f"{arguments.predictor}: predicts subnets of {loaded.space} only; {model} needs the "
             ".host.npz of a gp beside it"
@@ -126,6 +134,12 @@ def _model_line(loaded: LatencyPredictor, arguments: PredictArguments) -> str:
     for note in network.notes:
         click.echo(f"{model}: {note}", err=True)
     interval = loaded.predict_networks([network])
+    if isinstance(loaded, LayerCosts):
+        _say_basis(loaded, network, arguments)
+    elif arguments.explain:
+        raise PredictorFormatError(
+            f"{arguments.predictor}: --explain needs a predictor that was trained on networks"
+        )
     fields = {
         "model": str(model),
         "latency_ms": float(interval.mean_ms[0]),
@@ -133,3 +147,29 @@ def _model_line(loaded: LatencyPredictor, arguments: PredictArguments) -> str:
         "latency_high_ms": float(interval.high_ms[0]),
     }
     return json.dumps(fields, separators=(",", ":"))
+
+
+_MOST_EXPLAINED = 15
+
+
+def _say_basis(loaded: LayerCosts, network: Network, arguments: PredictArguments) -> None:
+    """Say for people what is predicted, what that rests on, and where the time goes."""
+    interval, basis = loaded.predict_networks([network]), loaded.basis(network)
+    mean, low, high = (format_duration_ns(NS_PER_MS * float(part[0])) for part in interval)
+    click.echo(
+        f"{arguments.subnets}: {mean} (90 %: {low} to {high}), learned from {basis.n_networks} "
+        f"networks on {loaded.device}",
+        err=True,
+    )
+    for warning in basis.warnings:
+        click.echo(f"{arguments.subnets}: {warning}", err=True)
+    if not arguments.explain:
+        return
+    costs = sorted(loaded.explain(network), key=lambda cost: -cost.latency_ms)
+    for cost in costs[:_MOST_EXPLAINED]:
+        share = cost.latency_ms / float(interval.mean_ms[0])
+        part, layer = format_duration_ns(NS_PER_MS * cost.latency_ms), cost.layer
+        click.echo(f"{part:>10}  {share:>4.0%}  {layer.operator}  {layer.name}", err=True)
+    if rest := costs[_MOST_EXPLAINED:]:
+        left = format_duration_ns(NS_PER_MS * sum(cost.latency_ms for cost in rest))
+        click.echo(f"{left:>10}  in {len(rest)} other layers", err=True)

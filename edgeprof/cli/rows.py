@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -13,6 +13,9 @@ from edgeprof.cli import options
 
 if TYPE_CHECKING:
     from edgeprof.records.dataset import Dataset
+    from edgeprof.records.network_rows import NetworkRows
+
+    Rows = TypeVar("Rows", Dataset, NetworkRows)
 
 
 @dataclass(frozen=True)
@@ -34,11 +37,22 @@ class RowsArguments:
             data: the table.
             device: whose rows, in place of ``--device``.
         """
-        from edgeprof.records.dataset import parse_rows, read_dataset
+        from edgeprof.records.dataset import read_dataset
 
-        selected = read_dataset(
+        return self._read(read_dataset, data, device or self.device)
+
+    def read_networks(self, data: Path) -> NetworkRows:
+        """Read the selected rows of networks of any kind; say on stderr what was dropped."""
+        from edgeprof.records.network_rows import read_network_rows
+
+        return self._read(read_network_rows, data, self.device)
+
+    def _read(self, reader: Callable[..., Rows], data: Path, device: str | None) -> Rows:
+        from edgeprof.records.dataset import parse_rows
+
+        selected = reader(
             data,
-            device=device or self.device,
+            device=device,
             rows=None if self.rows is None else parse_rows(self.rows),
             n=self.count,
             seed=self.seed,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from edgeprof.cli.rows import Command, read_rows, rows_options
+from edgeprof.cli.rows import Command, RowsArguments, read_rows, rows_options
 from edgeprof.cli.settings import dask_option, jobs_option
 
 if TYPE_CHECKING:
@@ -106,6 +106,9 @@ def train(
       edgeprof train note10.csv --model lut --lut note10_lut/ -o note10.edgp
       edgeprof train gpus.csv --across devices.csv --device new-gpu -o new-gpu.edgp
 
+    Rows with a column model name ONNX or TFLite files, relative to DATA, in place of a subnet's
+    choices; with such rows P.host.npz is written alone, and predicts any network.
+
     devices.csv has the columns device, cores, clock_mhz, ram_gb, bandwidth_gb_per_s and,
     where known, batch (else 1), launch_us (else 5) and hardware: devices of the same hardware are
     never predicted from one another, nor --device from its own rows.
@@ -113,6 +116,7 @@ def train(
     from edgeprof.base.executors import FITS_WORTH_A_POOL, bulk_executor
     from edgeprof.predictors.load import load_predictor
     from edgeprof.predictors.train import load_base
+    from edgeprof.records.network_rows import names_models
 
     spread = partial(bulk_executor, worth=FITS_WORTH_A_POOL, jobs=jobs, dask=dask)
     _check_options(model, base=base, lut=lut, across=across)
@@ -126,6 +130,12 @@ def train(
         return
     if space is not None:
         raise click.UsageError("--space goes with --across; else the rows say it")
+    if names_models(data):
+        if model != "gp" or base is not None or no_host:
+            raise click.UsageError("rows of model files go with none of --model, --base, --no-host")
+        selected = RowsArguments(device, rows, count, seed, drop_invalid)
+        _train_networks(data, selected, output, as_json=as_json)
+        return
     measured = read_rows(data, device, rows, count, seed, drop_invalid=drop_invalid)
     bases = () if base is None else (load_base(base, measured.space),)
     if lut is not None:
@@ -194,6 +204,31 @@ def _check_options(model: str, *, base: Path | None, lut: Path | None, across: P
 
 def _here(_n_models: int) -> AbstractContextManager[None]:
     return nullcontext()
+
+
+def _train_networks(data: Path, selected: RowsArguments, output: Path, *, as_json: bool) -> None:
+    from edgeprof.cli.evaluate import print_metrics
+    from edgeprof.predictors.layers.training import train_networks
+
+    rows = selected.read_networks(data)
+    done = train_networks(rows, output, seed=selected.seed)
+    if as_json:
+        result = {
+            "files": [str(done.file)],
+            "n": len(rows),
+            "cross_validated": done.cross_validated and done.cross_validated.to_dict(),
+            "intervals_hold": done.held,
+            "notes": list(done.model.notes),
+        }
+        click.echo(json.dumps(result))
+        return
+    click.echo(f"{rows.device}: {len(rows)} measurements of networks")
+    for note in done.model.notes:
+        click.echo(f"note: {note}")
+    if done.cross_validated is not None:
+        print_metrics({"cross-validated": done.cross_validated})
+        click.echo(f"90 % intervals hold for {done.held:.0%} of the networks")
+    click.echo(f"{done.file}: {done.file.stat().st_size} bytes; predicts any network")
 
 
 def _train(

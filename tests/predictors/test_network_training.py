@@ -1,0 +1,149 @@
+"""Model files and subnets in one table: read, learned from, predicted and explained."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from run_cli import run
+from synthetic_device import PHONE
+
+from edgeprof.base.errors import DatasetError
+from edgeprof.networks import read_network
+from edgeprof.networks.spaces import get_space
+from edgeprof.records.network_rows import names_models, read_network_rows
+
+pytest.importorskip("onnx")
+pytest.importorskip("scipy")
+
+SPACE = get_space("ofa-mbv3-w1.0")
+COLUMNS = ("device", "model", "space", "resolution", "ks", "e", "d", "latency_ms", "latency_se")
+
+
+def write_model(path: Path, width: int, extra: str | None = None) -> Path:
+    from onnx import helper
+    from onnx_graphs import write_onnx
+
+    nodes = [
+        helper.make_node("Conv", ["x", "w0"], ["a"], pads=[1, 1, 1, 1], strides=[2, 2]),
+        helper.make_node("Relu", ["a"], ["b"]),
+        helper.make_node("Conv", ["b", "w1"], ["c"]),
+        helper.make_node(extra or "Sigmoid", ["c"], ["y"]),
+    ]
+    weights = [("w0", (width, 3, 3, 3)), ("w1", (2 * width, width, 1, 1))]
+    return write_onnx(path, nodes, [("x", (1, 3, 64, 64))], weights)
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a table of twelve model files and twelve subnets."""
+    folder = tmp_path_factory.mktemp("mixed")
+    (folder / "zoo").mkdir()
+    rows: list[dict[str, object]] = []
+    for width in range(8, 56, 4):
+        path = write_model(folder / "zoo" / f"{width}.onnx", width)
+        latency_ms = read_network(path).macs / 8e6 + 0.05
+        rows.append({"model": f"zoo/{path.name}", "latency_ms": latency_ms, "latency_se": 0.001})
+    data = PHONE.measure(SPACE, 12, seed=0)
+    for subnet, latency_ms in zip(data.subnets, data.latency_ms, strict=True):
+        lists = {name: json.dumps(getattr(subnet, name)) for name in ("ks", "e", "d")}
+        rows.append({"space": SPACE.id, "resolution": subnet.r, **lists, "latency_ms": latency_ms})
+    return write_table(folder / "mixed.csv", rows)
+
+
+def write_table(path: Path, rows: list[dict[str, object]]) -> Path:
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.DictWriter(stream, COLUMNS)
+        writer.writeheader()
+        writer.writerows({"device": "pi", **row} for row in rows)
+    return path
+
+
+@pytest.fixture(scope="module")
+def predictor(table: Path) -> Path:
+    result = run("train", table, "-o", table.parent / "pi.edgp")
+    assert result.exit_code == 0, result.output
+    assert "90 % intervals hold" in result.output
+    return table.parent / "pi.host.npz"
+
+
+def test_rows_of_files_and_of_subnets_are_read_together(table: Path) -> None:
+    rows = read_network_rows(table)
+    assert names_models(table)
+    assert (len(rows), rows.device, rows.spaces) == (24, "pi", (SPACE.id,))
+    assert rows.networks[0].macs == read_network(table.parent / "zoo" / "8.onnx").macs
+    assert np.isnan(rows.latency_se_ms).sum() == 12
+
+
+def test_rows_are_selected_as_those_of_subnets(table: Path) -> None:
+    assert len(read_network_rows(table, rows=(0, 12))) == 12
+    drawn = read_network_rows(table, n=5, seed=1)
+    assert len(drawn) == 5
+    assert (drawn.latency_ms == read_network_rows(table, n=5, seed=1).latency_ms).all()
+    with pytest.raises(DatasetError, match="want -n 99"):
+        read_network_rows(table, n=99)
+
+
+@pytest.mark.parametrize(
+    ("row", "column"),
+    [
+        ({"model": "missing.onnx", "latency_ms": 1}, "model"),
+        ({"model": "", "latency_ms": 1}, "model"),
+        ({"model": "zoo/8.onnx", "latency_ms": 0}, "latency_ms"),
+        ({"model": "zoo/8.onnx", "latency_ms": 1, "latency_se": -1}, "latency_se"),
+    ],
+)
+def test_a_bad_row_is_named_or_dropped(table: Path, row: dict[str, object], column: str) -> None:
+    path = table.parent / "bad.csv"
+    write_table(path, [{"model": "zoo/12.onnx", "latency_ms": 1}, row])
+    with pytest.raises(DatasetError, match=f"bad.csv, line 3, column {column}: "):
+        read_network_rows(path)
+    kept = read_network_rows(path, drop_invalid=True)
+    assert (len(kept), kept.dropped) == (1, {column: 1})
+
+
+def test_training_leaves_no_compact_predictor_of_other_rows(table: Path) -> None:
+    stale = table.parent / "other.edgp"
+    stale.write_bytes(b"of other rows")
+    result = run("train", table, "-o", stale, "--json")
+    assert json.loads(result.stdout)["files"] == [str(table.parent / "other.host.npz")]
+    assert not stale.exists()
+
+
+def test_a_model_file_is_predicted_with_its_interval(table: Path, predictor: Path) -> None:
+    model = write_model(table.parent / "new.onnx", 30)
+    result = run("predict", predictor, model)
+    line = json.loads(result.stdout)
+    assert line["model"] == str(model)
+    assert line["latency_low_ms"] < line["latency_ms"] < line["latency_high_ms"]
+    assert line["latency_ms"] == pytest.approx(read_network(model).macs / 8e6 + 0.05, rel=0.1)
+    assert "learned from 24 networks on pi" in result.stderr
+    assert "never measured" not in result.stderr
+
+
+def test_kinds_never_measured_are_said(table: Path, predictor: Path) -> None:
+    model = write_model(table.parent / "odd.onnx", 30, extra="NonZero")
+    result = run("predict", predictor, model)
+    assert "kinds of layers never measured here: NonZero" in result.stderr
+
+
+def test_explain_lists_the_layers_that_cost_most(table: Path, predictor: Path) -> None:
+    model = write_model(table.parent / "explained.onnx", 30)
+    lines = run("predict", predictor, model, "--explain").stderr.splitlines()
+    costs = [line.split() for line in lines if "%  " in line]
+    assert {cost[3] for cost in costs} == {"Conv", "Sigmoid"}
+    shares = [int(cost[2].rstrip("%")) for cost in costs]
+    assert shares == sorted(shares, reverse=True)
+    assert sum(shares) == pytest.approx(100, abs=2)
+
+
+def test_subnets_are_predicted_by_what_networks_taught(table: Path, predictor: Path) -> None:
+    fresh = PHONE.measure(SPACE, 5, seed=2)
+    path = table.parent / "subnets.jsonl"
+    path.write_text("".join(f"{json.dumps(subnet.to_dict())}\n" for subnet in fresh.subnets))
+    lines = [json.loads(line) for line in run("predict", predictor, path).stdout.splitlines()]
+    predicted = np.array([line["latency_ms"] for line in lines])
+    assert np.mean(abs(predicted / fresh.latency_ms - 1)) < 0.1
