@@ -34,7 +34,11 @@ _ALIKE = 0.1
 """Networks whose ``alike`` columns correlate more than this are left out together."""
 
 _CONFIDENCE = 0.9
-_MOST_STRETCH = 2.5
+_STRETCHES = 0.75, 2.5
+"""Smallest and largest factor of deviations."""
+
+_FEW = 30
+"""So many networks count half in that factor."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,7 @@ class Posterior:
         costs: the most probable ones.
         variances: of the groups of weights and of the noise.
         reduction: (r, n_weights): its square is what the data take off the prior covariance.
-        stretch: of deviations, at least 1.
+        stretch: factor of deviations, see ``_stretch``.
     """
 
     costs: Costs
@@ -89,7 +93,7 @@ def learn(table: LayerTable, latency_ms: Floats, relative_se: Floats) -> Posteri
 
 
 def _stretch(costs: Costs, data: _Data, variances: Mapping[str, float]) -> float:
-    """Return by how much deviations are too small for architectures that were not measured.
+    """Return by what to multiply deviations for architectures that were not measured.
 
     Each network is predicted (as linearised) from those that are unlike it alone, so that twins in
     the data do not flatter the model.
@@ -107,7 +111,8 @@ def _stretch(costs: Costs, data: _Data, variances: Mapping[str, float]) -> float
         own = left_out == number
         missed[number] = (block[own] @ weights[left_out])[0] / np.sqrt(block[own, own][0])
     reach = float(np.quantile(np.abs(missed), _CONFIDENCE)) / NormalDist().inv_cdf(0.95)
-    return min(max(reach, 1.0), _MOST_STRETCH)
+    believed = len(missed) / (len(missed) + _FEW)
+    return float(np.clip(reach**believed, *_STRETCHES))
 
 
 def _settle(costs: Costs, data: _Data, variances: Mapping[str, float]) -> tuple[Costs, Floats]:

@@ -223,6 +223,7 @@ class LayerCosts:
             "kinds": list(costs.kinds),
             "level": costs.level,
             "variances": dict(self._learned.variances),
+            "stretch": self._learned.stretch,
         }
         arrays: Arrays = {
             "weights": costs.weights,
@@ -252,7 +253,8 @@ class LayerCosts:
         variances = {name: float(meta["variances"][name]) for name in EXPECTED}
         model = cls(meta["device"], meta["space"])
         model.notes, model.n_networks = tuple(meta["notes"]), int(meta["n_networks"])
-        model.posterior = Posterior(costs, variances, arrays["reduction"].astype(np.float64))
+        reduction = arrays["reduction"].astype(np.float64)
+        model.posterior = Posterior(costs, variances, reduction, float(meta["stretch"]))
         return model
 
 
