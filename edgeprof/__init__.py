@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from edgeprof.base.errors import EdgeprofError, StableError, TransientError
     from edgeprof.measuring.harness import Settings, measure
     from edgeprof.measuring.measurement import Measurement
+    from edgeprof.networks import read_network
     from edgeprof.networks.layers import Layer, Network
     from edgeprof.networks.spaces import get_space
     from edgeprof.networks.subnet import Subnet
@@ -29,6 +30,7 @@ _HOMES = {
     "get_space": "edgeprof.networks.spaces",
     "load_predictor": "edgeprof.predictors",
     "measure": "edgeprof.measuring.harness",
+    "read_network": "edgeprof.networks",
 }
 
 __all__ = [
@@ -43,6 +45,7 @@ __all__ = [
     "get_space",
     "load_predictor",
     "measure",
+    "read_network",
 ]
 
 

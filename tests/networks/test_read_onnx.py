@@ -339,6 +339,37 @@ def test_quantized_operators_are_counted(tmp_path):
     assert (add.kind, add.bytes_read, add.bytes_written) == (Kind.ADD, 2 * 196, 196)
 
 
+CONTRIBUTED = {
+    # operator: inputs, weights, attributes, kind, MACs, shape of the output
+    "QuickGelu": (["x"], {}, Kind.SMOOTH_ACTIVATION, 0, (2, 6, 16)),
+    "SkipLayerNormalization": (["x", "x", "v"], {}, Kind.NORMALIZATION, 0, (2, 6, 16)),
+    "FusedMatMul": (["x", "x"], {"transB": 1}, Kind.MATMUL, 2 * 6 * 6 * 16, (2, 6, 6)),
+    "MatMulNBits": (
+        ["x", "packed", "v"],
+        {"K": 16, "N": 20, "bits": 4, "block_size": 16},
+        Kind.LINEAR,
+        2 * 6 * 16 * 20,
+        (2, 6, 20),
+    ),
+}
+
+
+@pytest.mark.parametrize("operator", CONTRIBUTED)
+def test_operators_that_onnx_runtime_adds_have_shapes_and_work(tmp_path, operator):
+    inputs, attributes, kind, macs, shape = CONTRIBUTED[operator]
+    nodes = [
+        node(operator, inputs, ["c"], domain="com.microsoft", **attributes),
+        node("Tanh", ["c"], ["y"]),
+    ]
+    weights = [("v", (16,)), ("packed", np.zeros((20, 1, 8), np.uint8))]
+    first, relu = (
+        read_network(write_onnx(tmp_path / "m.onnx", nodes, [("x", (2, 6, 16))], weights)).work[:2]
+        or ()
+    )
+    assert (first.kind, first.macs, first.doubt, relu.doubt) == (kind, macs, "", "")
+    assert relu.elements_written == np.prod(shape)
+
+
 @pytest.mark.parametrize(("element", "width"), [("FLOAT16", 2), ("BFLOAT16", 2), ("DOUBLE", 8)])
 def test_the_element_type_counts(tmp_path, element, width):
     nodes = [node("Relu", ["x"], ["y"])]

@@ -208,7 +208,9 @@ def product(left: int = 0, right: int = 1, transposed: bool = False) -> Measure:
     def measure(node: Node, graph: Graph) -> list[Part]:
         a, b = graph.tensor(node.inputs[left]), graph.tensor(node.inputs[right])
         y = graph.tensor(node.outputs[0])
-        inner = a.shape[-2] if node.attributes.get("transA") and len(a.shape) > 1 else a.shape[-1]
+        inner = a.shape[-1]
+        if node.attributes.get("transA") and len(a.shape) > 1:
+            inner = a.shape[-2]
         if transposed:
             inner = b.shape[-1]
         is_linear = a.constant or b.constant

@@ -133,7 +133,8 @@ def _dynamic(
             graph = read(proposal, True)
         except InvalidModel:
             continue
-        if all(tensor.elements for tensor in graph.tensors.values()):
+        written = (graph.tensor(name) for node in graph.nodes for name in node.outputs[:1])
+        if all(tensor.elements for tensor in written):
             options = " ".join(f"--shape {name}={_text(proposal[name])}" for name in is_open)
             return f"{message}for example {options}"
     return f"{message}give it with --shape NAME=1,2,3"

@@ -20,24 +20,7 @@ from onnx.shape_inference import InferenceError, infer_node_outputs
 
 from edgeprof.base.errors import InvalidModel
 from edgeprof.networks.graphs.graph import RUN_TIME_SHAPE, SMALL, UNKNOWN_OPERATOR, Tensor, Value
-
-_STAND_INS: Mapping[str, tuple[str, tuple[int, ...]]] = {
-    "BiasGelu": ("Add", (0, 1)),
-    "DynamicQuantizeLSTM": ("LSTM", (0, 1, 2)),
-    "FusedConv": ("Conv", (0, 1, 2)),
-    "FusedGemm": ("Gemm", (0, 1, 2)),
-    "QGemm": ("Gemm", (0, 3)),
-    "QLinearAdd": ("Add", (0, 3)),
-    "QLinearMul": ("Mul", (0, 3)),
-    "QLinearAveragePool": ("AveragePool", (0,)),
-    "QLinearGlobalAveragePool": ("GlobalAveragePool", (0,)),
-    "QLinearWhere": ("Where", (0, 1, 4)),
-    "DynamicQuantizeMatMul": ("MatMul", (0, 1)),
-    "MatMulIntegerToFloat": ("MatMul", (0, 1)),
-    "MatMulInteger16": ("MatMul", (0, 1)),
-}
-"""Operators of com.microsoft whose output has the shape that a standard one would give it."""
-
+from edgeprof.networks.graphs.onnx_contributed import contributed_shape, is_contributed, stand_in
 
 _GROWING = frozenset(
     {"ConstantOfShape", "EyeLike", "Expand", "OneHot", "Pad", "Range", "Resize", "Tile"}
@@ -288,20 +271,21 @@ class TypeInference:
             )
 
     def _inferred(self, node: Any, inputs: Sequence[str]) -> dict[str, Any]:
-        stand_in = _stand_in(node)
-        is_own = node.domain != "com.microsoft"
-        schema = self._schema(stand_in)
+        inferred, is_own = _as_inferred(node), not is_contributed(node)
+        if not is_own and (known := self._contributed(node, inputs)):
+            return known
+        schema = self._schema(inferred)
         if schema is None:
             return {}
         by_name = dict(zip(node.input, inputs, strict=True))
-        types = {own: self._types[by_name[own]] for own in stand_in.input if own}
+        types = {own: self._types[by_name[own]] for own in inferred.input if own}
         if not is_own:  # for its shapes only
             types = {own: _as_float(one) for own, one in types.items()}
         data = {own: self._proto(by_name[own]) for own in types if self._is_known(by_name[own])}
         try:
             found = infer_node_outputs(
                 schema,
-                stand_in,
+                inferred,
                 types,
                 data if is_own else {},
                 opset_imports=self._opsets,
@@ -319,6 +303,15 @@ class TypeInference:
             for one in found.values():
                 one.tensor_type.elem_type = kind
         return dict(found)
+
+    def _contributed(self, node: Any, inputs: Sequence[str]) -> dict[str, Any]:
+        given = [self.tensor(name) for name in inputs if name]
+        try:
+            shape = contributed_shape(node, [tensor.shape for tensor in given])
+        except (LookupError, ValueError):
+            return {}
+        kind = self._types[given[0].name].tensor_type.elem_type if given else 1
+        return {node.output[0]: tensor_type(kind, shape)} if shape is not None else {}
 
     def _schema(self, node: Any) -> Any:
         domain = "" if node.domain == "ai.onnx" else node.domain
@@ -365,23 +358,12 @@ def _is_sized(value_type: Any) -> bool:
     return shape is not None and None not in shape
 
 
-def _stand_in(node: Any) -> Any:
-    """Return the standard operator that gives the shapes of one of com.microsoft, else the node."""
+def _as_inferred(node: Any) -> Any:
+    """Return the node to infer the shapes of another from, mostly itself."""
+    if is_contributed(node):
+        return stand_in(node)
     if node.op_type == "STFT" and not any(one.name == "onesided" for one in node.attribute):
         explicit = type(node).FromString(node.SerializeToString())
         explicit.attribute.append(helper.make_attribute("onesided", 1))
         return explicit  # onnx infers the shape of the other value than the default
-    if node.domain != "com.microsoft":
-        return node
-    name, positions = _STAND_INS.get(node.op_type, (node.op_type, tuple(range(len(node.input)))))
-    standard = helper.make_node(
-        name,
-        [node.input[i] for i in positions if i < len(node.input)],
-        list(node.output[: 3 if name == "LSTM" else 1]),
-    )
-    try:
-        known = defs.get_schema(name).attributes
-    except defs.SchemaError:
-        return node
-    standard.attribute.extend(one for one in node.attribute if one.name in known)
-    return standard
+    return node

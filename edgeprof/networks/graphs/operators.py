@@ -100,7 +100,7 @@ _STANDARD = _entries(
         _NORM,
         (
             "LayerNormalization InstanceNormalization GroupNormalization RMSNormalization "
-            "LpNormalization MeanVarianceNormalization LRN"
+            "LpNormalization MeanVarianceNormalization LRN SimplifiedLayerNormalization"
         ),
     ),
     (Operator(Kind.NORMALIZATION, operations=2), "BatchNormalization"),
