@@ -96,9 +96,11 @@ void add_visit(ItemData& item, const json::Value& event, const json::Value& visi
     append_integers(visit, "latency_ns", samples.latency_ns);
     append_integers(visit, "begin_ns", samples.begin_ns);
     append_integers(visit, "disturbed", samples.disturbed);
+    append_integers(visit, "waited_ns", samples.waited_ns);
     const std::size_t n = samples.latency_ns.size();
     samples.begin_ns.resize(n);
     samples.disturbed.resize(n);
+    samples.waited_ns.resize(n);
     samples.process.resize(n, integer_of(event, "process"));
     samples.round.resize(n, integer_of(event, "round"));
     ++item.n_rounds;
@@ -165,6 +167,7 @@ std::string round_event(const ProcessPlace& place, const Round& round, double sp
             .member("latency_ns", visit.latency_ns)
             .member("begin_ns", begin_ns)
             .member("disturbed", visit.disturbed)
+            .member("waited_ns", visit.waited_ns)
             .end_object();
     }
     return writer.end_object().end_object().text();

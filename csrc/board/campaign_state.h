@@ -5,7 +5,8 @@
 //     {"event": "loaded", "group", "process", "slot", "item": job_id, "facts": {...}}
 //     {"event": "failed", "item": job_id, "record": {...}}
 //     {"event": "round", "group", "process", "slot", "round": r, "spent_secs": S,
-//      "visits": {job_id: {"latency_ns": [], "begin_ns": [], "disturbed": []} ...}}
+//      "visits": {job_id: {"latency_ns": [], "begin_ns": [], "disturbed": [], "waited_ns": []}
+//      ...}}
 //     {"event": "slot_end", "group", "slot", "stop_reason": ...}
 #pragma once
 

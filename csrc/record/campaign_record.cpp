@@ -75,6 +75,7 @@ std::string campaign_record(const std::string& job_id, const json::Value& item_f
         .member("latency_ns", samples.latency_ns)
         .member("begin_ns", samples.begin_ns)
         .member("disturbed", samples.disturbed)
+        .member("waited_ns", samples.waited_ns)
         .member("process", samples.process)
         .member("round", samples.round)
         .end_object();

@@ -27,6 +27,7 @@ struct CampaignSamples {
     std::vector<std::int64_t> latency_ns;
     std::vector<std::int64_t> begin_ns;  // CLOCK_MONOTONIC_RAW
     std::vector<std::uint16_t> disturbed;
+    std::vector<std::int64_t> waited_ns;
     std::vector<std::int64_t> process;
     std::vector<std::int64_t> round;  // within the process
 };

@@ -82,7 +82,7 @@ class Rounds {
         listener_.on_visit(visit.item, kGrace_secs + kGraceFactor * expected_secs);
         const ScopedAffinity affinity(subject.settings.cpus);
         const std::int64_t start_ns = time_.now_ns();
-        VisitSamples samples{visit.item, {}, {}, {}};
+        VisitSamples samples{visit.item, {}, {}, {}, {}};
         const bool is_done = run_untimed(subject, visit.n_warm) && time(subject, visit, samples);
         spent_secs_ += static_cast<double>(time_.now_ns() - start_ns) / 1e9;
         if (!is_done) {
@@ -116,6 +116,13 @@ class Rounds {
             const std::uint16_t mask =
                 disturbance_between(before, after, ticks_to_ns(sum, instruments.scale()));
             samples.disturbed.insert(samples.disturbed.end(), stretch, mask);
+            // Of several inferences, the slowest is the one that others interrupted.
+            samples.waited_ns.resize(done + stretch);
+            const auto first = ticks.begin() + static_cast<std::ptrdiff_t>(done);
+            const auto slowest =
+                std::max_element(first, first + static_cast<std::ptrdiff_t>(stretch));
+            samples.waited_ns[static_cast<std::size_t>(slowest - ticks.begin())] =
+                subject.settings.has_worker_threads ? 0 : waited_between(before, after);
             before = after;
         }
         for (std::size_t i = 0; i < visit.n_timed; ++i) {

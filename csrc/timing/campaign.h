@@ -27,6 +27,7 @@ struct VisitSamples {
     std::vector<std::int64_t> latency_ns;
     std::vector<std::int64_t> begin_ns;  // CLOCK_MONOTONIC_RAW
     std::vector<std::uint16_t> disturbed;
+    std::vector<std::int64_t> waited_ns;  // of the latency: others held the core; 0: not told
 };
 
 struct Round {

@@ -80,8 +80,8 @@ std::uint16_t disturbance_between(const Evidence& before, const Evidence& after,
     unsigned mask = 0;
     if (after.involuntary_switches != before.involuntary_switches) {
         const bool is_told = before.waited_ns >= 0 && after.waited_ns >= 0;
-        const std::int64_t lost_ns = after.waited_ns - before.waited_ns;
-        if (!is_told || lost_ns > elapsed_ns / kMaterialShare) mask |= kPreempted;
+        if (!is_told || waited_between(before, after) > elapsed_ns / kMaterialShare)
+            mask |= kPreempted;
     }
     if (after.cpu != before.cpu) mask |= kMigrated;
     return static_cast<std::uint16_t>(mask);

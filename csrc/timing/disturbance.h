@@ -45,6 +45,12 @@ struct Evidence {
     int cpu;
 };
 
+// Time waited for a core between two looks; 0 where the kernel does not tell.
+inline std::int64_t waited_between(const Evidence& before, const Evidence& after) noexcept {
+    const bool is_told = before.waited_ns >= 0 && after.waited_ns >= 0;
+    return is_told ? after.waited_ns - before.waited_ns : 0;
+}
+
 // Time that all threads below a folder like /proc/self/task waited for a core; -1 when the kernel
 // tells it of none.
 // ignored_thread: one that is no part of the inference; -1: there is none.

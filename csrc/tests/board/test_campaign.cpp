@@ -90,7 +90,7 @@ TEST_CASE("a campaign gives every item a record, and what fails costs only itsel
         const json::Value& record = records.at(id);
         REQUIRE(kind_of(record).empty());
         CHECK(count(record, "latency_ns") >= (std::string(id).size() == 1 ? 10 : 1));
-        for (const char* name : {"begin_ns", "disturbed", "process", "round"}) {
+        for (const char* name : {"begin_ns", "disturbed", "waited_ns", "process", "round"}) {
             CHECK(count(record, name) == count(record, "latency_ns"));
         }
         CHECK(record.find("summary")->find("latency_median_ns") != nullptr);

@@ -216,6 +216,7 @@ TEST_CASE("a process keeps to its budget, and every inference is warm, timed or 
             n_timed += visit.latency_ns.size();
             CHECK(visit.begin_ns.size() == visit.latency_ns.size());
             CHECK(visit.disturbed.size() == visit.latency_ns.size());
+            CHECK(visit.waited_ns.size() == visit.latency_ns.size());
             CHECK(visit.begin_ns.front() > last_ns);
             last_ns = visit.begin_ns.back();
         }
