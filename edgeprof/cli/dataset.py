@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edgeprof.cli import options
+from edgeprof.cli.running import grades_json, print_grades
 from edgeprof.cli.values import Condition
 
 if TYPE_CHECKING:
@@ -84,12 +85,11 @@ def export_command(arguments: ExportArguments) -> None:
 
 
 def _as_dict(summary: ExportSummary) -> dict[str, object]:
-    verdicts = summary.verdict_by_device.items()
     return {
         "path": str(summary.path),
         "rows": dict(summary.rows_by_device),
         "poor_rows_left_out": dict(summary.poor_by_device),
-        "grades": {name: {"grade": v.grade.value, "reason": v.reason} for name, v in verdicts},
+        "grades": grades_json(summary.verdict_by_device),
         "level_se_rel": dict(summary.level_se_by_device),
     }
 
@@ -101,8 +101,7 @@ def _print(summary: ExportSummary) -> None:
         click.echo(
             f"{name}: {count} poor rows left out (--include-poor writes them; better measure again)"
         )
-    for name, verdict in summary.verdict_by_device.items():
-        click.echo(f"{name}: {verdict}")
+    print_grades(summary.verdict_by_device)
     for name, level_se in summary.level_se_by_device.items():
         click.echo(f"{name}: milliseconds are at the reference speed, +-{1.96 * level_se:.1%}")
 

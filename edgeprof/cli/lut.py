@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING
 import click
 
 from edgeprof.cli import options
-from edgeprof.cli.running import RunArguments, print_board_summary, print_failures
+from edgeprof.cli.running import (
+    RunArguments,
+    grades_of,
+    print_board_summary,
+    print_failures,
+    print_grades,
+)
 from edgeprof.measuring.runtimes import NULL, RUNTIMES
 
 if TYPE_CHECKING:
@@ -75,7 +81,9 @@ def build(arguments: BuildArguments) -> None:
         with bulk_executor(workload.n_blocks, EXPORTS_WORTH_A_POOL) as workload.executor:
             summary = arguments.measure(workload)
         tables = workload.write()
+        grades = grades_of(workload.store, summary)
     _report(arguments, summary, workload, tables)
+    print_grades(grades, err=arguments.as_json)
     if not summary.is_complete or not tables:
         raise SystemExit(1)
 

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING
 import click
 
 from edgeprof.cli import options
-from edgeprof.cli.running import RunArguments, print_board_summary, print_local_summary
+from edgeprof.cli.running import (
+    RunArguments,
+    grades_of,
+    print_board_summary,
+    print_grades,
+    print_local_summary,
+)
 
 if TYPE_CHECKING:
     from edgeprof.networks.subnet import Subnet
@@ -73,7 +79,8 @@ class ProfileArguments(RunArguments):
 def profile(arguments: ProfileArguments) -> None:
     """Sample, export and measure subnets in bulk; every raw sample goes into a store.
 
-    The same command continues where it stopped: what is in the store is not measured again.
+    The same command continues where it stopped: what is in the store is not measured again. Ends
+    with a grade of each device's measurements: their noise floor against what is to be learned.
 
     \b
     Example:
@@ -97,9 +104,11 @@ def profile(arguments: ProfileArguments) -> None:
             executor=executor,
         )
         summary = arguments.measure(workload)
+        grades = grades_of(opened, summary)
     if arguments.inventory is None:
         print_local_summary(summary, arguments.as_json, store)
     else:
         print_board_summary(summary, arguments.as_json)
+    print_grades(grades, err=arguments.as_json)
     if not summary.is_complete:
         raise SystemExit(1)

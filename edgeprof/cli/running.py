@@ -16,7 +16,11 @@ from edgeprof.base.text import printable
 from edgeprof.cli import options
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from edgeprof.boards.inventory import BoardSpec
+    from edgeprof.measuring.grade import Verdict
+    from edgeprof.records.store import Store
     from edgeprof.runs.summary import RunSummary
     from edgeprof.runs.workload import Workload
 
@@ -120,6 +124,29 @@ class RunArguments:
             "max_load_secs": self.max_load_secs,
             **more,
         }
+
+
+def grades_of(store: Store, summary: RunSummary) -> dict[str, Verdict]:
+    """Grade what the store holds of each device of a run."""
+    from edgeprof.records.evidence import grade_device
+
+    devices = sorted({board.device for board in summary.boards})
+    graded = {device: grade_device(store, device) for device in devices}
+    return {device: verdict for device, verdict in graded.items() if verdict is not None}
+
+
+def print_grades(grades: Mapping[str, Verdict], *, err: bool = False) -> None:
+    """Print the grade of each device, a line each; on stderr beside JSON."""
+    for device, verdict in grades.items():
+        click.echo(printable(f"{device}: {verdict}"), err=err)
+
+
+def grades_json(grades: Mapping[str, Verdict]) -> dict[str, dict[str, str]]:
+    """Return grades as they stand in JSON output."""
+    return {
+        device: {"grade": verdict.grade.value, "reason": verdict.reason}
+        for device, verdict in grades.items()
+    }
 
 
 def print_board_summary(summary: RunSummary, as_json: bool, **more: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -18,11 +19,7 @@ class SettingsArguments:
     """How model files are to be timed."""
 
     runtime: str | None = options.runtime()
-    library: str | None = options.option(
-        "--library",
-        type=click.Path(readable=False),
-        help="The runtime's library  [default: found on this machine]",
-    )
+    library: Path | None = options.library()
     threads: int = options.threads()
     cpus: tuple[int, ...] = options.cpus()
     shapes: tuple[tuple[str, tuple[int, ...]], ...] = options.shapes()

@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -128,7 +129,9 @@ def test_the_command_prints_what_it_did(tmp_path):
     for expected in ({"measured": 2, "resumed": 0}, {"measured": 0, "resumed": 2}):
         result = CliRunner().invoke(cli, arguments, catch_exceptions=False)
         assert result.exit_code == 0
-        assert json.loads(result.output) == {**expected, "failed": {}}
+        assert json.loads(result.stdout) == {**expected, "failed": {}}
+        (line,) = result.stderr.splitlines()
+        assert re.match(r".*: (good|usable|poor): noise floor .*%, latencies differ by .*%", line)
 
 
 def test_an_interrupted_campaign_keeps_its_rounds_and_resumes(tmp_path, monkeypatch):
@@ -147,7 +150,7 @@ def test_an_interrupted_campaign_keeps_its_rounds_and_resumes(tmp_path, monkeypa
     kept = rounds_in(tmp_path)
     assert len(kept) >= 3
     result = CliRunner().invoke(cli, [*command[3:], "--json"], catch_exceptions=False)
-    assert json.loads(result.output) == {"measured": 4, "resumed": 0, "failed": {}}
+    assert json.loads(result.stdout) == {"measured": 4, "resumed": 0, "failed": {}}
     with Store(store_path, create=False) as store:
         stored = list(store.measurements(references=True))
     before = {ns for line in kept for visit in line["visits"].values() for ns in visit["begin_ns"]}
