@@ -18,9 +18,9 @@ from edgeprof.base.errors import InvalidRecord
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-OWN_DISTURBANCES = 0b111
-"""Bits that tell of one inference: preempted, migrated, page_fault. The others tell of the
-machine, which the path follows (see ``edgeprof.measuring.measurement.DISTURBANCES``)."""
+OWN_DISTURBANCES = 0b11
+"""Bits that tell of one inference: preempted, migrated. The others tell of the machine, which the
+path follows (see ``edgeprof.measuring.measurement.DISTURBANCES``)."""
 
 DISTURBED_WEIGHT = 0.1
 """Weight of a disturbed visit: the kernel tells how long it waited, not what it found after."""
