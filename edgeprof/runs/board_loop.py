@@ -147,7 +147,6 @@ class BoardLoop:
         self._intake.stored.clear()
         await self._collect(name)
         self.progress.busy_s += time.monotonic() - start_s
-        await self._cool_down()
 
     async def _wait_for_items(self) -> None:
         """Sleep until an item's pause is over, or another board gave one back or finished."""
@@ -217,10 +216,3 @@ class BoardLoop:
             if note not in self.progress.notes:
                 self.progress.notes.append(note)
                 self._context.listener.note(note)
-
-    async def _cool_down(self) -> None:
-        if self.trouble.spoiled_batches:
-            policy = self._context.options.policy
-            pause_s = policy.cool_down_after(self.trouble.spoiled_batches)
-            self.show(Activity.COOLING_DOWN, f"{pause_s:.0f} s")
-            await asyncio.sleep(pause_s)

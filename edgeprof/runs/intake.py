@@ -15,7 +15,6 @@ from edgeprof.boards.batch import Item
 from edgeprof.boards.inventory import BoardSpec
 from edgeprof.boards.session import Collected
 from edgeprof.runs.context import RunContext
-from edgeprof.runs.results import Fate
 from edgeprof.runs.summary import BoardProgress
 from edgeprof.runs.workload import REFERENCES
 
@@ -30,7 +29,6 @@ class Trouble:
         lost_connections: in a row, without a useful record between them.
         busy_since_s: since when another owner measures there.
         silences: deadlines in a row that passed without an answer.
-        spoiled_batches: in a row, with measurements that have to be made again.
         failed_items: in a row, that may be the board's own fault.
         last_failure: message of the last of them.
     """
@@ -38,7 +36,6 @@ class Trouble:
     lost_connections: int = 0
     busy_since_s: float | None = None
     silences: int = 0
-    spoiled_batches: int = 0
     failed_items: int = 0
     last_failure: str = ""
 
@@ -92,19 +89,17 @@ class Intake:
     def keep(self, name: str, collected: Collected) -> int:
         """Take in what is new of a batch, whatever it says of the board; returns how much."""
         items = self.held.get(name, {})
-        fates = []
+        n_new = 0
         for key, record in collected.records.items():
             if "campaign" in record:
                 record["campaign"]["id"] = name
             if key in REFERENCES:
                 self._context.results.take_reference(self._spec, name, record)
             elif key in items and not self.is_failing:
-                fates.append(self._enter(items[key], record))
+                self._enter(items[key], record)
                 del items[key]
-        if fates:
-            is_spoiled = Fate.SPOILED in fates
-            self._trouble.spoiled_batches = self._trouble.spoiled_batches + 1 if is_spoiled else 0
-        return len(fates)
+                n_new += 1
+        return n_new
 
     def finish(self, name: str) -> None:
         """Let go of a batch whose records are stored; what is left of it is queued again."""
@@ -137,13 +132,11 @@ class Intake:
         del self.held[name][key]
         self._enter(item, {"record_version": 1, "job_id": key, "error": error})
 
-    def _enter(self, item: Item, record: dict[str, Any]) -> Fate:
-        fate = self._context.results.take_in(self._spec, self._progress, item, record)
-        if fate is Fate.FAILED_HERE:
+    def _enter(self, item: Item, record: dict[str, Any]) -> None:
+        if self._context.results.take_in(self._spec, self._progress, item, record):
             self._trouble.failed_items += 1
             self._trouble.last_failure = str(record["error"]["message"])
         else:
             self._trouble.lost_connections = 0
             if "error" not in record:  # a failure for good says nothing of the board
                 self._trouble.failed_items = 0
-        return fate

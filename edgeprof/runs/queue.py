@@ -25,41 +25,30 @@ class RetryPolicy:
         attempts: of one item that fails for a passing reason.
         backoff_s: pause of a board after a failed connection, and of an item after a failed
             attempt; doubles each time, up to ``backoff_limit_s``.
-        cool_down_s: pause of a board after a throttled or disturbed measurement; doubles while
-            these go on.
         board_failures: a board that cannot be reached so often in a row is set aside.
         failed_in_a_row: a board is set aside after so many records of failures that may be its
             own, without a measurement between them.
         busy_limit_s: how long a board that another owner measures on is waited for.
         busy_look_s: pause between two looks at such a board, at most.
-        min_undisturbed_share: of the samples of a measurement; with fewer it is made again.
     """
 
     attempts: int = 3
     backoff_s: float = 2.0
     backoff_limit_s: float = 120.0
-    cool_down_s: float = 20.0
     board_failures: int = 5
     failed_in_a_row: int = 10
     busy_limit_s: float = 600.0
     busy_look_s: float = 30.0
-    min_undisturbed_share: float = 0.5
 
     def backoff_after(self, failures: int) -> float:
         """Seconds to wait after so many failures in a row."""
         return float(min(self.backoff_s * 2.0 ** (failures - 1), self.backoff_limit_s))
-
-    def cool_down_after(self, failures: int) -> float:
-        """Seconds to let a board cool after so many spoiled batches in a row."""
-        return float(min(self.cool_down_s * 2.0 ** (failures - 1), 4 * self.cool_down_s))
 
 
 class Verdict(Enum):
     """What a record says of its item."""
 
     MEASURED = "measured"
-    SPOILED = "spoiled"
-    """A number, but made while the board was throttled or busy."""
     PASSING = "passing"
     """A failure that a retry may help."""
     DOUBTFUL = "doubtful"
@@ -69,18 +58,10 @@ class Verdict(Enum):
 
 
 _MAYBE_THE_BOARDS = frozenset({"HarnessCrashed", "OutputError", "RuntimeUnavailable"})
-SPOILING_FINDINGS = frozenset({"cooling", "frequency-lowered", "throttled", "under-voltage"})
 
 
-def verdict_of(
-    record: Mapping[str, Any], policy: RetryPolicy, finding_ids: Iterable[str] = ()
-) -> Verdict:
-    """Judge a record.
-
-    Args:
-        record: of the harness.
-        policy: how many undisturbed samples make a measurement.
-        finding_ids: what ``edgeprof.measuring.machine`` finds in its machine state.
+def verdict_of(record: Mapping[str, Any]) -> Verdict:
+    """Judge a record of the board program.
 
     Raises:
         InvalidRecord: it is neither a measurement nor a failure.
@@ -90,14 +71,9 @@ def verdict_of(
         if error.get("transient"):
             return Verdict.PASSING
         return Verdict.DOUBTFUL if error.get("kind") in _MAYBE_THE_BOARDS else Verdict.FAILED
-    summary = record.get("summary")
-    if summary is None:
+    if record.get("summary") is None:
         raise InvalidRecord("the board's record has neither summary nor error")
-    if "campaign" in record:
-        return Verdict.MEASURED  # what was disturbed was visited again, whatever the board does
-    if summary["n_undisturbed"] < policy.min_undisturbed_share * summary["n_samples"]:
-        return Verdict.SPOILED
-    return Verdict.SPOILED if SPOILING_FINDINGS.intersection(finding_ids) else Verdict.MEASURED
+    return Verdict.MEASURED
 
 
 class WorkQueue:

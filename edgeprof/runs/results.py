@@ -11,28 +11,15 @@ import hashlib
 import json
 import time
 from collections.abc import Mapping
-from enum import Enum
 from typing import Any
 
 from edgeprof.base.errors import BoardSetupError
 from edgeprof.boards.batch import Item
 from edgeprof.boards.deploy import Software
 from edgeprof.boards.inventory import BoardSpec
-from edgeprof.measuring.machine import findings
 from edgeprof.runs.queue import RetryPolicy, Verdict, WorkQueue, verdict_of
 from edgeprof.runs.summary import BoardProgress, temperature_of
 from edgeprof.runs.workload import Show, Workload
-
-
-class Fate(Enum):
-    """What became of an item by a record."""
-
-    FINAL = "final"
-    """It has its measurement, or has failed for good."""
-    SPOILED = "spoiled"
-    """It comes again; the board should rest."""
-    FAILED_HERE = "failed here"
-    """It comes again, on another board where there is one."""
 
 
 class Results:
@@ -103,8 +90,8 @@ class Results:
 
     def take_in(
         self, board: BoardSpec, progress: BoardProgress, item: Item, record: dict[str, Any]
-    ) -> Fate:
-        """Take in the record of an item.
+    ) -> bool:
+        """Take in the record of an item; returns whether it failed here and comes again.
 
         Raises:
             StoreError: it cannot be stored; the record is still on the board then.
@@ -112,15 +99,13 @@ class Results:
         if "model" in record and item.model is not None:
             record["model"]["path"] = item.model.name  # the path on the board helps nobody
         record["board"] = board.name
-        machine = record.get("machine")
-        finding_ids = {found.id for found in findings(machine)} if machine else ()
-        verdict = verdict_of(record, self._policy, finding_ids)
+        verdict = verdict_of(record)
         progress.temp_mdegc = temperature_of(record) or progress.temp_mdegc
         queue = self._queues[board.device]
         if self._comes_again(queue, item, verdict, board.name):
             progress.retried += 1
             self.changed.set()
-            return Fate.SPOILED if verdict is Verdict.SPOILED else Fate.FAILED_HERE
+            return True
         if "error" in record:
             self._workload.append_failure(item, board, record)
             self.failures.append(record)
@@ -128,7 +113,7 @@ class Results:
         else:
             self.duplicates += not self._workload.append(item, board, record)
             progress.measured += queue.finish(item)
-        return Fate.FINAL
+        return False
 
     def take_reference(self, board: BoardSpec, campaign: str, record: dict[str, Any]) -> None:
         """Store the record of a reference model, which no item is."""
@@ -141,7 +126,7 @@ class Results:
         now_s = time.monotonic()
         if verdict is Verdict.DOUBTFUL:
             return queue.doubt(item, board, now_s)
-        return verdict in (Verdict.SPOILED, Verdict.PASSING) and queue.retry(item, now_s)
+        return verdict is Verdict.PASSING and queue.retry(item, now_s)
 
 
 def _conditions(board: BoardSpec, software: Software) -> str:

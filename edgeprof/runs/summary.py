@@ -24,7 +24,6 @@ class Activity(Enum):
     PREPARING = "preparing"
     SENDING = "sending"
     MEASURING = "measuring"
-    COOLING_DOWN = "cooling down"
     WAITING_FOR_OWNER = "waiting for"
     WAITING_FOR_ITEMS = "waiting for items"
     RECONNECTING = "reconnecting"

@@ -141,7 +141,7 @@ def test_who_loses_the_board_leaves_its_state_to_who_has_it(boards, store):
             alice.append(held(first.home / "lock"))
             alice[0].__enter__()
 
-    watching = Watching("cooling", take)
+    watching = Watching()
     watching.changed = take
     policy = dataclasses.replace(FAST, busy_limit_s=0.5)
     try:

@@ -21,10 +21,8 @@ from edgeprof.measuring.machine import findings
 from edgeprof.networks.spaces import get_space
 from edgeprof.records.store import Store
 from edgeprof.runs.context import RunOptions
-from edgeprof.runs.queue import RetryPolicy
 from edgeprof.runs.settings import ProfileSettings
 from edgeprof.runs.subnets import profile_on_boards
-from edgeprof.runs.summary import BoardProgress, SilentListener
 
 pytestmark = [pytest.mark.board, pytest.mark.slow, pytest.mark.timeout(1800)]
 
@@ -122,19 +120,6 @@ def check_pinned(record: dict[str, Any]) -> None:
     assert cluster["min_freq_khz"] == cluster["max_freq_khz"] == FULL_KHZ
 
 
-class LimitLifter(SilentListener):
-    """Ends the throttling when the board is given a rest."""
-
-    def __init__(self, board: Board) -> None:
-        self._board = board
-        self.rests: list[str] = []
-
-    def changed(self, board: BoardProgress) -> None:
-        if board.activity.startswith("cooling down") and not self.rests:
-            self.rests.append(board.activity)
-            set_limit(self._board, 0)
-
-
 @pytest.fixture
 def pinned(board: Board) -> Iterator[None]:
     """Prepare the board for longer than a run's lease: its idle time passes in no time."""
@@ -146,26 +131,23 @@ def pinned(board: Board) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("limit", "pinned")
-def test_throttled_measurement_is_made_again_after_a_rest(
+def test_a_throttled_campaign_is_kept_and_its_records_say_so(
     board: Board, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("EDGEPROF_TOOLCHAIN", "debian")
-    listener = LimitLifter(board)
-    with Store(tmp_path / "rested.db") as store:
+    with Store(tmp_path / "throttled.db") as store:
         summary = profile_on_boards(
             get_space(SPACE).sample(1, np.random.default_rng(0), [128]),
             store,
             read_inventory(board.folder / "boards.yaml").select(()),
             settings=ProfileSettings(max_secs=1.0),
             models=tmp_path / "models",
-            options=RunOptions(prepare=False, policy=RetryPolicy(cool_down_s=1.0)),
-            listener=listener,
+            options=RunOptions(prepare=False),
         )
-    assert (summary.measured, summary.boards[0].retried) == (1, 1)
-    assert listener.rests == ["cooling down 1 s"]
-    [record] = records_of(tmp_path / "rested.db")
+    assert (summary.measured, summary.boards[0].retried) == (1, 0)
+    [record] = records_of(tmp_path / "throttled.db")
     check_pinned(record)
-    assert "frequency-lowered" not in {finding.id for finding in findings(record["machine"])}
+    assert "frequency-lowered" in {finding.id for finding in findings(record["machine"])}
 
 
 def check_energy(record: dict[str, Any]) -> None:

@@ -53,13 +53,10 @@ SLOW_JOB = {
 }
 LARGE_JOB = {"min_secs": 0.15, "max_secs": 0.2, "max_samples": 1_000_000}
 """Of the null backend: its record takes megabytes."""
-# Three samples of nothing on a machine that runs tests: whether they were disturbed is chance.
 FAST = RetryPolicy(
     backoff_s=0.1,
     backoff_limit_s=0.5,
-    cool_down_s=0.0,
     busy_limit_s=5.0,
-    min_undisturbed_share=0.0,
 )
 
 
