@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -19,13 +21,16 @@ from edgeprof.cli.running import (
 
 if TYPE_CHECKING:
     from edgeprof.networks.subnet import Subnet
+    from edgeprof.records.store import Store
     from edgeprof.runs.settings import ProfileSettings
+    from edgeprof.runs.workload import Workload
 
 
 @dataclass(frozen=True)
 class ProfileArguments(RunArguments):
     """What is measured, where, and how."""
 
+    files: tuple[Path, ...] = options.argument(nargs=-1, type=options.INPUT, metavar="[MODEL...]")
     space: str = options.space()
     count: int = options.count(default=100)
     seed: int = options.seed()
@@ -62,15 +67,32 @@ class ProfileArguments(RunArguments):
 
     def profile_settings(self) -> ProfileSettings:
         """Return how subnets are exported and measured."""
+        from edgeprof.runs.files import format_of_files
         from edgeprof.runs.settings import ProfileSettings
 
-        return ProfileSettings(
+        settings = ProfileSettings(
             **self.settings(
                 precision=self.precision,
                 batch=self.batch,
                 ci_rel=self.ci_rel,
                 max_secs=self.max_secs * self.passes,
             )
+        )
+        return replace(settings, format=format_of_files(self.files)) if self.files else settings
+
+    def workload(
+        self, store: Store, subnets: Sequence[Subnet], executor: Executor | None
+    ) -> Workload[Any]:
+        """Return what is to be measured: model files, or subnets."""
+        from edgeprof.runs.files import FileWorkload
+        from edgeprof.runs.subnets import SubnetWorkload
+
+        settings, again = self.profile_settings(), self.retry_failed
+        if self.files:
+            return FileWorkload(self.files, store, settings, retry_failed=again)
+        models = self.models or self.store.with_name(f"{self.store.stem}-models")
+        return SubnetWorkload(
+            subnets, store, settings, models, retry_failed=again, executor=executor
         )
 
 
@@ -79,6 +101,8 @@ class ProfileArguments(RunArguments):
 def profile(arguments: ProfileArguments) -> None:
     """Sample, export and measure subnets in bulk; every raw sample goes into a store.
 
+    With MODEL files, these are measured instead, whatever their networks.
+
     The same command continues where it stopped: what is in the store is not measured again. Ends
     with a grade of each device's measurements: their noise floor against what is to be learned.
 
@@ -86,24 +110,16 @@ def profile(arguments: ProfileArguments) -> None:
     Example:
       edgeprof profile --space ofa-mbv3-w1.0 -n 100 --seed 1 --store here.db
       edgeprof profile --subnets subnets.jsonl --store here.db --threads 4
+      edgeprof profile a.onnx b.onnx --store here.db
       edgeprof profile -n 1000 --boards boards.yaml --board rpi4 --store rack.db
     """
     from edgeprof.base.executors import EXPORTS_WORTH_A_POOL, bulk_executor
     from edgeprof.records.store import Store
-    from edgeprof.runs.subnets import SubnetWorkload
 
     arguments.check()
-    subnets, store = arguments.subnets(), arguments.store
+    store, subnets = arguments.store, () if arguments.files else arguments.subnets()
     with Store(store) as opened, bulk_executor(len(subnets), EXPORTS_WORTH_A_POOL) as executor:
-        workload = SubnetWorkload(
-            subnets,
-            opened,
-            arguments.profile_settings(),
-            arguments.models or store.with_name(f"{store.stem}-models"),
-            retry_failed=arguments.retry_failed,
-            executor=executor,
-        )
-        summary = arguments.measure(workload)
+        summary = arguments.measure(arguments.workload(opened, subnets, executor))
         grades = grades_of(opened, summary)
     if arguments.inventory is None:
         print_local_summary(summary, arguments.as_json, store)

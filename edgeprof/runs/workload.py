@@ -100,6 +100,11 @@ class Workload(ABC, Generic[Label]):
     ) -> Sequence[ModelFile]:
         """Make the model files of items, calling ``advance`` with the number of those made."""
 
+    @property
+    def model_kind(self) -> str:
+        """What measurements are filed under beside their device."""
+        return self.settings.model_kind
+
     def subnet_of(self, label: Label) -> Subnet | None:
         """Return the subnet of an item, where it is of one."""
         return label if isinstance(label, Subnet) else None
@@ -135,7 +140,7 @@ class Workload(ABC, Generic[Label]):
             job_key=item.key,
             device=board.device,
             subnet=self.subnet_of(self._labels[item.key]),
-            model_kind=self.settings.model_kind,
+            model_kind=self.model_kind,
         )
 
     def append_reference(self, campaign: str, board: BoardSpec, record: Record) -> None:

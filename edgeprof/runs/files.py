@@ -1,0 +1,129 @@
+"""Model files of any networks as a workload.
+
+Owns: the key of a file's item, and which files belong to a model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from edgeprof.base.errors import InvalidModel
+from edgeprof.base.extras import optional
+from edgeprof.base.files import sha256_of
+from edgeprof.boards.batch import Item
+from edgeprof.boards.deploy import Payload
+from edgeprof.boards.inventory import BoardSpec
+from edgeprof.boards.transport.base import unreadable
+from edgeprof.measuring.measurement import Record
+from edgeprof.measuring.runtimes import FORMAT_OF_SUFFIX
+from edgeprof.records.store import Store
+from edgeprof.runs.settings import ProfileSettings
+from edgeprof.runs.workload import ModelFile, Target, Workload, key_of
+
+
+class FileWorkload(Workload[Path]):
+    """Model files, each measured once; files with the same content are one item.
+
+    Their records keep the paths as they were given. For the other arguments see ``Workload``.
+    """
+
+    def __init__(
+        self,
+        files: Sequence[Path],
+        store: Store,
+        settings: ProfileSettings,
+        *,
+        retry_failed: bool = False,
+    ) -> None:
+        super().__init__(store, settings, retry_failed=retry_failed)
+        self._files = files
+
+    @property
+    def model_kind(self) -> str:
+        """The files' format."""
+        return self.settings.format
+
+    def items(self, target: Target) -> dict[str, Path]:
+        """Return the files by key."""
+        return {_key(_model_file(path), target): path for path in self._files}
+
+    def make_models(
+        self,
+        labels: Sequence[Path],
+        settings: ProfileSettings,  # noqa: ARG002 - they are there
+        advance: Callable[..., object],  # noqa: ARG002
+    ) -> list[ModelFile]:
+        """Return the files with the weights that they name."""
+        return [_model_file(path) for path in labels]
+
+    def append(self, item: Item, board: BoardSpec, record: Record) -> bool:
+        """Store a measurement under the path of its file."""
+        named = {**record, "model": {**record["model"], "path": str(item.model)}}
+        return super().append(item, board, named)
+
+
+def format_of_files(files: Sequence[Path]) -> str:
+    """Return the format of model files.
+
+    Raises:
+        InvalidModel: an ending that is no model's, or files of several formats.
+    """
+    formats = {FORMAT_OF_SUFFIX.get(path.suffix.lower(), path.name) for path in files}
+    if len(formats) > 1 or not formats <= set(FORMAT_OF_SUFFIX.values()):
+        raise InvalidModel(
+            f"{', '.join(sorted(formats))}: wanted model files of one format, with one of the "
+            f"endings {', '.join(FORMAT_OF_SUFFIX)}"
+        )
+    return formats.pop()
+
+
+def _key(file: ModelFile, target: Target) -> str:
+    settings = target.settings
+    try:
+        hashes = [sha256_of(file.path)]
+    except OSError as error:
+        raise unreadable(file.path, error) from error
+    if file.weights is not None:
+        hashes.append(file.weights.sha256)
+    identity: dict[str, object] = {
+        "device": target.device,
+        "model": "+".join(hashes),
+        "runtime": settings.runtime_name,
+        "library_sha256": target.software_sha256,
+        "threads": settings.threads,
+        "cpus": settings.cpus,
+        "runtime_options": dict(sorted(settings.runtime_options.items())),
+    }
+    if target.environment:
+        identity["environment"] = dict(sorted(target.environment.items()))
+    return key_of(identity)
+
+
+def _model_file(path: Path) -> ModelFile:
+    """Return a model file with the file of weights that it names.
+
+    Raises:
+        InvalidModel: it names several, or is no model.
+        BoardSetupError: a file cannot be read.
+    """
+    if FORMAT_OF_SUFFIX.get(path.suffix.lower()) != "onnx":
+        return ModelFile(path)
+    with optional(f"{path}: finding the weights of a model"):
+        import onnx
+    try:
+        model = onnx.load(str(path), load_external_data=False)
+    except OSError as error:
+        raise unreadable(path, error) from error
+    except Exception as error:  # whatever protobuf raises
+        raise InvalidModel(f"{path}: is no ONNX model: {error}") from error
+    names = {
+        entry.value
+        for tensor in model.graph.initializer
+        for entry in tensor.external_data
+        if entry.key == "location"
+    }
+    if len(names) > 1:
+        raise InvalidModel(f"{path}: names {len(names)} files of weights; wanted one at most")
+    weights = [Payload.of(path.parent / name, executable=False) for name in names]
+    return ModelFile(path, *weights)
