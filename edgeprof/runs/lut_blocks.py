@@ -21,9 +21,6 @@ from edgeprof.base.errors import LookupTableError
 from edgeprof.base.executors import map_through
 from edgeprof.base.files import make_folder
 from edgeprof.base.units import ns_to_ms
-from edgeprof.boards.deploy import SoftwareSource, find_software
-from edgeprof.boards.inventory import BoardSpec
-from edgeprof.boards.transport.ssh import SshNetwork
 from edgeprof.measuring.estimate import ItemEstimate
 from edgeprof.measuring.measurement import Measurement, Record
 from edgeprof.measuring.runtimes import NULL
@@ -34,10 +31,8 @@ from edgeprof.predictors.lut.lut_keys import Grammar, keyed_blocks
 from edgeprof.predictors.lut.tables import representative_codes
 from edgeprof.records.campaign_samples import estimate_device
 from edgeprof.records.store import Store
-from edgeprof.runs.context import RunOptions
 from edgeprof.runs.settings import ProfileSettings
-from edgeprof.runs.start import OpenNetwork, measure_here, measure_on
-from edgeprof.runs.summary import Listener, RunSummary
+from edgeprof.runs.summary import RunSummary
 from edgeprof.runs.workload import ModelFile, Target, Workload, key_of
 
 STORE = "measured.db"
@@ -184,17 +179,41 @@ class BlockWorkload(Workload[str]):
         return True
 
 
+def build_tables(
+    space: SearchSpace,
+    folder: Path,
+    settings: ProfileSettings,
+    measure: Callable[[BlockWorkload], RunSummary],
+    **more: Any,
+) -> tuple[RunSummary, dict[str, Path]]:
+    """Time every block of a space and write the tables; goes on where an earlier call stopped.
+
+    Args:
+        space: the space.
+        folder: of the tables, of the records and of the models; made where it is missing.
+        settings: how to export and measure.
+        measure: measures a workload, as ``measure_here`` and ``measure_on`` of
+            ``edgeprof.runs.start`` do.
+        **more: see :class:`BlockWorkload`.
+
+    Returns:
+        How the run ended, and the folder of tables of each device that is complete.
+
+    Raises:
+        LookupTableError: a block has no place in lookup tables; or the folder was begun by an
+            earlier edgeprof, or has tables that were measured otherwise.
+        StoreError, OutputError: records or models cannot be written.
+    """
+    with block_workload(space, folder, settings, **more) as workload:
+        summary = measure(workload)
+        return summary, workload.write()
+
+
 @contextmanager
 def block_workload(
     space: SearchSpace, folder: Path, settings: ProfileSettings, **more: Any
 ) -> Iterator[BlockWorkload]:
-    """Open the store of a folder, made where it is missing, and yield the workload of its blocks.
-
-    For the arguments, see :class:`BlockWorkload`.
-
-    Raises:
-        LookupTableError: the folder was begun by an earlier edgeprof.
-    """
+    """Open the store of a folder and yield the workload of its blocks; see :func:`build_tables`."""
     if (folder / _OLD_LOG).exists():
         raise LookupTableError(
             f"{folder / _OLD_LOG}: was begun by an earlier edgeprof, which kept no raw samples; "
@@ -202,72 +221,6 @@ def block_workload(
         )
     with Store(make_folder(folder) / STORE) as store:
         yield BlockWorkload(space, folder, store, settings, **more)
-
-
-def build_tables_here(
-    space: SearchSpace,
-    folder: Path,
-    device: str,
-    *,
-    settings: ProfileSettings,
-    options: RunOptions | None = None,
-    listener: Listener | None = None,
-    **more: Any,
-) -> tuple[RunSummary, dict[str, Path]]:
-    """Time every block of a space on this machine; its tables go to ``folder`` itself.
-
-    For the other arguments, the result and errors see :func:`build_tables_on_boards`; also
-
-    Raises:
-        LookupTableError: the folder has tables that were measured otherwise.
-    """
-    with block_workload(space, folder, settings, one_device=True, **more) as workload:
-        summary = measure_here(workload, device, options=options, listener=listener)
-        return summary, workload.write()
-
-
-def build_tables_on_boards(
-    space: SearchSpace,
-    folder: Path,
-    boards: Sequence[BoardSpec],
-    *,
-    settings: ProfileSettings,
-    options: RunOptions | None = None,
-    listener: Listener | None = None,
-    find: SoftwareSource = find_software,
-    open_network: OpenNetwork = SshNetwork,
-    **more: Any,
-) -> tuple[RunSummary, dict[str, Path]]:
-    """Time every block of a space on boards; the same call goes on where an earlier one stopped.
-
-    Args:
-        space: the space.
-        folder: tables go to ``folder/DEVICE``, records and models beside them.
-        boards: of the inventory; those with the same first tag share the work.
-        settings: how to export and measure, where a board's entry does not say otherwise.
-        options: batch size, retries.
-        listener: shows how the run goes.
-        find: chooses the software for a board.
-        open_network: makes the transports; SSH from this machine by default.
-        **more: ``resolutions``, ``retry_failed`` and ``executor`` of :class:`BlockWorkload`.
-
-    Returns:
-        How the run ended, and the folder of tables of each device that is complete.
-
-    Raises:
-        LookupTableError: a block has no place in lookup tables.
-        StoreError, OutputError: records or models cannot be written.
-    """
-    with block_workload(space, folder, settings, **more) as workload:
-        summary = measure_on(
-            workload,
-            boards,
-            options=options,
-            listener=listener,
-            find=find,
-            open_network=open_network,
-        )
-        return summary, workload.write()
 
 
 def entry_of(record: Record, estimate: ItemEstimate | None = None) -> Entry:

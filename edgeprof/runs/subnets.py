@@ -8,17 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
+from typing import Any
 
-from edgeprof.boards.deploy import Payload, SoftwareSource, find_software
+from edgeprof.boards.deploy import Payload
 from edgeprof.boards.inventory import BoardSpec
-from edgeprof.boards.transport.ssh import SshNetwork
 from edgeprof.export import ManifestEntry, export_subnets
 from edgeprof.networks.subnet import Subnet
 from edgeprof.records.store import Store
-from edgeprof.runs.context import RunOptions
 from edgeprof.runs.settings import ProfileSettings
-from edgeprof.runs.start import OpenNetwork, measure_here, measure_on
-from edgeprof.runs.summary import Listener, RunSummary
+from edgeprof.runs.start import measure_here, measure_on
+from edgeprof.runs.summary import RunSummary
 from edgeprof.runs.workload import ModelFile, Target, Workload, key_of
 
 
@@ -106,19 +105,18 @@ def profile_here(
     settings: ProfileSettings,
     models: Path,
     retry_failed: bool = False,
-    options: RunOptions | None = None,
-    listener: Listener | None = None,
     executor: Executor | None = None,
+    **run: Any,
 ) -> RunSummary:
     """Export and measure on this machine those of the subnets that are not in the store yet.
 
-    ``device`` is the name of this machine in the store; for the other arguments, and for errors,
-    see :func:`profile_on_boards` and :func:`edgeprof.runs.start.measure_here`.
+    For the arguments see :class:`SubnetWorkload`; for ``device``, those of the run, and errors
+    see :func:`edgeprof.runs.start.measure_here`.
     """
     workload = SubnetWorkload(
         subnets, store, settings, models, retry_failed=retry_failed, executor=executor
     )
-    return measure_here(workload, device, options=options, listener=listener)
+    return measure_here(workload, device, **run)
 
 
 def profile_on_boards(
@@ -129,34 +127,11 @@ def profile_on_boards(
     settings: ProfileSettings,
     models: Path,
     retry_failed: bool = False,
-    options: RunOptions | None = None,
-    listener: Listener | None = None,
-    find: SoftwareSource = find_software,
-    open_network: OpenNetwork = SshNetwork,
     executor: Executor | None = None,
+    **run: Any,
 ) -> RunSummary:
-    """Measure subnets on boards; the same call goes on where an earlier one stopped.
-
-    Args:
-        subnets: what to measure on each kind of board; equal networks are measured once.
-        store: where records go, each once.
-        boards: of the inventory; those with the same first tag share the work.
-        settings: how to export and measure, where a board's entry does not say otherwise.
-        models: folder of the model files; those that are there are used again.
-        retry_failed: try again what failed for good before.
-        options: batch size, retries.
-        listener: shows how the run goes.
-        find: chooses the software for a board.
-        open_network: makes the transports; SSH from this machine by default.
-        executor: exports the models (see ``edgeprof.base.executors``); this process by default.
-
-    Raises:
-        StoreError: records cannot be stored, or another run writes to this store.
-        OutputError: models cannot be written.
-    """
+    """Measure subnets on boards; see :func:`profile_here` and ``measure_on``."""
     workload = SubnetWorkload(
         subnets, store, settings, models, retry_failed=retry_failed, executor=executor
     )
-    return measure_on(
-        workload, boards, options=options, listener=listener, find=find, open_network=open_network
-    )
+    return measure_on(workload, boards, **run)
