@@ -30,7 +30,7 @@ def test_files_are_measured_and_keep_their_paths(models, tmp_path):
     command += ["--max-secs", "0.1", "--ci", "0.5"]
     for expected in ({"measured": 2, "resumed": 0}, {"measured": 0, "resumed": 2}):
         result = CliRunner().invoke(cli, command, catch_exceptions=False)
-        assert json.loads(result.output) == {**expected, "failed": {}}
+        assert json.loads(result.stdout) == {**expected, "failed": {}}
     with Store(tmp_path / "s.db", create=False) as store:
         stored = list(store.measurements())
     assert [item.record["model"]["path"] for item in stored] == [str(model) for model in models]
