@@ -63,7 +63,7 @@ def judge(
     """Return the MAE of the host model and of the student, and the intervals' coverage."""
     data = pool.draw(n, seed)
     if not student:
-        host: LatencyPredictor = GaussianProcess.fit(data, bases, seed=seed)
+        host: LatencyPredictor = GaussianProcess(bases, seed=seed).fit(data)
         shipped = host
     else:
         done = train(data, bases=bases, seed=seed)
@@ -81,7 +81,7 @@ def main() -> None:
     options = parser.parse_args()
     rows = JUDGED_ROWS[options.rows_of]
     pools = {device: training_rows(device) for device in (NOTE10, TURING, PASCAL)}
-    base = GaussianProcess.fit(pools[NOTE10].draw(700, 0))
+    base = GaussianProcess().fit(pools[NOTE10].draw(700, 0))
     print(
         f"rows {rows[0]}..{rows[1] - 1} (n = {rows[1] - rows[0]}); seeds 0..{options.draws - 1} "
         f"for 5 and 10 samples, 0..{n_draws(100, options.draws) - 1} for 100, 0 for 700\n"

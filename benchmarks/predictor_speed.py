@@ -28,7 +28,7 @@ from edgeprof.networks.spaces import get_space
 from edgeprof.predictors.compact.distil import N_ADDITIVE, N_HIDDEN, N_INNER
 from edgeprof.predictors.compact.edgp_file import CompactModel, CompactTensors, tensor_shapes
 from edgeprof.predictors.compact.predictor import CompactPredictor
-from edgeprof.predictors.load import EdgpPredictor
+from edgeprof.predictors.compact.reader import EdgpPredictor
 from edgeprof.predictors.lut.lut_file import Entry, TableSet
 from edgeprof.predictors.lut.lut_keys import Grammar, keyed_blocks
 from edgeprof.predictors.lut.tables import LookupTables

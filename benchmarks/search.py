@@ -127,7 +127,8 @@ def train_edgp(folder):
         DATA / "ofanas_2021.csv.gz", device="note10_lut_sum", rows=(0, 8500), n=700, seed=0
     )
     path = Path(folder) / "note10.edgp"
-    distil(GaussianProcess.fit(data), SPACE).save(path)
+    host = GaussianProcess().fit(data)
+    distil(host.predict_codes, SPACE, host.device).save(path)
     return path
 
 

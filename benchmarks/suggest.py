@@ -28,7 +28,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pools", type=int, default=7, help="pools per row, seeds 0 ...")
     n_pools = parser.parse_args().pools
-    base = GaussianProcess.fit(read_dataset(FILE, device=BASE, rows=(0, 7000), n=700))
+    base = GaussianProcess().fit(read_dataset(FILE, device=BASE, rows=(0, 7000), n=700))
     print(f"MAE in ms, median (largest) over {n_pools} pools of {POOL}, seeds 0..{n_pools - 1}\n")
     print("| device | base | samples | random | chosen |")
     print("|---|---|---|---|---|")
@@ -43,7 +43,7 @@ def main() -> None:
                     covariance, noise = prior_covariance(pool.space, pool.codes, bases)
                     sets = pool.draw(n, seed), pool.take(choose(covariance, noise, n))
                     errors.append(
-                        [evaluate(GaussianProcess.fit(data, bases), judged).mae_ms for data in sets]
+                        [evaluate(GaussianProcess(bases).fit(data), judged).mae_ms for data in sets]
                     )
                 median, worst = np.median(errors, axis=0), np.max(errors, axis=0)
                 print(

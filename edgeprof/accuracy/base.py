@@ -16,7 +16,7 @@ Accuracies = NDArray[np.float64]
 """Top-1 accuracies in [0, 1], shape (n_subnets,)."""
 
 ACCURACY_DEVICE = "accuracy"
-"""Stands in a predictor file where a latency predictor names its device."""
+"""The subject of a predictor file that predicts accuracies: not the name of a device."""
 
 
 @runtime_checkable

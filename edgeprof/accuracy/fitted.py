@@ -1,13 +1,13 @@
 """Accuracy models made by edgeprof: fitted from measured accuracies, or distilled to be small.
 
-Owns: the rows of measured top-1, and how the latency machinery learns them: the same Gaussian
-process (``.host.npz``) and the same compact form (``.edgp``). Such a file names ``accuracy`` as
-its device, so that none is taken for a latency predictor.
+Owns: the rows of measured top-1, and their files: a Gaussian process (``.host.npz``) or the compact
+form (``.edgp``). Such a file has ``accuracy`` as its subject, so that none is taken for a latency
+predictor.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,15 +21,16 @@ from edgeprof.base.errors import (
     SearchError,
 )
 from edgeprof.base.table_files import read_table
+from edgeprof.networks.spaces import get_space
 from edgeprof.networks.spaces.base import Codes, SearchSpace
 from edgeprof.networks.subnet import Subnet
 from edgeprof.predictors import load_predictor
-from edgeprof.predictors.base import Latencies, LatencyPredictor
-from edgeprof.predictors.compact.distil import distil
-from edgeprof.predictors.compact.predictor import CompactPredictor
+from edgeprof.predictors.base import LatencyPredictor
+from edgeprof.predictors.compact.distil import Teacher, distil
+from edgeprof.predictors.examples import Examples
 from edgeprof.predictors.gp.model import GaussianProcess
-from edgeprof.predictors.host_file import save_host
-from edgeprof.records.dataset import Dataset, InvalidRow, subnet_of_row
+from edgeprof.predictors.save import save_host
+from edgeprof.records.dataset import InvalidRow, subnet_of_row
 
 _COLUMNS = ("space", "resolution", "ks", "e", "d", "top1")
 _CHECKED_ROWS = 4000
@@ -78,7 +79,7 @@ def load_fitted(path: Path, space: SearchSpace) -> FittedAccuracy:
 # --- fitting ------------------------------------------------------------------------------------
 
 
-def fit_accuracy(path: Path, output: Path, *, seed: int = 0) -> Dataset:
+def fit_accuracy(path: Path, output: Path, *, seed: int = 0) -> Examples:
     """Fit an accuracy model to a CSV of measured subnets and write it (``.host.npz``).
 
     Args:
@@ -88,7 +89,7 @@ def fit_accuracy(path: Path, output: Path, *, seed: int = 0) -> Dataset:
         seed: of the fit.
 
     Returns:
-        The rows it learned from, top-1 in the place of latencies.
+        The rows it learned from.
 
     Raises:
         DatasetError: naming the line that cannot be learned from.
@@ -96,12 +97,12 @@ def fit_accuracy(path: Path, output: Path, *, seed: int = 0) -> Dataset:
     """
     if not output.name.endswith(".host.npz"):
         raise OutputError(f"{output}: want a name that ends in .host.npz")
-    data = read_accuracies(path)
-    save_host(output, GaussianProcess.fit(data, seed=seed))
-    return data
+    examples = read_accuracies(path)
+    save_host(output, GaussianProcess(seed=seed).fit(examples))
+    return examples
 
 
-def read_accuracies(path: Path) -> Dataset:
+def read_accuracies(path: Path) -> Examples:
     """Read measured top-1 accuracies; see ``fit_accuracy``."""
     rows = [_parse_row(values, f"{path}, {place}") for place, values in read_table(path, _COLUMNS)]
     if not rows:
@@ -109,15 +110,13 @@ def read_accuracies(path: Path) -> Dataset:
     spaces = sorted({subnet.space for subnet, _ in rows})
     if len(spaces) > 1:
         raise DatasetError(f"{path}: rows of spaces {', '.join(spaces)}; learn from one")
-    from edgeprof.networks.spaces import get_space
-
-    subnets = tuple(subnet for subnet, _ in rows)
-    return Dataset(
+    subnets = [subnet for subnet, _ in rows]
+    return Examples(
         spaces[0],
         ACCURACY_DEVICE,
-        subnets,
         get_space(spaces[0]).encode(subnets),
         np.array([top1 for _, top1 in rows]),
+        np.zeros(len(rows)),
         np.arange(len(rows)),
         str(path),
     )
@@ -158,31 +157,20 @@ class CompactReport:
     file_bytes: int
 
 
-class _Teacher:
-    """An accuracy model as the distillation wants it; resolutions unknown to it are rounded."""
+def _at_known_resolutions(model: AccuracyModel, space: SearchSpace) -> Teacher:
+    """Return the model as a function of all codes; resolutions unknown to it are rounded."""
+    known = np.array(model.resolutions)
+    nearest = np.array(
+        [space.resolutions.index(known[np.abs(known - r).argmin()]) for r in space.resolutions],
+        dtype=np.uint8,
+    )
 
-    device = ACCURACY_DEVICE
-
-    def __init__(self, model: AccuracyModel, space: SearchSpace) -> None:
-        self.space = space.id
-        self._space = space
-        self._model = model
-        known = np.array(model.resolutions)
-        self._nearest = np.array(
-            [
-                space.resolutions.index(int(known[np.abs(known - r).argmin()]))
-                for r in space.resolutions
-            ],
-            dtype=np.uint8,
-        )
-
-    def predict(self, subnets: Sequence[Subnet]) -> Latencies:
-        return self.predict_codes(self._space.encode(subnets))
-
-    def predict_codes(self, codes: Codes) -> Latencies:
+    def predict(codes: Codes) -> Accuracies:
         rounded = codes.copy()
-        rounded[:, -1] = self._nearest[codes[:, -1]]
-        return self._model.predict_codes(rounded)
+        rounded[:, -1] = nearest[codes[:, -1]]
+        return model.predict_codes(rounded)
+
+    return predict
 
 
 def compact_accuracy(
@@ -211,7 +199,12 @@ def compact_accuracy(
     if model.is_proxy:
         raise SearchError(f"{model.name} is no accuracy model; there is nothing to make compact")
     student = distil(
-        _Teacher(model, space), space, seed=seed, value_bytes=_FLOAT32, progress=progress
+        _at_known_resolutions(model, space),
+        space,
+        ACCURACY_DEVICE,
+        seed=seed,
+        value_bytes=_FLOAT32,
+        progress=progress,
     )
     rows = space.sample_codes(_CHECKED_ROWS, np.random.default_rng(seed + 1), model.resolutions)
     difference = student.predict_codes(rows) - model.predict_codes(rows)
@@ -223,8 +216,7 @@ def compact_accuracy(
         "rmse": rmse,
         "n": _CHECKED_ROWS,
     }
-    written: CompactPredictor = student.with_provenance(provenance)
-    written.save(output)
+    student.with_provenance(provenance).save(output)
     return CompactReport(
         _CHECKED_ROWS, rmse, float(np.abs(difference).max()), output.stat().st_size
     )

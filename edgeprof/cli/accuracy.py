@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
+
+from edgeprof.cli import options
 
 
 @click.group()
@@ -17,19 +20,18 @@ def accuracy() -> None:
     """
 
 
+@dataclass(frozen=True)
+class FitArguments:
+    """What ``edgeprof accuracy fit`` is asked for."""
+
+    data: Path = options.argument(type=options.INPUT)
+    seed: int = options.seed()
+    output: Path = options.output_file(required=True, help="File to write, *.host.npz.")
+
+
 @accuracy.command()
-@click.argument("data", type=click.Path(readable=False, path_type=Path))
-@click.option(
-    "--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of the fit."
-)
-@click.option(
-    "-o",
-    "--output",
-    required=True,
-    type=click.Path(readable=False, path_type=Path),
-    help="File, *.host.npz.",
-)
-def fit(data: Path, seed: int, output: Path) -> None:
+@options.takes(FitArguments)
+def fit(arguments: FitArguments) -> None:
     """Fit an accuracy model to measured subnets.
 
     DATA is a CSV with the columns space,resolution,ks,e,d,top1 (and w for spaces with widths);
@@ -41,28 +43,23 @@ def fit(data: Path, seed: int, output: Path) -> None:
     """
     from edgeprof.accuracy.fitted import fit_accuracy
 
-    rows = fit_accuracy(data, output, seed=seed)
-    click.echo(f"{output}: fitted to {len(rows)} subnets of {rows.space}")
+    rows = fit_accuracy(arguments.data, arguments.output, seed=arguments.seed)
+    click.echo(f"{arguments.output}: fitted to {len(rows)} subnets of {rows.space}")
+
+
+@dataclass(frozen=True)
+class CompactArguments:
+    """What ``edgeprof accuracy compact`` is asked for."""
+
+    model: Path = options.argument(type=options.INPUT)
+    space: str = options.space()
+    seed: int = options.seed()
+    output: Path = options.output_file(required=True, help="File to write, *.edgp.")
 
 
 @accuracy.command()
-@click.argument("model", type=click.Path(readable=False, path_type=Path))
-@click.option("--space", default="ofa-mbv3-w1.0", show_default=True, help="Space to search.")
-@click.option(
-    "--seed",
-    default=0,
-    show_default=True,
-    type=click.IntRange(0),
-    help="Seed of the subnets it is fitted to.",
-)
-@click.option(
-    "-o",
-    "--output",
-    required=True,
-    type=click.Path(readable=False, path_type=Path),
-    help="File, *.edgp.",
-)
-def compact(model: Path, space: str, seed: int, output: Path) -> None:
+@options.takes(CompactArguments)
+def compact(arguments: CompactArguments) -> None:
     """Distil an accuracy model (.npz, .pth, .onnx, .host.npz) into a few kilobytes.
 
     The search then runs at full speed; what the small form loses is printed and kept in the file.
@@ -78,13 +75,12 @@ def compact(model: Path, space: str, seed: int, output: Path) -> None:
     from edgeprof.networks.spaces import get_space
     from edgeprof.predictors.compact.distil import N_STEPS
 
-    searched = get_space(space)
+    space, output = get_space(arguments.space), arguments.output
+    model = load_accuracy(arguments.model, space)
     with progress_bar("Distilling", N_STEPS) as advance:
-        report = compact_accuracy(
-            load_accuracy(model, searched), searched, output, seed=seed, progress=advance
-        )
+        report = compact_accuracy(model, space, output, seed=arguments.seed, progress=advance)
     click.echo(
-        f"{output}: {format_bytes(report.file_bytes)}; against {model.name} on {report.n} subnets: "
-        f"root mean square difference {report.rmse:.3%} points of top-1, largest "
+        f"{output}: {format_bytes(report.file_bytes)}; against {model.name} on {report.n} "
+        f"subnets: root mean square difference {report.rmse:.3%} points of top-1, largest "
         f"{report.largest:.3%}"
     )

@@ -4,35 +4,34 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from edgeprof.cli.rows import read_rows, rows_options
-from edgeprof.cli.settings import dask_option, jobs_option
+from edgeprof.cli import options
+from edgeprof.cli.rows import RowsArguments
+from edgeprof.cli.values import Integers
 
 if TYPE_CHECKING:
+    from edgeprof.predictors.learning_curve import Point
     from edgeprof.predictors.metrics import Metrics
 
 
+@dataclass(frozen=True)
+class EvaluateArguments(RowsArguments):
+    """What ``edgeprof evaluate`` is asked for."""
+
+    predictor: Path = options.argument(type=options.INPUT)
+    data: Path = options.argument(type=options.INPUT)
+    space: str | None = options.space_of_files()
+    as_json: bool = options.as_json()
+
+
 @click.command()
-@click.argument("predictor", type=click.Path(readable=False, path_type=Path))
-@click.argument("data", type=click.Path(readable=False, path_type=Path))
-@rows_options
-@click.option("--space", help="Search space, where lookup tables do not name it.")
-@click.option("--json", "as_json", is_flag=True, help="Print the metrics as JSON.")
-def evaluate(
-    predictor: Path,
-    data: Path,
-    device: str | None,
-    rows: str | None,
-    count: int | None,
-    seed: int,
-    drop_invalid: bool,
-    space: str | None,
-    as_json: bool,
-) -> None:
+@options.takes(EvaluateArguments)
+def evaluate(arguments: EvaluateArguments) -> None:
     """Compare the predictions of PREDICTOR with the measurements in DATA.
 
     A .edgp is judged as it is shipped; a .host.npz also by the coverage of its 90 % intervals.
@@ -46,77 +45,57 @@ def evaluate(
     from edgeprof.predictors.evaluation import evaluate_predictor
     from edgeprof.predictors.load import load_predictor
 
-    measured = read_rows(data, device, rows, count, seed, drop_invalid=drop_invalid)
-    result = evaluate_predictor(load_predictor(predictor, space=space), measured)
-    if as_json:
+    path = arguments.predictor
+    measured = arguments.read(arguments.data)
+    result = evaluate_predictor(load_predictor(path, space=arguments.space), measured)
+    if arguments.as_json:
         click.echo(json.dumps(result.to_dict()))
         return
-    click.echo(f"{predictor} on {len(measured)} measurements of {measured.device}")
+    click.echo(f"{path} on {len(measured)} measurements of {measured.device}")
     trivial = {f"trivial: {name}": metrics for name, metrics in result.trivial.items()}
-    print_metrics({predictor.name: result.metrics, **trivial})
+    print_metrics({path.name: result.metrics, **trivial})
     if result.trivial_fitted_to == "these rows":
         click.echo("the trivial predictors are fitted to these very rows, which flatters them")
     if result.coverage_90pct is not None:
         click.echo(f"90 % intervals hold {result.coverage_90pct:.1%} of the measurements")
 
 
+@dataclass(frozen=True)
+class CompareArguments(RowsArguments):
+    """What ``edgeprof compare-predictors`` is asked for."""
+
+    data: Path = options.argument(type=options.INPUT)
+    counts: tuple[int, ...] = options.option(
+        "--counts", default="5,10,20,50,100", type=Integers(), help="Sample counts."
+    )
+    models: str = options.option(
+        "--models", default="gp,linear,paper-mlp", help="Models to compare."
+    )
+    bases: tuple[Path, ...] = options.option(
+        "--base",
+        multiple=True,
+        type=options.INPUT,
+        help="Predictor of another device: gp is also judged with it, and a paper-mlp "
+        "(.host.npz) fine-tuned; may be repeated.",
+    )
+    lut: Path | None = options.option(
+        "--lut", type=options.INPUT, help="Lookup tables of the device, judged as lut."
+    )
+    held_out: int | None = options.option(
+        "--held-out", type=click.IntRange(1), help="Rows to judge on  [default: a fifth]"
+    )
+    draws: int = options.option(
+        "--draws", default=5, type=click.IntRange(1), help="Draws per count."
+    )
+    output: Path | None = options.output_file(help="Learning curves, .png or .svg.")
+    jobs: int | None = options.jobs()
+    dask: str | None = options.dask()
+    as_json: bool = options.as_json()
+
+
 @click.command("compare-predictors")
-@click.argument("data", type=click.Path(readable=False, path_type=Path))
-@rows_options
-@click.option(
-    "--counts",
-    default="5,10,20,50,100",
-    show_default=True,
-    metavar="N[,N...]",
-    help="Sample counts.",
-)
-@click.option(
-    "--models", default="gp,linear,paper-mlp", show_default=True, help="Models to compare."
-)
-@click.option(
-    "--base",
-    "bases",
-    multiple=True,
-    type=click.Path(readable=False, path_type=Path),
-    help="Predictor of another device: gp is also judged with it, and a paper-mlp (.host.npz) "
-    "fine-tuned; may be repeated.",
-)
-@click.option(
-    "--lut",
-    type=click.Path(readable=False, path_type=Path),
-    help="Lookup tables of the device, judged as lut.",
-)
-@click.option("--held-out", type=click.IntRange(1), help="Rows to judge on  [default: a fifth]")
-@click.option(
-    "--draws", default=5, show_default=True, type=click.IntRange(1), help="Draws per count."
-)
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(readable=False, path_type=Path),
-    help="Learning curves, .png or .svg.",
-)
-@jobs_option
-@dask_option
-@click.option("--json", "as_json", is_flag=True, help="Print the points as JSON.")
-def compare_predictors(
-    data: Path,
-    device: str | None,
-    rows: str | None,
-    count: int | None,
-    seed: int,
-    drop_invalid: bool,
-    counts: str,
-    models: str,
-    bases: tuple[Path, ...],
-    lut: Path | None,
-    held_out: int | None,
-    draws: int,
-    output: Path | None,
-    jobs: int | None,
-    dask: str | None,
-    as_json: bool,
-) -> None:
+@options.takes(CompareArguments)
+def compare_predictors(arguments: CompareArguments) -> None:
     """Compare all models at several sample counts on the measurements in DATA.
 
     \b
@@ -124,47 +103,52 @@ def compare_predictors(
       edgeprof compare-predictors rack.csv --device pi4-01 -o curves.svg
       edgeprof compare-predictors nano.csv --base pi4.edgp --counts 5,10,20 --models gp,linear
     """
-    from dataclasses import asdict
-
     from edgeprof.base.executors import FITS_WORTH_A_POOL, bulk_executor
     from edgeprof.cli.progress_bar import progress_bar
-    from edgeprof.cli.subnets import parse_integers
     from edgeprof.predictors.learning_curve import compare_models, plot_learning_curves
+    from edgeprof.predictors.load import load_base
     from edgeprof.predictors.lut.tables import load_tables
-    from edgeprof.predictors.train import load_base
 
-    wanted = parse_integers(counts, "--counts") or []
-    measured = read_rows(data, device, rows, count, seed, drop_invalid=drop_invalid)
-    n_trials = len(wanted) * draws
+    measured = arguments.read(arguments.data)
+    lut, n_trials = arguments.lut, len(arguments.counts) * arguments.draws
     with (
-        bulk_executor(n_trials, FITS_WORTH_A_POOL, jobs=jobs, dask=dask) as executor,
-        progress_bar("Comparing", n_trials, quiet=as_json) as advance,
+        bulk_executor(
+            n_trials, FITS_WORTH_A_POOL, jobs=arguments.jobs, dask=arguments.dask
+        ) as executor,
+        progress_bar("Comparing", n_trials, quiet=arguments.as_json) as advance,
     ):
         points = compare_models(
             measured,
-            wanted,
-            models=models.split(","),
-            bases=[load_base(path, measured.space) for path in bases],
+            arguments.counts,
+            models=arguments.models.split(","),
+            bases=[load_base(path, measured.space) for path in arguments.bases],
             tables=None if lut is None else load_tables(lut, measured.space),
-            held_out=held_out,
-            draws=draws,
-            seed=seed,
+            held_out=arguments.held_out,
+            draws=arguments.draws,
+            seed=arguments.seed,
             progress=advance,
             executor=executor,
         )
-    if as_json:
+    if arguments.as_json:
         click.echo(json.dumps([asdict(point) for point in points]))
     else:
-        click.echo(f"{measured.device}: median of {draws} draws; MAPE with smallest and largest")
-        for p in points:
-            click.echo(
-                f"{p.model:<14}  n {p.n:>5}  MAE {p.mae_ms:>8.3g} ms  RMSE {p.rmse_ms:>8.3g} ms  "
-                f"MAPE {p.mape:>7.2%} ({p.low_mape:.2%}..{p.high_mape:.2%})  "
-                f"in 10 % {p.within_10pct:>6.1%}  Spearman {_rank(p.spearman)}"
-            )
-    if output is not None:
-        plot_learning_curves(points, f"{measured.device} ({measured.space})", output)
-        click.echo(f"{output}: learning curves", err=True)
+        click.echo(
+            f"{measured.device}: median of {arguments.draws} draws; MAPE with smallest and largest"
+        )
+        for point in points:
+            click.echo(_point_line(point))
+    if arguments.output is not None:
+        title = f"{measured.device} ({measured.space})"
+        plot_learning_curves(points, title, arguments.output)
+        click.echo(f"{arguments.output}: learning curves", err=True)
+
+
+def _point_line(p: Point) -> str:
+    return (
+        f"{p.model:<14}  n {p.n:>5}  MAE {p.mae_ms:>8.3g} ms  RMSE {p.rmse_ms:>8.3g} ms  "
+        f"MAPE {p.mape:>7.2%} ({p.low_mape:.2%}..{p.high_mape:.2%})  "
+        f"in 10 % {p.within_10pct:>6.1%}  Spearman {_rank(p.spearman)}"
+    )
 
 
 def print_metrics(table: Mapping[str, Metrics]) -> None:

@@ -58,8 +58,7 @@ def predict(arguments: PredictArguments) -> None:
       edgeprof sample -n 5 -o subnets.jsonl
       edgeprof predict pi4.edgp subnets.jsonl
     """
-    from edgeprof.predictors import load_predictor
-    from edgeprof.predictors.train import load_base
+    from edgeprof.predictors.load import load_base, load_predictor
 
     predictor, subnets = arguments.predictor, arguments.subnets
     if subnets.suffix.lower() in (".onnx", ".tflite"):

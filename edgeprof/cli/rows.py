@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
@@ -63,26 +63,3 @@ class RowsArguments:
             total = sum(selected.dropped.values())
             click.echo(f"{data}: dropped {total} rows ({reasons})", err=True)
         return selected
-
-
-Command = Callable[..., Any]
-
-
-def rows_options(command: Command) -> Command:
-    """Add the options that select rows to a command that declares no dataclass yet."""
-    for parameter in reversed(fields(RowsArguments)):
-        command = parameter.metadata["declare"](parameter.name)(command)
-    return command
-
-
-def read_rows(
-    data: Path,
-    device: str | None,
-    rows: str | None,
-    count: int | None,
-    seed: int,
-    *,
-    drop_invalid: bool,
-) -> Dataset:
-    """Read the selected rows; see ``RowsArguments``."""
-    return RowsArguments(device, rows, count, seed, drop_invalid).read(data)

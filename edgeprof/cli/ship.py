@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
+from edgeprof.cli import options
+
+
+@dataclass(frozen=True)
+class ShipArguments:
+    """What ``edgeprof ship`` is asked for."""
+
+    predictor: Path = options.argument(type=options.INPUT)
+    form: str = options.option(
+        "--to",
+        required=True,
+        type=click.Choice(["c", "edgp", "onnx"]),
+        help="C99 header and source, the file itself, or an ONNX model.",
+    )
+    output: Path = options.output_folder(required=True, help="Folder to write to.")
+    as_json: bool = options.as_json()
+
 
 @click.command()
-@click.argument("predictor", type=click.Path(readable=False, path_type=Path))
-@click.option(
-    "--to",
-    "form",
-    required=True,
-    type=click.Choice(["c", "edgp", "onnx"]),
-    help="C99 header and source, the file itself, or an ONNX model.",
-)
-@click.option(
-    "-o",
-    "--output",
-    required=True,
-    type=click.Path(readable=False, file_okay=False, path_type=Path),
-    help="Folder to write to.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print the files as a JSON list.")
-def ship(predictor: Path, form: str, output: Path, as_json: bool) -> None:
+@options.takes(ShipArguments)
+def ship(arguments: ShipArguments) -> None:
     """Write an .edgp predictor as source, as a model, or as the file itself.
 
     \b
@@ -34,10 +37,10 @@ def ship(predictor: Path, form: str, output: Path, as_json: bool) -> None:
     import json
 
     from edgeprof.base.units import format_bytes
-    from edgeprof.predictors.ship.forms import ship as ship_predictor
+    from edgeprof.predictors.ship.forms import ship as write_form
 
-    files = ship_predictor(predictor, form, output)
-    if as_json:
+    files = write_form(arguments.predictor, arguments.form, arguments.output)
+    if arguments.as_json:
         click.echo(json.dumps([str(file) for file in files]))
         return
     for file in files:

@@ -2,55 +2,43 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
+from edgeprof.cli import options
+
+
+@dataclass(frozen=True)
+class SuggestArguments:
+    """What ``edgeprof suggest`` is asked for."""
+
+    predictors: tuple[Path, ...] = options.option(
+        "--predictor",
+        multiple=True,
+        type=options.INPUT,
+        help="Host model of the device, or (with --new-device) a base; then it may be repeated.",
+    )
+    count: int = options.count(default=10)
+    new_device: bool = options.flag(
+        "--new-device", help="Choose the first subnets for a device nothing has been measured on."
+    )
+    space: str | None = options.space_of_files()
+    pool: int = options.option(
+        "--pool",
+        default=2000,
+        type=click.IntRange(1),
+        help="Random subnets to choose from, at least -n.",
+    )
+    seed: int = options.seed()
+    resolutions: tuple[int, ...] | None = options.resolutions()
+    output: Path | None = options.subnet_output()
+
 
 @click.command()
-@click.option(
-    "--predictor",
-    "predictors",
-    multiple=True,
-    type=click.Path(readable=False, path_type=Path),
-    help="Host model of the device, or (with --new-device) a base; then it may be repeated.",
-)
-@click.option(
-    "-n", "count", default=10, show_default=True, type=click.IntRange(1), help="How many."
-)
-@click.option(
-    "--new-device",
-    is_flag=True,
-    help="Choose the first subnets for a device nothing has been measured on.",
-)
-@click.option("--space", help="Search space, where no predictor names it.")
-@click.option(
-    "--pool",
-    default=2000,
-    show_default=True,
-    type=click.IntRange(1),
-    help="Random subnets to choose from, at least -n.",
-)
-@click.option(
-    "--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of the pool."
-)
-@click.option("--resolutions", metavar="R[,R...]", help="Resolutions of the pool, in pixels.")
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(readable=False, dir_okay=False, path_type=Path),
-    help="File to write, one JSON object a line  [default: standard output]",
-)
-def suggest(
-    predictors: tuple[Path, ...],
-    count: int,
-    new_device: bool,
-    space: str | None,
-    pool: int,
-    seed: int,
-    resolutions: str | None,
-    output: Path | None,
-) -> None:
+@options.takes(SuggestArguments)
+def suggest(arguments: SuggestArguments) -> None:
     """Choose the subnets worth measuring next: those a predictor is least sure of.
 
     \b
@@ -59,28 +47,25 @@ def suggest(
       edgeprof suggest --predictor pi4.edgp --new-device -n 10 -o first.jsonl
       edgeprof suggest --new-device --space ofa-mbv3-w1.0 -n 10 -o first.jsonl
     """
-    from edgeprof.cli.subnets import parse_integers
     from edgeprof.networks.subnet import write_subnets
-    from edgeprof.predictors.gp.suggest import suggest_first, suggest_next
-    from edgeprof.predictors.train import load_base, load_host_model
+    from edgeprof.predictors.gp.suggest import Pool, suggest_first, suggest_next
+    from edgeprof.predictors.load import load_base, load_gaussian_process
 
-    wanted = parse_integers(resolutions, "--resolutions")
-    if new_device:
-        bases = [load_base(path) for path in predictors]
-        if not bases and space is None:
+    pool = Pool(arguments.pool, arguments.seed, arguments.resolutions)
+    if arguments.new_device:
+        bases = [load_base(path) for path in arguments.predictors]
+        if not bases and arguments.space is None:
             raise click.UsageError("--new-device without --predictor needs --space")
-        space_id = space or bases[0].space
-        subnets = suggest_first(
-            space_id, bases, count, seed=seed, pool_size=pool, resolutions=wanted
-        )
-    elif len(predictors) == 1:
-        model = load_host_model(predictors[0])
-        subnets = suggest_next(model, count, seed=seed, pool_size=pool, resolutions=wanted)
+        space_id = arguments.space or bases[0].space
+        subnets = suggest_first(space_id, bases, arguments.count, pool)
+    elif len(arguments.predictors) == 1:
+        model = load_gaussian_process(arguments.predictors[0])
+        subnets = suggest_next(model, arguments.count, pool)
     else:
         raise click.UsageError("want --predictor once, or --new-device")
-    if output is None:
+    if arguments.output is None:
         for subnet in subnets:
             click.echo(subnet.to_json())
     else:
-        write_subnets(output, subnets)
-        click.echo(f"{output}: {len(subnets)} subnets", err=True)
+        write_subnets(arguments.output, subnets)
+        click.echo(f"{arguments.output}: {len(subnets)} subnets", err=True)

@@ -3,96 +3,116 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
-from functools import partial
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 import click
 
-from edgeprof.cli.rows import Command, RowsArguments, read_rows, rows_options
-from edgeprof.cli.settings import dask_option, jobs_option
+from edgeprof.cli import options
+from edgeprof.cli.evaluate import print_metrics
+from edgeprof.cli.rows import RowsArguments
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
+    from edgeprof.predictors.base import LatencyPredictor
+    from edgeprof.predictors.hardware.devices import Device
+    from edgeprof.predictors.metrics import Metrics
     from edgeprof.predictors.train import Training
     from edgeprof.records.dataset import Dataset
-
-    Spread = Callable[[int], AbstractContextManager[Executor | None]]
-    """Opens what so many models are fitted through."""
 
 MODEL_NAMES = ("gp", "linear", "lut", "paper-finetune", "paper-gpu", "paper-mlp")
 
 
-def output_options(command: Command) -> Command:
-    """Add the options that say what is written and printed."""
-    for option in (
-        click.option("--json", "as_json", is_flag=True, help="Print the result as JSON."),
-        click.option("--no-host", is_flag=True, help="Do not write the host model."),
-        click.option(
-            "-o",
-            "--output",
-            required=True,
-            type=click.Path(readable=False, dir_okay=False, path_type=Path),
-            help="File to write, P.edgp; the host model P.host.npz goes beside it.",
-        ),
-    ):
-        command = option(command)
-    return command
+@dataclass(frozen=True)
+class OutputArguments:
+    """What is written and printed."""
+
+    output: Path = options.output_file(
+        required=True, help="File to write, P.edgp; the host model P.host.npz goes beside it."
+    )
+    no_host: bool = options.flag("--no-host", help="Do not write the host model.")
+    as_json: bool = options.as_json()
+
+    def save(self, done: Training) -> tuple[Path, ...]:
+        """Write the files and return them."""
+        from edgeprof.predictors.save import save_predictor
+
+        return save_predictor(self.output, done.student, None if self.no_host else done.host)
+
+
+@dataclass(frozen=True)
+class TrainArguments(RowsArguments, OutputArguments):
+    """What ``edgeprof train`` is asked for."""
+
+    data: Path = options.argument(type=options.INPUT)
+    model: str = options.option(
+        "--model",
+        default="gp",
+        type=click.Choice(MODEL_NAMES),
+        help="lut goes with --lut, paper-finetune with --base, paper-gpu with --across.",
+    )
+    base: Path | None = options.option(
+        "--base",
+        type=options.INPUT,
+        help="Host model of a paper-mlp whose last layer paper-finetune fits anew, or a base of "
+        "gp.",
+    )
+    lut: Path | None = options.option(
+        "--lut",
+        type=options.INPUT,
+        help="Folder of lookup tables that the model lut takes; DATA judges them.",
+    )
+    across: Path | None = options.option(
+        "--across",
+        type=options.INPUT,
+        help="devices.csv: predict --device from the other devices in DATA and their data sheets.",
+    )
+    space: str | None = options.option(
+        "--space",
+        help="With --across: space to predict in  [default: that of the rows of --device, or of "
+        "all]",
+    )
+    jobs: int | None = options.jobs()
+    dask: str | None = options.dask()
+
+    def check(self) -> None:
+        """Refuse options that the model would not use, and those that it lacks."""
+        across, gp = self.across is not None, self.model == "gp"
+        if across != (self.model == "paper-gpu") and not (across and gp):
+            raise click.UsageError("--across goes with the models gp and paper-gpu, which needs it")
+        if across and self.device is None:
+            raise click.UsageError("--across needs --device, the device to predict")
+        if self.space is not None and not across:
+            raise click.UsageError("--space goes with --across; else the rows say it")
+        if (self.lut is not None) != (self.model == "lut"):
+            raise click.UsageError("--lut and --model lut go together")
+        if self.base is None and self.model == "paper-finetune":
+            raise click.UsageError("paper-finetune needs --base, the host model of a paper-mlp")
+        if self.base is not None and (across or self.model not in ("gp", "paper-finetune")):
+            raise click.UsageError("--base goes with the models gp and paper-finetune only")
+
+    def bases(self, space: str) -> Sequence[LatencyPredictor]:
+        """Load what the model starts from."""
+        from edgeprof.predictors.load import load_base, load_predictor
+
+        if self.lut is not None:
+            return [load_predictor(self.lut, space=space)]
+        return [] if self.base is None else [load_base(self.base, space)]
+
+    def executor(self, n_fits: int) -> AbstractContextManager[Executor | None]:
+        """Open what so many models are fitted through."""
+        from edgeprof.base.executors import FITS_WORTH_A_POOL, bulk_executor
+
+        return bulk_executor(n_fits, FITS_WORTH_A_POOL, jobs=self.jobs, dask=self.dask)
 
 
 @click.command()
-@click.argument("data", type=click.Path(readable=False, path_type=Path))
-@rows_options
-@click.option(
-    "--model",
-    default="gp",
-    show_default=True,
-    type=click.Choice(MODEL_NAMES),
-    help="lut goes with --lut, paper-finetune with --base, paper-gpu with --across.",
-)
-@click.option(
-    "--base",
-    type=click.Path(readable=False, path_type=Path),
-    help="Host model of a paper-mlp whose last layer paper-finetune fits anew, or a base of gp.",
-)
-@click.option(
-    "--lut",
-    type=click.Path(readable=False, path_type=Path),
-    help="Folder of lookup tables that the model lut takes; DATA judges them.",
-)
-@click.option(
-    "--across",
-    type=click.Path(readable=False, path_type=Path),
-    help="devices.csv: predict --device from the other devices in DATA and their data sheets.",
-)
-@click.option(
-    "--space",
-    help="With --across: space to predict in  [default: that of the rows of --device, or of all]",
-)
-@jobs_option
-@dask_option
-@output_options
-def train(
-    data: Path,
-    device: str | None,
-    rows: str | None,
-    count: int | None,
-    seed: int,
-    drop_invalid: bool,
-    model: str,
-    base: Path | None,
-    lut: Path | None,
-    across: Path | None,
-    space: str | None,
-    jobs: int | None,
-    dask: str | None,
-    output: Path,
-    no_host: bool,
-    as_json: bool,
-) -> None:
+@options.takes(TrainArguments)
+def train(arguments: TrainArguments) -> None:
     """Fit a latency predictor to the measurements in DATA (.csv, .csv.gz, .parquet).
 
     Writes a compact predictor for boards and, beside it, the host model that knows how sure it is.
@@ -106,74 +126,46 @@ def train(
       edgeprof train note10.csv --model lut --lut note10_lut/ -o note10.edgp
       edgeprof train gpus.csv --across devices.csv --device new-gpu -o new-gpu.edgp
 
-    Rows with a column model name ONNX or TFLite files, relative to DATA, in place of a subnet's
-    choices; with such rows P.host.npz is written alone, and predicts any network.
-
     devices.csv has the columns device, cores, clock_mhz, ram_gb, bandwidth_gb_per_s and,
     where known, batch (else 1), launch_us (else 5) and hardware: devices of the same hardware are
     never predicted from one another, nor --device from its own rows.
     """
-    from edgeprof.base.executors import FITS_WORTH_A_POOL, bulk_executor
-    from edgeprof.predictors.load import load_predictor
-    from edgeprof.predictors.train import load_base
+    from edgeprof.predictors.models import FOLDS
+    from edgeprof.predictors.save import check_output
     from edgeprof.records.network_rows import names_models
 
-    spread = partial(bulk_executor, worth=FITS_WORTH_A_POOL, jobs=jobs, dask=dask)
-    _check_options(model, base=base, lut=lut, across=across)
-    if across is not None:
-        if device is None:
-            raise click.UsageError("--across needs --device, the device to predict")
-        selection = Selection(rows, count, seed, drop_invalid)
-        _train_across(
-            data, across, device, space, selection, output, model, no_host, as_json, spread
-        )
+    arguments.check()
+    if arguments.across is None and names_models(arguments.data):
+        _train_networks(arguments)
         return
-    if space is not None:
-        raise click.UsageError("--space goes with --across; else the rows say it")
-    if names_models(data):
-        if model != "gp" or base is not None or no_host:
-            raise click.UsageError("rows of model files go with none of --model, --base, --no-host")
-        selected = RowsArguments(device, rows, count, seed, drop_invalid)
-        _train_networks(data, selected, output, as_json=as_json)
+    check_output(arguments.output)
+    if arguments.across is not None:
+        _train_across(arguments, arguments.across)
         return
-    measured = read_rows(data, device, rows, count, seed, drop_invalid=drop_invalid)
-    bases = () if base is None else (load_base(base, measured.space),)
-    if lut is not None:
-        bases = (load_predictor(lut, space=measured.space),)
-    _train(
-        measured,
-        output,
-        model=model,
-        bases=bases,
-        seed=seed,
-        no_host=no_host,
-        as_json=as_json,
-        spread=spread,
+    measured = arguments.read(arguments.data)
+    bases = arguments.bases(measured.space)
+    # The other models take milliseconds, or leave out one row at a time in a single fit.
+    with arguments.executor(FOLDS if arguments.model == "paper-mlp" else 0) as executor:
+        done = _trained(measured, arguments, arguments.model, bases, arguments.seed, executor)
+    _report(measured, done, arguments)
+
+
+@dataclass(frozen=True)
+class AdaptArguments(RowsArguments, OutputArguments):
+    """What ``edgeprof adapt`` is asked for."""
+
+    bases: tuple[Path, ...] = options.argument(nargs=-1, required=True, type=options.INPUT)
+    data: Path = options.option(
+        "--data",
+        required=True,
+        type=options.INPUT,
+        help="Measurements of the new device (.csv, .csv.gz, .parquet).",
     )
 
 
 @click.command()
-@click.argument("bases", nargs=-1, required=True, type=click.Path(readable=False, path_type=Path))
-@click.option(
-    "--data",
-    required=True,
-    type=click.Path(readable=False, path_type=Path),
-    help="Measurements of the new device (.csv, .csv.gz, .parquet).",
-)
-@rows_options
-@output_options
-def adapt(
-    bases: tuple[Path, ...],
-    data: Path,
-    device: str | None,
-    rows: str | None,
-    count: int | None,
-    seed: int,
-    drop_invalid: bool,
-    output: Path,
-    no_host: bool,
-    as_json: bool,
-) -> None:
+@options.takes(AdaptArguments)
+def adapt(arguments: AdaptArguments) -> None:
     """Move predictors of other devices (BASES) to a new one with a few measurements.
 
     The host model beside each base is used where there is one. A base may be of the same supernet
@@ -183,36 +175,23 @@ def adapt(
     Example:
       edgeprof adapt pi4.edgp --data nano.csv --device nano -n 10 -o nano.edgp
     """
-    from edgeprof.predictors.train import load_base
+    from edgeprof.predictors.load import load_base
+    from edgeprof.predictors.save import check_output
 
-    measured = read_rows(data, device, rows, count, seed, drop_invalid=drop_invalid)
-    loaded = [load_base(path, measured.space) for path in bases]
-    _train(measured, output, model="gp", bases=loaded, seed=seed, no_host=no_host, as_json=as_json)
-
-
-def _check_options(model: str, *, base: Path | None, lut: Path | None, across: Path | None) -> None:
-    """Refuse options that the model would not use, and those it lacks."""
-    if (across is not None) != (model == "paper-gpu") and (across is None or model != "gp"):
-        raise click.UsageError("--across goes with the models gp and paper-gpu, which needs it")
-    if (lut is not None) != (model == "lut"):
-        raise click.UsageError("--lut and --model lut go together")
-    if base is None and model == "paper-finetune":
-        raise click.UsageError("paper-finetune needs --base, the host model of a paper-mlp")
-    if base is not None and (across is not None or model not in ("gp", "paper-finetune")):
-        raise click.UsageError("--base goes with the models gp and paper-finetune only")
+    check_output(arguments.output)
+    measured = arguments.read(arguments.data)
+    bases = [load_base(path, measured.space) for path in arguments.bases]
+    _report(measured, _trained(measured, arguments, "gp", bases, arguments.seed), arguments)
 
 
-def _here(_n_models: int) -> AbstractContextManager[None]:
-    return nullcontext()
-
-
-def _train_networks(data: Path, selected: RowsArguments, output: Path, *, as_json: bool) -> None:
-    from edgeprof.cli.evaluate import print_metrics
+def _train_networks(arguments: TrainArguments) -> None:
     from edgeprof.predictors.layers.training import train_networks
 
-    rows = selected.read_networks(data)
-    done = train_networks(rows, output, seed=selected.seed)
-    if as_json:
+    if arguments.model != "gp" or arguments.base is not None or arguments.no_host:
+        raise click.UsageError("rows of model files go with none of --model, --base, --no-host")
+    rows = arguments.read_networks(arguments.data)
+    done = train_networks(rows, arguments.output, seed=arguments.seed)
+    if arguments.as_json:
         result = {
             "files": [str(done.file)],
             "n": len(rows),
@@ -231,134 +210,93 @@ def _train_networks(data: Path, selected: RowsArguments, output: Path, *, as_jso
     click.echo(f"{done.file}: {done.file.stat().st_size} bytes; predicts any network")
 
 
-def _train(
+def _trained(
     data: Dataset,
-    output: Path,
-    *,
+    output: OutputArguments,
     model: str,
-    bases: Any,
+    bases: Sequence[LatencyPredictor],
     seed: int,
-    no_host: bool,
-    as_json: bool,
-    spread: Spread = _here,
-) -> None:
+    executor: Executor | None = None,
+) -> Training:
     from edgeprof.cli.progress_bar import progress_bar
-    from edgeprof.predictors.models import FOLDS
     from edgeprof.predictors.train import N_TRAINING_STEPS, train
 
-    # The other models take a blink, or leave out one row at a time in a single fit.
-    n_fits = FOLDS if model == "paper-mlp" else 0
-    with (
-        spread(n_fits) as executor,
-        progress_bar("Training", N_TRAINING_STEPS, quiet=as_json) as advance,
-    ):
-        done = train(
-            data,
-            output,
-            model=model,
-            bases=bases,
-            seed=seed,
-            keep_host=not no_host,
-            progress=advance,
-            executor=executor,
-        )
-    if as_json:
-        click.echo(json.dumps(_as_dict(done)))
-    else:
-        _print(data, done)
+    with progress_bar("Training", N_TRAINING_STEPS, quiet=output.as_json) as advance:
+        return train(data, model=model, bases=bases, seed=seed, progress=advance, executor=executor)
 
 
-class Selection(NamedTuple):
-    """Options that select rows."""
-
-    rows: str | None
-    n: int | None
-    seed: int
-    drop_invalid: bool
-
-
-def _train_across(
-    data: Path,
-    across: Path,
-    target: str,
-    space: str | None,
-    selection: Selection,
-    output: Path,
-    model: str,
-    no_host: bool,
-    as_json: bool,
-    spread: Spread,
-) -> None:
-    from edgeprof.base.errors import DatasetError
-    from edgeprof.cli.evaluate import print_metrics
+def _train_across(arguments: TrainArguments, sheet: Path) -> None:
     from edgeprof.cli.progress_bar import progress_bar
-    from edgeprof.predictors.hardware.devices import read_devices
-    from edgeprof.predictors.train import N_TRAINING_STEPS, leave_one_device_out, train_across
-    from edgeprof.records.dataset import devices_of
+    from edgeprof.predictors.across import leave_one_device_out, train_across
+    from edgeprof.predictors.train import N_TRAINING_STEPS
 
-    devices = read_devices(across)
-    if target not in devices:
-        raise DatasetError(f"{across}, column device: no {target!r}; found {', '.join(devices)}")
-    found = devices_of(data)
-    unknown = [name for name in found if name not in devices and name != target]
-    if unknown:
-        click.echo(f"{across}: lacks {', '.join(unknown)}; their rows are not used", err=True)
-    measured = [
-        (devices[name], read_rows(data, name, *selection[:3], drop_invalid=selection.drop_invalid))
-        for name in found
-        if name in devices
-    ]
+    target, measured = _measured_devices(arguments, sheet)
+    space = arguments.space
     if space is None:
-        own = [rows.space for device, rows in measured if device.name == target]
-        space = own[0] if own else None
-    errors = {}
+        space = next((data.space for device, data in measured if device.name == target.name), None)
+    errors: dict[str, Metrics] = {}
     with (
-        spread(len(measured)) as executor,
-        progress_bar("Training", N_TRAINING_STEPS, quiet=as_json) as advance,
+        arguments.executor(len(measured)) as executor,
+        progress_bar("Training", N_TRAINING_STEPS, quiet=arguments.as_json) as advance,
     ):
-        done = train_across(
-            measured,
-            devices[target],
-            output,
-            model=model,
-            space=space,
-            seed=selection.seed,
-            keep_host=not no_host,
-            progress=advance,
-        )
+        seed, model = arguments.seed, arguments.model
+        done = train_across(measured, target, model=model, space=space, seed=seed, progress=advance)
         if len(measured) > 1:
-            errors = leave_one_device_out(
-                measured, model=model, seed=selection.seed, executor=executor
-            )
-    if as_json:
+            errors = leave_one_device_out(measured, model=model, seed=seed, executor=executor)
+    files = arguments.save(done)
+    if arguments.as_json:
         held_out = {name: metrics.to_dict() for name, metrics in errors.items()}
-        click.echo(json.dumps({**_as_dict(done), "held_out_devices": held_out}))
+        click.echo(json.dumps({**_as_dict(done, files), "held_out_devices": held_out}))
         return
     _print_notes(done)
-    _print_files(done)
+    _print_files(done, files)
     if errors:
         click.echo("each device as the others predict it:")
         print_metrics(errors)
 
 
-def _as_dict(done: Training) -> dict[str, object]:
+def _measured_devices(
+    arguments: TrainArguments, sheet: Path
+) -> tuple[Device, list[tuple[Device, Dataset]]]:
+    """Return the device to predict, and the devices of the data sheet that have rows."""
+    from edgeprof.base.errors import DatasetError
+    from edgeprof.predictors.hardware.devices import read_devices
+    from edgeprof.records.dataset import devices_of
+
+    devices = read_devices(sheet)
+    target = arguments.device or ""
+    if target not in devices:
+        raise DatasetError(f"{sheet}, column device: no {target!r}; found {', '.join(devices)}")
+    found = devices_of(arguments.data)
+    unknown = [name for name in found if name not in devices and name != target]
+    if unknown:
+        click.echo(f"{sheet}: lacks {', '.join(unknown)}; their rows are not used", err=True)
+    return devices[target], [
+        (devices[name], arguments.read(arguments.data, name)) for name in found if name in devices
+    ]
+
+
+def _as_dict(done: Training, files: Sequence[Path]) -> dict[str, object]:
     return {
-        "files": [str(path) for path in done.files],
+        "files": [str(path) for path in files],
         "provenance": dict(done.student.provenance),
         "notes": list(done.notes),
         "trivial": {name: metrics.to_dict() for name, metrics in done.trivial.items()},
     }
 
 
-def _print(data: Dataset, done: Training) -> None:
-    from edgeprof.cli.evaluate import print_metrics
-
+def _report(data: Dataset, done: Training, output: OutputArguments) -> None:
+    """Write the files and print what came out."""
+    files = output.save(done)
+    if output.as_json:
+        click.echo(json.dumps(_as_dict(done, files)))
+        return
     click.echo(f"{data.device}: {len(data)} measurements, space {data.space}")
     _print_notes(done)
     if done.cross_validated is not None:
         named = {"cross-validated": done.cross_validated}
         print_metrics({**named, **{f"trivial: {k}": v for k, v in done.trivial.items()}})
-    _print_files(done)
+    _print_files(done, files)
 
 
 def _print_notes(done: Training) -> None:
@@ -366,7 +304,7 @@ def _print_notes(done: Training) -> None:
         click.echo(f"note: {note}")
 
 
-def _print_files(done: Training) -> None:
+def _print_files(done: Training, files: Sequence[Path]) -> None:
     click.echo(f"distillation costs {done.distillation_mape:.2%} (MAPE against the host model)")
-    for path in done.files:
+    for path in files:
         click.echo(f"{path}: {path.stat().st_size} bytes")

@@ -1,16 +1,20 @@
 """What every latency predictor can do.
 
-Owns: the interface between predictors and those who use them (command line, search, report).
+Owns: the interface between predictors and those who use them (command line, search, report), and
+which predictors can serve as bases of others.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeprof.base.errors import PredictorFormatError
+from edgeprof.networks.spaces import get_space
 from edgeprof.networks.spaces.base import Codes
 from edgeprof.networks.subnet import Subnet
 
@@ -56,3 +60,42 @@ class IntervalPredictor(LatencyPredictor, Protocol):
 
     def predict_interval(self, codes: Codes, confidence: float = 0.9) -> LatencyInterval:
         """Return the mean and the central interval that holds a measurement with ``confidence``."""
+
+
+class PredictsCodes(ABC):
+    """What predicts rows of codes predicts subnets."""
+
+    space: str
+
+    @abstractmethod
+    def predict_codes(self, codes: Codes) -> Latencies:
+        """Return the value of each row of codes."""
+
+    def predict(self, subnets: Sequence[Subnet]) -> Latencies:
+        """Return the value of each subnet."""
+        return self.predict_codes(get_space(self.space).encode(subnets))
+
+
+def check_base(base: LatencyPredictor, space_id: str, name: str | None = None) -> None:
+    """Raise unless the codes of one space mean the same choices in the other.
+
+    A supernet at another width has the same choices: its predictions order subnets alike.
+    ``name`` is for the message.
+
+    Raises:
+        PredictorFormatError: naming both spaces.
+    """
+    if base.space == space_id:
+        return
+    ours, theirs = get_space(space_id), get_space(base.space)
+    same = (
+        ours.cardinalities == theirs.cardinalities
+        and ours.resolutions == theirs.resolutions
+        and getattr(ours, "stages", None) == getattr(theirs, "stages", None)
+    )
+    if not same:
+        raise PredictorFormatError(
+            f"{name or 'base predictor'} of {base.device}: is of space {base.space}, whose choices "
+            f"differ from {space_id}'s; want a base of {space_id} or of the same supernet at "
+            "another width"
+        )

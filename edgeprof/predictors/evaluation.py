@@ -10,12 +10,13 @@ from dataclasses import dataclass
 
 from edgeprof.base.errors import DatasetError
 from edgeprof.predictors.base import IntervalPredictor, LatencyPredictor
+from edgeprof.predictors.compact.reader import EdgpPredictor
 from edgeprof.predictors.gp.model import GaussianProcess
-from edgeprof.predictors.load import EdgpPredictor
 from edgeprof.predictors.metrics import (
     Metrics,
     evaluate,
     interval_coverage,
+    trivial_facts,
     trivial_from_facts,
     trivial_predictors,
 )
@@ -76,9 +77,12 @@ def evaluate_predictor(predictor: LatencyPredictor, data: Dataset) -> Evaluation
 
 def _trivial_of_training(predictor: LatencyPredictor) -> dict[str, LatencyPredictor] | None:
     """Return the trivial predictors fitted to what the predictor learned from, if it says so."""
+    facts: object = None
     if isinstance(predictor, GaussianProcess):
-        return trivial_predictors(predictor.data)
-    facts = predictor.provenance.get("trivial") if isinstance(predictor, EdgpPredictor) else None
+        learned = predictor.examples_
+        facts = trivial_facts(learned.space, learned.codes, learned.values)
+    elif isinstance(predictor, EdgpPredictor):
+        facts = predictor.provenance.get("trivial")
     if not isinstance(facts, Mapping):
         return None
     return trivial_from_facts(predictor.space, predictor.device, facts)

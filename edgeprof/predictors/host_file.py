@@ -1,7 +1,7 @@
 """The host model's file, ``.host.npz``: numpy arrays and one JSON text, no pickle.
 
 Owns: the container and its version. What stands in it is each model's own affair (``to_arrays``
-and ``from_arrays``); a model's bases are files within the file.
+and ``from_arrays``); a model's bases are files within the file, ``.edgp`` or ``.host.npz``.
 
 Version history: 1 - first.
 """
@@ -13,14 +13,15 @@ import io
 import json
 import zipfile
 import zlib
-from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, cast
 
 import numpy as np
 
 from edgeprof.base.errors import PredictorFormatError
-from edgeprof.base.files import atomic_write
 from edgeprof.predictors.base import LatencyPredictor
+from edgeprof.predictors.compact.edgp_file import MAGIC as EDGP_MAGIC
+from edgeprof.predictors.compact.predictor import CompactPredictor
+from edgeprof.predictors.compact.reader import EdgpPredictor
 
 FORMAT = "edgeprof-host"
 VERSION = 1
@@ -68,12 +69,6 @@ class HostModel(LatencyPredictor, Protocol):
         """
 
 
-def save_host(path: Path, model: HostModel) -> None:
-    """Write a host file; it appears whole or not at all."""
-    with atomic_write(path, binary=True) as stream:
-        stream.write(host_bytes(model))
-
-
 def host_bytes(model: HostModel) -> bytes:
     """Return a host file's content."""
     meta, arrays = model.to_arrays()
@@ -84,21 +79,12 @@ def host_bytes(model: HostModel) -> bytes:
     return buffer.getvalue()
 
 
-def load_host(path: str | Path) -> HostModel:
-    """Read a host file.
+def read_host_bytes(content: bytes, name: str) -> HostModel:
+    """Read a host file's content; ``name`` is for messages.
 
     Raises:
         PredictorFormatError: if it is none, or of another version.
     """
-    try:
-        content = Path(path).read_bytes()
-    except OSError as error:
-        raise PredictorFormatError(f"{path}: cannot be read: {error.strerror}") from error
-    return load_host_bytes(content, str(path))
-
-
-def load_host_bytes(content: bytes, name: str) -> HostModel:
-    """Read a host file's content; ``name`` is for messages."""
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as archive:
             arrays = dict(archive.items())
@@ -118,3 +104,17 @@ def load_host_bytes(content: bytes, name: str) -> HostModel:
     except (KeyError, ValueError, TypeError, IndexError) as error:
         raise PredictorFormatError(f"{name}: is damaged: {error!r}") from error
     return model
+
+
+def predictor_to_bytes(predictor: LatencyPredictor) -> bytes:
+    """Return a predictor as the content of a ``.edgp`` or a host file."""
+    if isinstance(predictor, (CompactPredictor, EdgpPredictor)):
+        return predictor.to_bytes()
+    return host_bytes(cast(HostModel, predictor))
+
+
+def predictor_from_bytes(content: bytes, name: str) -> LatencyPredictor:
+    """Return the predictor that ``predictor_to_bytes`` wrote; ``name`` is for messages."""
+    if content.startswith(EDGP_MAGIC):
+        return EdgpPredictor(content, name)
+    return read_host_bytes(content, name)

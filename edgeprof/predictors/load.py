@@ -1,85 +1,23 @@
-"""Predictors from files: the shipped ``.edgp`` through the C++ reader, and the host's ``.npz``.
-
-Owns: which class reads which file, and ``EdgpPredictor``.
-"""
+"""Predictors from files: which class reads which file, and which files belong together."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from edgeprof.base.errors import InvalidSubnet, PredictorFormatError
-from edgeprof.networks.spaces import get_space
-from edgeprof.networks.spaces.base import Codes
-from edgeprof.networks.subnet import Subnet
-from edgeprof.predictors.base import Latencies, LatencyPredictor
-from edgeprof.predictors.compact.edgp_file import CompactModel, decode_edgp
+from edgeprof.base.errors import PredictorFormatError
+from edgeprof.base.files import sha256_of
+from edgeprof.predictors.base import LatencyPredictor, check_base
 from edgeprof.predictors.compact.predictor import read_predictor_bytes
+from edgeprof.predictors.compact.reader import EdgpPredictor
+from edgeprof.predictors.host_file import HostModel, read_host_bytes
 
+if TYPE_CHECKING:
+    from edgeprof.predictors.gp.model import GaussianProcess
 
-class EdgpPredictor:
-    """An ``.edgp`` file read by the C++ core: millions of predictions a second.
-
-    Attributes:
-        space: id of the search space.
-        device: name of the device.
-        memory_bytes: what the reader takes.
-    """
-
-    def __init__(self, data: bytes, source: str = "predictor") -> None:
-        """Read the bytes of a file.
-
-        Raises:
-            PredictorFormatError: naming ``source`` and what is wrong with it.
-        """
-        from edgeprof import _core
-
-        self._data, self._source = data, source
-        try:
-            self._reader = _core.CompactPredictor(data)
-            self.space, self.device = self._reader.space, self._reader.device
-        except UnicodeDecodeError:
-            raise PredictorFormatError(f"{source}: holds text that is no UTF-8") from None
-        except ValueError as error:
-            raise PredictorFormatError(f"{source}: {error}") from error
-        self.memory_bytes = self._reader.memory_bytes
-
-    @cached_property
-    def model(self) -> CompactModel:
-        """The file's content, tensors and provenance, read by the Python reference."""
-        return decode_edgp(self._data, self._source)
-
-    def to_bytes(self) -> bytes:
-        """Return the bytes of the file."""
-        return self._data
-
-    @property
-    def provenance(self) -> Mapping[str, object]:
-        """Where the predictor comes from: dataset hash, n, metrics and the like."""
-        return self.model.provenance
-
-    def predict(self, subnets: Sequence[Subnet]) -> Latencies:
-        """Return the latency of each subnet in ms."""
-        return self.predict_codes(get_space(self.space).encode(subnets))
-
-    def predict_codes(self, codes: Codes) -> Latencies:
-        """Return the latency of each row of codes in ms; other threads run meanwhile.
-
-        Raises:
-            InvalidSubnet: if the shape or a code is not of the space.
-        """
-        try:
-            return self._reader.predict_codes(codes)
-        except TypeError:
-            found = np.asarray(codes)
-            raise InvalidSubnet(
-                f"space {self.space}: codes are {found.dtype} {found.shape}, want uint8"
-            ) from None
-        except ValueError as error:
-            raise InvalidSubnet(f"space {self.space}: {error}") from error
+EDGP_SUFFIX = ".edgp"
+_HOST_SUFFIX = ".host.npz"
+_TABLE_SUFFIXES = (".yaml", ".yml")
 
 
 def load_predictor(path: str | Path, *, space: str | None = None) -> LatencyPredictor:
@@ -94,16 +32,82 @@ def load_predictor(path: str | Path, *, space: str | None = None) -> LatencyPred
         LookupTableError: if lookup tables are wrong.
     """
     path = Path(path)
-    if path.is_dir() or path.suffix in (".yaml", ".yml"):
+    if path.is_dir() or path.suffix in _TABLE_SUFFIXES:
         from edgeprof.predictors.lut.tables import load_tables
 
         return load_tables(path, space)
-    if path.suffix == ".edgp":
+    if path.suffix == EDGP_SUFFIX:
         return EdgpPredictor(read_predictor_bytes(path), str(path))
     if path.suffix == ".npz":
-        from edgeprof.predictors.host_file import load_host  # with the models it may hold
-
         return load_host(path)
     raise PredictorFormatError(
         f"{path}: is no predictor, want .edgp, .host.npz or a folder of lookup tables"
     )
+
+
+def load_host(path: str | Path) -> HostModel:
+    """Read a host file.
+
+    Raises:
+        PredictorFormatError: if it is none, or of another version.
+    """
+    return read_host_bytes(read_predictor_bytes(Path(path)), str(path))
+
+
+def load_base(path: Path, space: str | None = None) -> LatencyPredictor:
+    """Load a base: the host model beside ``P.edgp`` where there is one, else the file itself.
+
+    Args:
+        path: the file or folder.
+        space: where given, the base must be able to serve predictors of this space.
+
+    Raises:
+        PredictorFormatError: if it is none, the two files do not belong together, or it cannot
+            serve ``space``; naming the file.
+    """
+    has_host = path.suffix == EDGP_SUFFIX and host_path(path).exists()
+    base = _load_beside(path) if has_host else load_predictor(path)
+    if path.is_dir() or path.suffix in _TABLE_SUFFIXES:
+        from edgeprof.predictors.lut.model import LutModel
+        from edgeprof.predictors.lut.tables import load_tables
+
+        tables = load_tables(path)
+        base = LutModel(tables, tables.device)  # which can be kept, and knows every resolution
+    if space is not None:
+        check_base(base, space, str(path))
+    return base
+
+
+def load_gaussian_process(path: Path) -> GaussianProcess:
+    """Load the Gaussian process of ``P.edgp`` or ``P.host.npz``.
+
+    Raises:
+        PredictorFormatError: if there is none, or the host model is of another kind.
+    """
+    from edgeprof.predictors.gp.model import GaussianProcess
+
+    at = host_path(path)
+    model = _load_beside(path) if at != path and path.exists() else load_host(at)
+    if not isinstance(model, GaussianProcess):
+        raise PredictorFormatError(f"{at}: is a {model.kind} model; want gp, which has intervals")
+    return model
+
+
+def host_path(path: Path) -> Path:
+    """Return where the host model of ``P.edgp`` stands; of other files, the file itself."""
+    if path.suffix != EDGP_SUFFIX:
+        return path
+    return path.with_name(path.name.removesuffix(EDGP_SUFFIX) + _HOST_SUFFIX)
+
+
+def _load_beside(path: Path) -> HostModel:
+    """Load the host model beside ``P.edgp``, if it is the one that this file was distilled from."""
+    at = host_path(path)
+    model = load_host(at)
+    wanted = EdgpPredictor(read_predictor_bytes(path), str(path)).provenance.get("host_sha256")
+    if sha256_of(at) != wanted:
+        raise PredictorFormatError(
+            f"{at}: is not the host model that {path} was distilled from; remove it to use the "
+            "latter alone, or train it anew"
+        )
+    return model

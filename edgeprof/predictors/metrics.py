@@ -17,8 +17,12 @@ from edgeprof.base.errors import DatasetError
 from edgeprof.base.extras import optional
 from edgeprof.networks.spaces import get_space
 from edgeprof.networks.spaces.base import Codes
-from edgeprof.networks.subnet import Subnet
-from edgeprof.predictors.base import IntervalPredictor, Latencies, LatencyPredictor
+from edgeprof.predictors.base import (
+    IntervalPredictor,
+    Latencies,
+    LatencyPredictor,
+    PredictsCodes,
+)
 from edgeprof.predictors.features import Floats
 from edgeprof.records.dataset import Dataset
 
@@ -97,16 +101,12 @@ def interval_coverage(model: IntervalPredictor, data: Dataset, confidence: float
 
 
 @dataclass
-class MeanPredictor:
+class MeanPredictor(PredictsCodes):
     """Predicts the mean of the training latencies: what knows nothing reaches."""
 
     space: str
     device: str
     mean_ms: float
-
-    def predict(self, subnets: Sequence[Subnet]) -> Latencies:
-        """See the interface."""
-        return np.full(len(subnets), self.mean_ms)
 
     def predict_codes(self, codes: Codes) -> Latencies:
         """See the interface."""
@@ -114,16 +114,12 @@ class MeanPredictor:
 
 
 @dataclass
-class MacsPredictor:
+class MacsPredictor(PredictsCodes):
     """Predicts latencies in proportion to MACs: what needs no learning reaches."""
 
     space: str
     device: str
     ms_per_mac: float
-
-    def predict(self, subnets: Sequence[Subnet]) -> Latencies:
-        """See the interface."""
-        return self.predict_codes(get_space(self.space).encode(subnets))
 
     def predict_codes(self, codes: Codes) -> Latencies:
         """See the interface."""
@@ -138,15 +134,16 @@ def _macs(space_id: str, codes: Codes) -> Floats:
 
 def trivial_predictors(data: Dataset) -> dict[str, LatencyPredictor]:
     """Return the predictors that any other must beat, fitted to the data."""
-    return trivial_from_facts(data.space, data.device, trivial_facts(data))
+    facts = trivial_facts(data.space, data.codes, data.latency_ms)
+    return trivial_from_facts(data.space, data.device, facts)
 
 
-def trivial_facts(data: Dataset) -> dict[str, float]:
-    """Return all that the trivial predictors know of the data."""
-    macs = _macs(data.space, data.codes)
+def trivial_facts(space: str, codes: Codes, latency_ms: Latencies) -> dict[str, float]:
+    """Return all that the trivial predictors know of the rows that they are fitted to."""
+    total = float(latency_ms.sum())
     return {
-        "mean_ms": float(data.latency_ms.mean()),
-        "ms_per_mac": float(data.latency_ms.sum() / macs.sum()),
+        "mean_ms": float(latency_ms.mean()),
+        "ms_per_mac": total / float(_macs(space, codes).sum()),
     }
 
 

@@ -32,32 +32,12 @@ FOLDS = 5
 """Of cross-validation, where leaving out one row at a time would take too long."""
 
 
-def _fit_gp(data: Dataset, bases: Sequence[LatencyPredictor], seed: int) -> HostModel:
-    return GaussianProcess.fit(data, bases, seed=seed)
-
-
-def _fit_linear(data: Dataset, bases: Sequence[LatencyPredictor], seed: int) -> HostModel:  # noqa: ARG001
-    return LinearModel.fit(data)
-
-
-def _fit_mlp(data: Dataset, bases: Sequence[LatencyPredictor], seed: int) -> HostModel:  # noqa: ARG001
-    return PaperMlp.fit(data, seed=seed)
-
-
-def _fit_finetune(data: Dataset, bases: Sequence[LatencyPredictor], seed: int) -> HostModel:  # noqa: ARG001
-    return fit_fine_tuned(data, bases)
-
-
-def _fit_lut(data: Dataset, bases: Sequence[LatencyPredictor], seed: int) -> HostModel:  # noqa: ARG001
-    return LutModel.fit(data, bases)
-
-
 MODELS: dict[str, Fit] = {
-    "gp": _fit_gp,
-    "linear": _fit_linear,
-    "lut": _fit_lut,
-    "paper-finetune": _fit_finetune,
-    "paper-mlp": _fit_mlp,
+    "gp": lambda data, bases, seed: GaussianProcess(bases, seed=seed).fit(data),
+    "linear": lambda data, _bases, _seed: LinearModel.fit(data),
+    "lut": lambda data, bases, _seed: LutModel.fit(data, bases),
+    "paper-finetune": lambda data, bases, _seed: fit_fine_tuned(data, bases),
+    "paper-mlp": lambda data, _bases, seed: PaperMlp.fit(data, seed=seed),
 }
 """Name -> fit(data, bases, seed)."""
 

@@ -6,12 +6,10 @@ unseen rows within a relative error is the confidence that the next one is).
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-
 import numpy as np
 
 from edgeprof.networks.spaces.base import Codes
-from edgeprof.predictors.base import Latencies, LatencyInterval
+from edgeprof.predictors.base import Latencies, LatencyInterval, PredictsCodes
 from edgeprof.predictors.features import Floats
 
 _MOST_KEPT = 200
@@ -29,7 +27,7 @@ def relative_errors(unseen_ms: Latencies, measured_ms: Latencies) -> Floats:
     return np.asarray(errors[chosen], dtype=np.float64)
 
 
-class ResidualInterval(ABC):
+class ResidualInterval(PredictsCodes):
     """A predictor whose interval comes from its errors on rows it had not seen.
 
     Attributes:
@@ -37,10 +35,6 @@ class ResidualInterval(ABC):
     """
 
     relative_errors: Floats
-
-    @abstractmethod
-    def predict_codes(self, codes: Codes) -> Latencies:
-        """Return the latency of each row of codes in ms."""
 
     def predict_interval(self, codes: Codes, confidence: float = 0.9) -> LatencyInterval:
         """Return the predictions and their central intervals."""

@@ -219,7 +219,7 @@ def learning_curve_figure(devices: Sequence[Device]) -> Figure | None:
             sizes = [n for n in _CURVE_SIZES if n <= len(rest)]
             errors = []
             for n in sizes:
-                predicted = GaussianProcess.fit(data.take(rest[:n])).predict_codes(held_out.codes)
+                predicted = GaussianProcess().fit(data.take(rest[:n])).predict_codes(held_out.codes)
                 errors.append(100 * metrics_of(predicted, held_out.latency_ms).mape)
             name = device.name if len(spaces) == 1 else f"{device.name}, {space_id}"
             name = f"{name} ({n_held_out} held out)"

@@ -370,7 +370,8 @@ def test_an_accuracy_model_of_a_space_with_widths_is_fitted_to_a_table(tmp_path)
     with (tmp_path / "m.csv").open("w", newline="") as stream:
         csv.writer(stream).writerows([["space", "resolution", "ks", "e", "d", "w", "top1"], *rows])
     data = fit_accuracy(tmp_path / "m.csv", tmp_path / "m.host.npz")
-    assert data.subnets == tuple(subnets)
+    np.testing.assert_array_equal(data.codes, space.encode(subnets))
+    np.testing.assert_allclose(data.values, top1)
     fitted = load_accuracy(tmp_path / "m.host.npz", space).predict_codes(space.encode(subnets))
     assert np.abs(fitted - top1).max() < 0.01
 

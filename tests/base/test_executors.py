@@ -19,13 +19,13 @@ from edgeprof.base.errors import ClusterUnreachable, DatasetError, WorkerLost
 from edgeprof.base.executors import bulk_executor, map_through, open_executor
 from edgeprof.export import export_subnets, read_manifest
 from edgeprof.networks.spaces import get_space
+from edgeprof.predictors.across import leave_one_device_out
 from edgeprof.predictors.gp.model import GaussianProcess
 from edgeprof.predictors.hardware.devices import Device
 from edgeprof.predictors.learning_curve import compare_models
-from edgeprof.predictors.models import fit_across, fit_model
+from edgeprof.predictors.models import cross_validated, fit_across, fit_model
 from edgeprof.predictors.paper.linear import LinearModel
 from edgeprof.predictors.paper.mlp import PaperMlp
-from edgeprof.predictors.train import cross_validated, leave_one_device_out
 from edgeprof.runs.lut_blocks import block_workload
 from edgeprof.runs.settings import ProfileSettings
 from edgeprof.runs.workload import Target
@@ -93,7 +93,7 @@ def test_predictors_are_compared_alike(executor):
     data = PHONE.measure(SPACE, 25, seed=0)
     more = {
         "models": ["gp", "linear"],
-        "bases": [GaussianProcess.fit(SERVER.measure(SPACE, 20, seed=0))],
+        "bases": [GaussianProcess().fit(SERVER.measure(SPACE, 20, seed=0))],
         "tables": synthetic_tables(SPACE),
         "draws": 1,
     }

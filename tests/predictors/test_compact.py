@@ -29,7 +29,7 @@ from edgeprof.predictors.compact.edgp_file import (
     tensor_shapes,
 )
 from edgeprof.predictors.compact.predictor import CompactPredictor
-from edgeprof.predictors.load import EdgpPredictor
+from edgeprof.predictors.compact.reader import EdgpPredictor
 
 SPACE = get_space("ofa-mbv3-w1.0")
 
@@ -58,7 +58,7 @@ class SaturatingTeacher:
 
 @pytest.fixture(scope="module")
 def student():
-    return distil(SaturatingTeacher(), SPACE, seed=3, n_unlabelled=8_000)
+    return distil(SaturatingTeacher().predict_codes, SPACE, "teacher", seed=3, n_unlabelled=8_000)
 
 
 def random_model(rng, cardinalities=(4, 3, 5, 2), n_additive=3, n_hidden=4, n_inner=5, **changes):
@@ -86,7 +86,9 @@ def test_student_says_what_its_teacher_says_on_unseen_subnets(student):
 
 
 def test_student_of_an_additive_teacher_needs_no_network():
-    student = distil(SaturatingTeacher(saturation=0), SPACE, n_unlabelled=9000)
+    student = distil(
+        SaturatingTeacher(saturation=0).predict_codes, SPACE, "teacher", n_unlabelled=9000
+    )
     assert student.model.n_hidden == 0
     codes = draw_codes(SPACE, 1000, np.random.default_rng(1))
     wanted = SaturatingTeacher(saturation=0).predict_codes(codes)
@@ -99,15 +101,22 @@ def test_student_of_a_constant_teacher_is_that_constant():
         def predict_codes(self, codes):
             return np.full(len(codes), 12.5)
 
-    student = distil(Constant(), SPACE, n_unlabelled=800)
+    student = distil(Constant().predict_codes, SPACE, "teacher", n_unlabelled=800)
     codes = draw_codes(SPACE, 100, np.random.default_rng(1))
     np.testing.assert_allclose(student.predict_codes(codes), 12.5, rtol=1e-6)
 
 
 def test_distillation_is_reproducible_by_seed_and_reports_its_steps():
     steps = []
-    first = distil(SaturatingTeacher(), SPACE, seed=5, n_unlabelled=800, progress=steps.append)
-    again = distil(SaturatingTeacher(), SPACE, seed=5, n_unlabelled=800)
+    first = distil(
+        SaturatingTeacher().predict_codes,
+        SPACE,
+        "teacher",
+        seed=5,
+        n_unlabelled=800,
+        progress=steps.append,
+    )
+    again = distil(SaturatingTeacher().predict_codes, SPACE, "teacher", seed=5, n_unlabelled=800)
     assert first.to_bytes() == again.to_bytes()
     assert sum(steps) == N_STEPS
 

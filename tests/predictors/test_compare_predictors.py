@@ -12,15 +12,15 @@ from synthetic_device import PHONE, SERVER, synthetic_tables, write_dataset
 from edgeprof.base.errors import DatasetError, OutputError, PredictorFormatError
 from edgeprof.networks.spaces import get_space
 from edgeprof.predictors.gp.model import GaussianProcess
-from edgeprof.predictors.host_file import save_host
 from edgeprof.predictors.learning_curve import compare_models, plot_learning_curves
 from edgeprof.predictors.paper.mlp import PaperMlp
+from edgeprof.predictors.save import save_host
 
 SPACE = get_space("ofa-mbv3-w1.0")
 
 
 def test_every_model_is_judged_at_every_count(tmp_path: Path) -> None:
-    base = GaussianProcess.fit(SERVER.measure(SPACE, 30, seed=0))
+    base = GaussianProcess().fit(SERVER.measure(SPACE, 30, seed=0))
     data = PHONE.measure(SPACE, 80, seed=0)
     points = compare_models(data, [5, 20], models=["gp", "linear"], bases=[base], draws=2)
     found = {(p.model, p.n): p for p in points}
@@ -54,7 +54,7 @@ def test_what_the_bases_and_tables_allow_is_judged_too() -> None:
 
 def test_the_command_prints_every_model_with_its_errors(tmp_path: Path) -> None:
     data = write_dataset(tmp_path / "d.csv", PHONE.measure(SPACE, 40, seed=0))
-    save_host(tmp_path / "b.host.npz", GaussianProcess.fit(SERVER.measure(SPACE, 20, seed=0)))
+    save_host(tmp_path / "b.host.npz", GaussianProcess().fit(SERVER.measure(SPACE, 20, seed=0)))
     arguments = ("--counts", "6", "--models", "gp,linear", "--draws", 1)
     base = ("--base", tmp_path / "b.host.npz")
     result = run("compare-predictors", data, *arguments, *base)

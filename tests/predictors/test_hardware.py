@@ -12,12 +12,13 @@ from synthetic_device import SyntheticDevice
 from edgeprof.base.errors import DatasetError
 from edgeprof.networks.spaces import get_space
 from edgeprof.networks.spaces.base import SearchSpace
+from edgeprof.predictors.across import leave_one_device_out
 from edgeprof.predictors.gp.model import GaussianProcess
 from edgeprof.predictors.hardware.devices import Device, read_devices
 from edgeprof.predictors.hardware.model import WORK, HardwareModel
-from edgeprof.predictors.host_file import load_host, save_host
+from edgeprof.predictors.load import load_host
 from edgeprof.predictors.metrics import evaluate, interval_coverage
-from edgeprof.predictors.train import leave_one_device_out
+from edgeprof.predictors.save import save_host
 from edgeprof.records.dataset import Dataset
 
 SPACE = get_space("ofa-mbv3-w1.0")
@@ -120,7 +121,7 @@ def test_it_is_a_base_to_adapt_from(tmp_path: Path) -> None:
     base = HardwareModel.fit([SMALL, LARGE], MIDDLE[0])
     save_host(tmp_path / "middle.host.npz", base)
     loaded = load_host(tmp_path / "middle.host.npz")
-    model = GaussianProcess.fit(MIDDLE[1].take(range(5)), [loaded])
+    model = GaussianProcess([loaded]).fit(MIDDLE[1].take(range(5)))
     assert evaluate(model, MIDDLE[1]).mape < 0.5 * evaluate(base, MIDDLE[1]).mape
 
 

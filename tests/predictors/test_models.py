@@ -12,12 +12,13 @@ from edgeprof.base.errors import DatasetError, PredictorFormatError
 from edgeprof.cli.train import MODEL_NAMES
 from edgeprof.networks.spaces import get_space
 from edgeprof.predictors.hardware.devices import Device
-from edgeprof.predictors.host_file import load_host, save_host
+from edgeprof.predictors.load import load_host
 from edgeprof.predictors.metrics import evaluate, interval_coverage, metrics_of, trivial_predictors
 from edgeprof.predictors.models import ACROSS_MODELS, MODELS, cross_validated, fit_across, fit_model
 from edgeprof.predictors.paper.linear import LinearModel
 from edgeprof.predictors.paper.mlp import PaperMlp, _encode
 from edgeprof.predictors.residual_interval import relative_errors
+from edgeprof.predictors.save import save_host
 
 SPACE = get_space("ofa-mbv3-w1.0")
 

@@ -41,6 +41,6 @@ def test_an_exported_subnet_is_predicted_as_the_subnet(
     exported: tuple[list[Path], np.ndarray],
 ) -> None:
     paths, codes = exported
-    model = GaussianProcess.fit(PHONE.measure(SPACE, 40, seed=0))
+    model = GaussianProcess().fit(PHONE.measure(SPACE, 40, seed=0))
     by_model = model.predict_networks([read_network(path) for path in paths]).mean_ms
     np.testing.assert_allclose(by_model, model.predict_codes(codes), rtol=0.03)

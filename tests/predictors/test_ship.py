@@ -138,7 +138,7 @@ def test_shipped_edgp_is_the_same_file(tmp_path):
 
 
 def test_header_says_what_the_codes_are_and_no_name_can_break_its_comment():
-    model = replace(predictor_of().model, device="evil */ int x; /*")
+    model = replace(predictor_of().model, subject="evil */ int x; /*")
     header = c_header(model, "p")
     assert "evil __ int x_ __" in header
     assert "codes[0..19]: 0 (slot left out) to 9" in header

@@ -15,8 +15,8 @@ SPACE = get_space("ofa-mbv3-w1.0")
 
 @pytest.mark.parametrize("n", [10, 1200])
 def test_the_tabled_mean_is_that_of_the_interval(n: int) -> None:
-    base = GaussianProcess.fit(SERVER.measure(SPACE, 20, seed=0))
-    model = GaussianProcess.fit(PHONE.measure(SPACE, 10, seed=1), [base])
+    base = GaussianProcess().fit(SERVER.measure(SPACE, 20, seed=0))
+    model = GaussianProcess([base]).fit(PHONE.measure(SPACE, 10, seed=1))
     codes = SPACE.sample_codes(n, np.random.default_rng(2), [160, 224])
     np.testing.assert_allclose(
         model.predict_codes(codes), model.predict_interval(codes).mean_ms, rtol=1e-7

@@ -18,8 +18,8 @@ from edgeprof.predictors import load_predictor
 from edgeprof.predictors.compact.predictor import CompactPredictor
 from edgeprof.predictors.evaluation import evaluate_predictor
 from edgeprof.predictors.gp.model import GaussianProcess
-from edgeprof.predictors.gp.suggest import suggest_next
-from edgeprof.predictors.host_file import load_host, save_host
+from edgeprof.predictors.gp.suggest import Pool, suggest_next
+from edgeprof.predictors.load import load_base, load_gaussian_process, load_host
 from edgeprof.predictors.lut.lut_file import write_tables
 from edgeprof.predictors.lut.lut_keys import Grammar
 from edgeprof.predictors.lut.model import LutModel
@@ -31,13 +31,8 @@ from edgeprof.predictors.metrics import (
 )
 from edgeprof.predictors.models import folds_of
 from edgeprof.predictors.paper.linear import LinearModel
-from edgeprof.predictors.train import (
-    Training,
-    load_base,
-    load_host_model,
-    save_predictor,
-    train,
-)
+from edgeprof.predictors.save import save_host, save_predictor
+from edgeprof.predictors.train import Training, train
 from edgeprof.records.dataset import read_dataset
 
 SPACE = "ofa-mbv3-w1.0"
@@ -110,7 +105,7 @@ def test_trivial_predictors_are_fitted_to_the_training_rows_too(folder: Path) ->
 @pytest.mark.parametrize("n_folds", [12, 5])
 def test_trivial_predictors_are_cross_validated_in_the_same_folds(n_folds: int) -> None:
     data = SERVER.measure(get_space(SPACE), 12, seed=0)
-    model = GaussianProcess.fit(data) if n_folds == 12 else LinearModel.fit(data)
+    model = GaussianProcess().fit(data) if n_folds == 12 else LinearModel.fit(data)
     folds = folds_of(model, len(data), seed=3)
     assert len(folds) == n_folds
     assert sorted(np.concatenate(folds)) == list(range(12))
@@ -130,18 +125,17 @@ def test_no_host_removes_the_host_model_of_the_predictor_it_replaces(
 ) -> None:
     student = CompactPredictor.load(folder / "s.edgp")
     for host, files in ((load_host(folder / "s.host.npz"), 2), (None, 1)):
-        assert len(save_predictor(tmp_path / "s.edgp", host, student)) == files
+        assert len(save_predictor(tmp_path / "s.edgp", student, host)) == files
         assert len(list(tmp_path.iterdir())) == files
         assert load_base(tmp_path / "s.edgp").device == "server"
 
 
 def test_a_host_model_of_another_predictor_is_refused(folder: Path, tmp_path: Path) -> None:
-    assert load_host_model(folder / "s.edgp").device == "server"
+    assert load_gaussian_process(folder / "s.edgp").device == "server"
     (tmp_path / "other.edgp").write_bytes((folder / "s.edgp").read_bytes())
-    save_host(
-        tmp_path / "other.host.npz", GaussianProcess.fit(PHONE.measure(get_space(SPACE), 5, seed=0))
-    )
-    for load in (load_base, load_host_model):
+    other = GaussianProcess().fit(PHONE.measure(get_space(SPACE), 5, seed=0))
+    save_host(tmp_path / "other.host.npz", other)
+    for load in (load_base, load_gaussian_process):
         with pytest.raises(PredictorFormatError, match=r"is not the host model that .*other\.edgp"):
             load(tmp_path / "other.edgp")
 
@@ -312,7 +306,7 @@ def test_an_exported_model_is_predicted_by_the_host_model_beside(
 def test_a_student_that_falls_short_is_noted(folder: Path) -> None:
     model = load_predictor(folder / "s.host.npz")
     student = CompactPredictor.load(folder / "s.edgp")
-    close, far = (Training(model, student, None, {}, mape) for mape in (0.004, 0.006))  # type: ignore[arg-type]
+    close, far = (Training(model, student, mape) for mape in (0.004, 0.006))  # type: ignore[arg-type]
     assert close.notes == ()
     assert "distillation costs 0.60%" in far.notes[0]
 
@@ -324,11 +318,11 @@ def test_what_has_been_measured_is_not_suggested() -> None:
     known = PHONE.measure(space, 1, seed=0).take([0] * 30)
     known = replace(known, codes=codes[:30], subnets=tuple(pool[:30]), rows=np.arange(30))
     latencies_ms = np.linspace(10, 20, 30)
-    model = GaussianProcess.fit(replace(known, latency_ms=latencies_ms))
-    chosen = suggest_next(model, 10, seed=7, pool_size=40)
+    model = GaussianProcess().fit(replace(known, latency_ms=latencies_ms))
+    chosen = suggest_next(model, 10, Pool(40, seed=7))
     assert {subnet.id for subnet in chosen} == {subnet.id for subnet in pool[30:]}
     with pytest.raises(PredictorFormatError, match="30 of them measured before"):
-        suggest_next(model, 11, seed=7, pool_size=40)
+        suggest_next(model, 11, Pool(40, seed=7))
 
 
 def test_suggest_is_reproducible_and_avoids_what_is_known(folder: Path) -> None:
@@ -369,9 +363,12 @@ def test_an_unknown_model_and_another_suffix_are_errors(folder: Path, tmp_path: 
         PredictorFormatError,
         match="unknown model 'magic'; known: gp, linear, lut, paper-finetune, paper-mlp",
     ):
-        train(data, tmp_path / "p.edgp", model="magic")
-    with pytest.raises(PredictorFormatError, match=r"ends in \.edgp"):
-        train(data, tmp_path / "p.onnx")
+        train(data, model="magic")
+    for name in ("p.onnx", "p"):
+        result = run("train", folder / "data.csv", "--device", "phone", "-o", tmp_path / name)
+        assert isinstance(result.exception, PredictorFormatError)
+        assert "ends in .edgp" in str(result.exception)
+        assert not list(tmp_path.iterdir())
 
 
 def test_a_predictor_of_another_space_is_not_judged(folder: Path) -> None:

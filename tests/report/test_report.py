@@ -15,7 +15,7 @@ from edgeprof import _core, get_space
 from edgeprof.base.errors import PredictorFormatError, SearchError, StoreError
 from edgeprof.cli import cli
 from edgeprof.predictors.gp.model import GaussianProcess
-from edgeprof.predictors.host_file import save_host
+from edgeprof.predictors.save import save_host
 from edgeprof.records.dataset import Dataset
 from edgeprof.records.store import ImportedRow, Store
 from edgeprof.report import write_report
@@ -291,7 +291,7 @@ def test_report_from_the_command_line(store, results, tmp_path):
         SPACE.id, "x", tuple(SPACE.decode(codes)), codes, BOARDS[0].predict_codes(codes),
         np.arange(60), "test",
     )  # fmt: skip
-    save_host(tmp_path / "p.host.npz", GaussianProcess.fit(data))
+    save_host(tmp_path / "p.host.npz", GaussianProcess().fit(data))
     output = tmp_path / "r.html"
     done = CliRunner().invoke(
         cli,

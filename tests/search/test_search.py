@@ -26,7 +26,7 @@ from edgeprof.networks.spaces.costs import macs_cost, parameters_cost
 from edgeprof.networks.spaces.structure import AdditiveTables, single_changes, start_rows
 from edgeprof.networks.subnet import read_subnets
 from edgeprof.predictors.gp.model import GaussianProcess
-from edgeprof.predictors.host_file import save_host
+from edgeprof.predictors.save import save_host
 from edgeprof.records.dataset import Dataset, read_dataset
 from edgeprof.runs.settings import ProfileSettings
 from edgeprof.search import (
@@ -753,7 +753,7 @@ def host(tmp_path_factory):
     rows = tuple(SPACE.decode(codes))
     data = Dataset(SPACE.id, "board", rows, codes, LATENCY.predict(rows), np.arange(40), "test")
     path = tmp_path_factory.mktemp("host") / "board.host.npz"
-    save_host(path, GaussianProcess.fit(data))
+    save_host(path, GaussianProcess().fit(data))
     return path
 
 

@@ -18,6 +18,7 @@ from tree import ROOT
 from edgeprof.base.errors import EdgeprofError
 from edgeprof.boards.toolchain import build_harness
 from edgeprof.networks.spaces import get_space
+from edgeprof.predictors.save import save_predictor
 from edgeprof.predictors.train import train
 
 SCRIPT = ROOT / "tools" / "virtual_board" / "make_virtual_board.sh"
@@ -126,5 +127,6 @@ def trained_predictor(path: Path) -> Path:
     """
     if ready := os.environ.get("EDGEPROF_TEST_PREDICTOR"):
         return Path(shutil.copy(ready, path))
-    train(PHONE.measure(get_space("ofa-mbv3-w1.0"), 40, seed=0), path, keep_host=False)
+    data = PHONE.measure(get_space("ofa-mbv3-w1.0"), 40, seed=0)
+    save_predictor(path, train(data).student, None)
     return path

@@ -1,7 +1,7 @@
 """Distillation: a compact predictor that says what a teacher says.
 
 Owns: how the tensors of ``predictor.py`` are fitted. Unlabelled subnets cost nothing, so the
-student is fitted to tens of thousands of the teacher's predictions, in two steps:
+student is fitted to tens of thousands of the teacher's values, in two steps:
 
 1. the additive part by alternating least squares: what each choice costs per factor, given the
    factors of each resolution, then the factors, given the costs (a low-rank form of one cost
@@ -17,13 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeprof.networks.spaces.base import Codes, SearchSpace
-from edgeprof.predictors.base import LatencyPredictor
 from edgeprof.predictors.compact.additive_tables import AdditiveTables, fit_additive_tables
 from edgeprof.predictors.compact.edgp_file import CompactModel, CompactTensors
 from edgeprof.predictors.compact.predictor import CompactPredictor
 from edgeprof.predictors.compact.residual_net import ResidualNet, fit_residual_net
 
 Array = NDArray[np.float64]
+Teacher = Callable[[Codes], Array]
 
 N_UNLABELLED = 24_000
 N_STEPS = 100
@@ -33,12 +33,13 @@ N_ADDITIVE = 5
 N_HIDDEN = 10
 N_INNER = 8
 _OUTLYING_SHARE = 6  # one subnet in six has any resolution, not only those sampled by default
-_NEGLIGIBLE = 1e-4  # of the mean latency: below it, the additive part says all
+_NEGLIGIBLE = 1e-4  # of the mean: below it, the additive part says all
 
 
 def distil(
-    teacher: LatencyPredictor,
+    teacher: Teacher,
     space: SearchSpace,
+    subject: str,
     *,
     seed: int = 0,
     n_unlabelled: int = N_UNLABELLED,
@@ -48,8 +49,9 @@ def distil(
     """Return the compact student of a teacher.
 
     Args:
-        teacher: any predictor of the space.
+        teacher: what to repeat: codes of the space -> values, (n,).
         space: the search space.
+        subject: what the values are of: the name of a device (latencies in ms), or ``accuracy``.
         seed: of the unlabelled subnets and of the small network's start.
         n_unlabelled: how many subnets the teacher labels.
         value_bytes: 2 for a file of float16, 4 for float32.
@@ -58,9 +60,9 @@ def distil(
     advance = progress or (lambda _steps: None)
     rng = np.random.default_rng(seed)
     codes = draw_codes(space, n_unlabelled, rng)
-    latency_ms = _label(teacher, codes, advance)
+    values = _label(teacher, codes, advance)
     return fit_student(
-        teacher.device, space, codes, latency_ms, rng, value_bytes=value_bytes, progress=advance
+        subject, space, codes, values, rng, value_bytes=value_bytes, progress=advance
     )
 
 
@@ -71,10 +73,10 @@ def draw_codes(space: SearchSpace, n: int, rng: np.random.Generator) -> Codes:
     return np.concatenate([usual, space.sample_codes(outlying, rng, space.resolutions)])
 
 
-def _label(teacher: LatencyPredictor, codes: Codes, advance: Callable[[int], object]) -> Array:
+def _label(teacher: Teacher, codes: Codes, advance: Callable[[int], object]) -> Array:
     labels = []
     for part in np.array_split(codes, N_STEPS // 2):
-        labels.append(teacher.predict_codes(part))
+        labels.append(teacher(part))
         advance(1)
     return np.concatenate(labels)
 
@@ -89,10 +91,10 @@ def one_hot(codes: Codes, cardinalities: tuple[int, ...]) -> NDArray[np.float32]
 
 
 def fit_student(
-    device: str,
+    subject: str,
     space: SearchSpace,
     codes: Codes,
-    latency_ms: Array,
+    values: Array,
     rng: np.random.Generator,
     *,
     value_bytes: int = 2,
@@ -101,20 +103,20 @@ def fit_student(
     """Return the student of labelled codes (many: some hundred per resolution).
 
     Args:
-        device: name of the device.
+        subject: see ``distil``.
         space: the search space.
         codes: uint8 (n, columns).
-        latency_ms: the labels, (n,).
+        values: the labels, (n,).
         rng: starts the small network.
         value_bytes: 2 for a file of float16, 4 for float32.
         progress: called with a number of steps as they are done, half of ``N_STEPS`` in all.
     """
-    offset_ms, unit_ms = float(latency_ms.mean()), float(latency_ms.std()) or 1.0
-    target = (latency_ms - offset_ms) / unit_ms
+    offset, unit = float(values.mean()), float(values.std()) or 1.0
+    target = (values - offset) / unit
     choices, resolution = one_hot(codes, space.cardinalities), codes[:, -1].astype(np.int64)
     tables = fit_additive_tables(choices, resolution, target, _factors(space), N_ADDITIVE)
     residual = target - tables.predict(choices, resolution)
-    negligible = residual.std() * unit_ms < _NEGLIGIBLE * offset_ms
+    negligible = residual.std() * unit < _NEGLIGIBLE * offset
     net = fit_residual_net(
         choices,
         resolution,
@@ -129,10 +131,10 @@ def fit_student(
     return CompactPredictor(
         CompactModel(
             space.id,
-            device,
+            subject,
             space.cardinalities,
-            unit_ms,
-            offset_ms,
+            unit,
+            offset,
             _tensors(tables, net),
             value_bytes=value_bytes,
         )

@@ -19,12 +19,12 @@ offset  type        field
 16      u8          inner units (0..8)
 17      u8          0
 18      u16         bytes of the space id (1..255)
-20      u16         bytes of the device id (1..255)
+20      u16         bytes of the subject (1..255): the device, or ``accuracy``
 22      u16         bytes of the provenance
-24      f32         ``unit_ms`` (> 0)
-28      f32         ``offset_ms``
+24      f32         ``unit`` (> 0; ms for a latency)
+28      f32         ``offset``
 32      u16[]       values per code column (slots: choices + 1; last: resolutions)
-..      char[]      space id, device id, provenance (a JSON object): UTF-8
+..      char[]      space id, subject, provenance (a JSON object): UTF-8
 ..      u8[]        zeros up to a multiple of 4
 ..      value[]     ``rows``, ``scale``, ``shift``, ``hidden_weights``, ``hidden_bias``,
                     ``inner_out``, ``hidden_out``: see ``CompactTensors``
@@ -111,19 +111,19 @@ class CompactModel:
 
     Attributes:
         space: id of the search space.
-        device: name of the device.
+        subject: name of the device whose latencies in ms it predicts, or ``accuracy`` (top-1).
         cardinalities: values per code column, as ``SearchSpace.cardinalities``.
-        unit_ms, offset_ms: latency = offset + unit * (what the tensors give).
+        unit, offset: value = offset + unit * (what the tensors give).
         tensors: the parameters; float32 whose values the file's type can hold.
         provenance: dataset hash, n, metrics and the like; JSON values.
         value_bytes: 2 or 4, the size of a tensor value in the file.
     """
 
     space: str
-    device: str
+    subject: str
     cardinalities: tuple[int, ...]
-    unit_ms: float
-    offset_ms: float
+    unit: float
+    offset: float
     tensors: CompactTensors
     provenance: Mapping[str, object] = field(default_factory=dict)
     value_bytes: int = 2
@@ -149,15 +149,15 @@ def rounded_to_file(model: CompactModel) -> CompactModel:
     for tensor in model.tensors.all():
         if tensor.size and not np.all(np.abs(tensor) <= MAX_VALUE):
             raise PredictorFormatError(
-                f"predictor of {model.device}: a tensor value is {np.abs(tensor).max():g}, "
+                f"predictor of {model.subject}: a tensor value is {np.abs(tensor).max():g}, "
                 f"want at most {MAX_VALUE:g}"
             )
     rounded = (t.astype(value_type).astype(np.float32) for t in model.tensors.all())
     return replace(
         model,
         tensors=CompactTensors(*rounded),
-        unit_ms=float(np.float32(model.unit_ms)),
-        offset_ms=float(np.float32(model.offset_ms)),
+        unit=float(np.float32(model.unit)),
+        offset=float(np.float32(model.offset)),
     )
 
 
@@ -168,16 +168,16 @@ def encode_edgp(model: CompactModel) -> bytes:
         PredictorFormatError: if it is beyond a limit of the format.
     """
     value_type = _VALUE_TYPES[model.value_bytes]
-    space, device = model.space.encode(), model.device.encode()
+    space, subject = model.space.encode(), model.subject.encode()
     provenance = json.dumps(dict(model.provenance), separators=(",", ":"), sort_keys=True).encode()
     head = struct.pack(f"<{len(model.cardinalities)}H", *model.cardinalities)
-    head += space + device + provenance
+    head += space + subject + provenance
     head += bytes(-(_HEADER.size + len(head)) % 4)
     body = b"".join(tensor.astype(value_type).tobytes() for tensor in model.tensors.all())
     size = _HEADER.size + len(head) + len(body) + _CRC.size
     if size > MAX_FILE_BYTES:
         raise PredictorFormatError(
-            f"predictor of {model.device}: {size} bytes, want at most {MAX_FILE_BYTES}; "
+            f"predictor of {model.subject}: {size} bytes, want at most {MAX_FILE_BYTES}; "
             "shorten the provenance or use float16"
         )
     header = _HEADER.pack(
@@ -191,10 +191,10 @@ def encode_edgp(model: CompactModel) -> bytes:
         len(model.tensors.hidden_bias),
         0,
         len(space),
-        len(device),
+        len(subject),
         len(provenance),
-        model.unit_ms,
-        model.offset_ms,
+        model.unit,
+        model.offset,
     )
     data = header + head + body
     data += _CRC.pack(zlib.crc32(data))
@@ -270,10 +270,10 @@ def _decode(data: bytes) -> CompactModel:
     at += -at % 4
     shapes = tensor_shapes(cardinalities, n_additive, n_hidden, n_inner)
     tensors = _read_tensors(data, at, shapes, _VALUE_TYPES[value_bytes])
-    space, device, provenance = texts
+    space, subject, provenance = texts
     return CompactModel(
         space,
-        device,
+        subject,
         tuple(cardinalities),
         unit,
         offset,

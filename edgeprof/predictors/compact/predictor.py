@@ -9,7 +9,7 @@ For a subnet with choices c(s) per slot s and resolution index r::
     additive = shift[r, 0] + sum of y[j] over the additive terms j
     a[k]     = softsign(y[n_additive + k] + shift[r, 1 + k])         the hidden inputs
     v        = softsign(a @ hidden_weights + hidden_bias)            the inner units
-    latency  = offset_ms + unit_ms * (additive + a @ hidden_out + v @ inner_out)
+    value    = offset + unit * (additive + a @ hidden_out + v @ inner_out)
 
 with softsign(x) = x / (1 + abs(x)). The additive terms hold what each choice costs, with a few
 factors per resolution (for one, and for the pixels of each stage); the hidden part holds what is
@@ -27,10 +27,8 @@ from numpy.typing import NDArray
 
 from edgeprof.base.errors import InvalidSubnet, PredictorFormatError
 from edgeprof.base.files import atomic_write
-from edgeprof.networks.spaces import get_space
 from edgeprof.networks.spaces.base import Codes
-from edgeprof.networks.subnet import Subnet
-from edgeprof.predictors.base import Latencies
+from edgeprof.predictors.base import Latencies, PredictsCodes
 from edgeprof.predictors.compact.edgp_file import (
     CompactModel,
     Tensor,
@@ -40,7 +38,7 @@ from edgeprof.predictors.compact.edgp_file import (
 )
 
 
-class CompactPredictor:
+class CompactPredictor(PredictsCodes):
     """A latency predictor of a few kilobytes; this class is the reference, not the fast reader.
 
     Attributes:
@@ -52,16 +50,12 @@ class CompactPredictor:
 
     def __init__(self, model: CompactModel) -> None:
         self.model = rounded_to_file(model)
-
-    @property
-    def space(self) -> str:
-        """Id of the search space."""
-        return self.model.space
+        self.space = model.space
 
     @property
     def device(self) -> str:
-        """Name of the device."""
-        return self.model.device
+        """Name of the device; ``accuracy`` for accuracies."""
+        return self.model.subject
 
     @property
     def provenance(self) -> Mapping[str, object]:
@@ -73,12 +67,8 @@ class CompactPredictor:
         merged = {**self.model.provenance, **provenance}
         return CompactPredictor(replace(self.model, provenance=merged))
 
-    def predict(self, subnets: Sequence[Subnet]) -> Latencies:
-        """Return the latency of each subnet in ms."""
-        return self.predict_codes(get_space(self.space).encode(subnets))
-
     def predict_codes(self, codes: Codes) -> Latencies:
-        """Return the latency of each row of codes in ms.
+        """Return the value of each row of codes.
 
         Raises:
             InvalidSubnet: if a code is not of the space.
@@ -93,8 +83,8 @@ class CompactPredictor:
         v = _softsign(a @ tensors.hidden_weights + tensors.hidden_bias)
         total = shift[:, 0] + y[:, :n_additive].sum(axis=1)
         total += a @ tensors.hidden_out + v @ tensors.inner_out
-        latency_ms = np.float32(self.model.offset_ms) + np.float32(self.model.unit_ms) * total
-        return np.asarray(latency_ms, dtype=np.float64)
+        values = np.float32(self.model.offset) + np.float32(self.model.unit) * total
+        return np.asarray(values, dtype=np.float64)
 
     def to_bytes(self) -> bytes:
         """Return the bytes of the ``.edgp`` file."""

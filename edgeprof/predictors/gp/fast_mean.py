@@ -16,6 +16,7 @@ from edgeprof.predictors.compact.slot_tables import SlotTables
 from edgeprof.predictors.features import Floats
 from edgeprof.predictors.gp.feature_map import FeatureMap
 from edgeprof.predictors.gp.kernels import Component
+from edgeprof.predictors.gp.posterior import Posterior
 
 _CHUNK = 8192
 
@@ -37,26 +38,14 @@ class FastMean:
     curved: Sequence[tuple[Component, Floats, Floats]]
 
     @classmethod
-    def of(
-        cls,
-        features: FeatureMap,
-        components: Sequence[Component],
-        log_variances: Floats,
-        rows: Floats,
-        weights: Floats,
-    ) -> FastMean:
-        """Fold a posterior.
-
-        Args:
-            features: columns of subnets; base columns follow them.
-            components: of the process.
-            log_variances: of the components.
-            rows: columns of the training rows, (n, width + bases).
-            weights: of the training rows, (n,).
-        """
+    def of(cls, features: FeatureMap, posterior: Posterior) -> FastMean:
+        """Fold a posterior whose columns are those of ``features``, base columns after them."""
+        rows, weights = posterior.columns, posterior.weights
         width = features.groups.width
         linear, constant, curved = np.zeros(rows.shape[1]), 0.0, []
-        for component, log_variance in zip(components, log_variances, strict=True):
+        for component, log_variance in zip(
+            posterior.components, posterior.log_variances, strict=True
+        ):
             scaled = np.exp(log_variance) * weights
             if component.form == "linear":
                 columns = list(component.columns)

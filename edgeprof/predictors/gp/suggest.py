@@ -12,68 +12,76 @@ and no better on another.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from edgeprof.base.errors import PredictorFormatError
 from edgeprof.networks.spaces import get_space
-from edgeprof.networks.spaces.base import Codes
+from edgeprof.networks.spaces.base import Codes, SearchSpace
 from edgeprof.networks.subnet import Subnet
-from edgeprof.predictors.base import LatencyPredictor
-from edgeprof.predictors.base_models import check_base
+from edgeprof.predictors.base import LatencyPredictor, check_base
 from edgeprof.predictors.features import Floats
 from edgeprof.predictors.gp.model import GaussianProcess, prior_covariance
 
-POOL_SIZE = 2000
 
+@dataclass(frozen=True)
+class Pool:
+    """Random subnets to choose from.
 
-def suggest_next(
-    model: GaussianProcess,
-    n: int,
-    *,
-    seed: int = 0,
-    pool_size: int = POOL_SIZE,
-    resolutions: Sequence[int] | None = None,
-) -> list[Subnet]:
-    """Return subnets to measure on the model's own device, beside those it has learned from.
-
-    Args:
-        model: the model of the device.
-        n: how many.
-        seed: of the pool.
-        pool_size: random subnets to choose from, at least ``n``.
-        resolutions: of the pool; those the space samples where not given.
+    Attributes:
+        size: how many, at least as many as are to be chosen.
+        seed: of the draw.
+        resolutions: those drawn from; those the space samples where not given.
     """
+
+    size: int = 2000
+    seed: int = 0
+    resolutions: Sequence[int] | None = None
+
+    def draw(self, space: SearchSpace, n: int, measured: Codes) -> Codes:
+        """Draw without what has been measured: a repetition teaches about the noise only.
+
+        Raises:
+            PredictorFormatError: if fewer than ``n`` are left.
+        """
+        rng = np.random.default_rng(self.seed)
+        codes = space.encode(space.sample(self.size, rng, self.resolutions))
+        known = {row.tobytes() for row in measured}
+        fresh = codes[[row.tobytes() not in known for row in codes]]
+        if len(fresh) < n:
+            raise PredictorFormatError(
+                f"pool of {self.size} subnets, {len(codes) - len(fresh)} of them measured before: "
+                f"want at least the {n} to choose"
+            )
+        return fresh
+
+
+def suggest_next(model: GaussianProcess, n: int, pool: Pool | None = None) -> list[Subnet]:
+    """Return ``n`` subnets to measure on the model's device, beside those it has learned from."""
     space = get_space(model.space)
-    codes = _pool(model.space, n, seed, pool_size, resolutions, measured=model.data.codes)
-    covariance, noise = model.posterior_covariance(codes)
-    return space.decode(codes[choose(covariance, noise, n)])
+    codes = (pool or Pool()).draw(space, n, model.examples_.codes)
+    covariance = model.posterior_.covariance(model.columns_of_codes(codes))
+    return space.decode(codes[choose(covariance, model.posterior_.noise, n)])
 
 
 def suggest_first(
-    space_id: str,
-    bases: Sequence[LatencyPredictor],
-    n: int,
-    *,
-    seed: int = 0,
-    pool_size: int = POOL_SIZE,
-    resolutions: Sequence[int] | None = None,
+    space_id: str, bases: Sequence[LatencyPredictor], n: int, pool: Pool | None = None
 ) -> list[Subnet]:
-    """Return the first subnets to measure on a device nothing is known of.
+    """Return the first ``n`` subnets to measure on a device nothing is known of.
 
     Args:
         space_id: the space to measure in.
         bases: predictors of other devices that will be adapted.
         n: how many.
-        seed: of the pool.
-        pool_size: random subnets to choose from, at least ``n``.
-        resolutions: of the pool; those the space samples where not given.
+        pool: what to choose from.
     """
     for base in bases:
         check_base(base, space_id)
-    codes = _pool(space_id, n, seed, pool_size, resolutions)
+    space = get_space(space_id)
+    codes = (pool or Pool()).draw(space, n, space.encode([]))
     covariance, noise = prior_covariance(space_id, codes, bases)
-    return get_space(space_id).decode(codes[choose(covariance, noise, n)])
+    return space.decode(codes[choose(covariance, noise, n)])
 
 
 def choose(covariance: Floats, noise: float, n: int) -> list[int]:
@@ -94,24 +102,3 @@ def choose(covariance: Floats, noise: float, n: int) -> list[int]:
         column = covariance[:, best].copy()
         covariance -= np.outer(column, column / variance[best])
     return chosen
-
-
-def _pool(
-    space_id: str,
-    n: int,
-    seed: int,
-    pool_size: int,
-    resolutions: Sequence[int] | None,
-    measured: Codes | None = None,
-) -> Codes:
-    """Draw the pool, without what has been measured: a repetition teaches about the noise only."""
-    space = get_space(space_id)
-    codes = space.encode(space.sample(pool_size, np.random.default_rng(seed), resolutions))
-    known = set() if measured is None else {row.tobytes() for row in measured}
-    fresh = codes[[row.tobytes() not in known for row in codes]]
-    if len(fresh) < n:
-        raise PredictorFormatError(
-            f"pool of {pool_size} subnets, {len(codes) - len(fresh)} of them measured before: want "
-            f"at least the {n} to choose"
-        )
-    return fresh

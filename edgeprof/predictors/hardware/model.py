@@ -23,8 +23,7 @@ from edgeprof.base.errors import PredictorFormatError
 from edgeprof.networks.layers import Block, Network
 from edgeprof.networks.spaces import get_space
 from edgeprof.networks.spaces.base import Codes
-from edgeprof.networks.subnet import Subnet
-from edgeprof.predictors.base import Latencies, LatencyInterval
+from edgeprof.predictors.base import Latencies, LatencyInterval, PredictsCodes
 from edgeprof.predictors.compact.slot_tables import SlotTables
 from edgeprof.predictors.features import QUANTITIES, Floats, block_features, layer_points
 from edgeprof.predictors.hardware.devices import Device, other_hardware, space_of
@@ -73,7 +72,7 @@ def _rate(name: str, device: Device) -> float:
 
 
 @dataclass
-class HardwareModel:
+class HardwareModel(PredictsCodes):
     """Predicts one device from its data sheet.
 
     Attributes:
@@ -162,10 +161,6 @@ class HardwareModel:
         names = tuple(device.name for device, _ in others)
         space = space or space_of(others, target)
         return cls(space, target, factors, log_deviation(works, factors), names)
-
-    def predict(self, subnets: Sequence[Subnet]) -> Latencies:
-        """See the interface."""
-        return self.predict_codes(get_space(self.space).encode(subnets))
 
     def predict_codes(self, codes: Codes) -> Latencies:
         """See the interface."""

@@ -16,7 +16,6 @@ import numpy as np
 from edgeprof.base.errors import PredictorFormatError
 from edgeprof.networks.spaces import get_space
 from edgeprof.networks.spaces.base import Codes
-from edgeprof.networks.subnet import Subnet
 from edgeprof.predictors.base import Latencies, LatencyPredictor
 from edgeprof.predictors.features import Floats
 from edgeprof.predictors.host_file import Arrays, Meta
@@ -78,10 +77,6 @@ class LutModel(ResidualInterval):
                 f"{tables[0].source}: tables of {tables[0].space}, but the rows are of {data.space}"
             )
         return cls(tables[0], data.device)
-
-    def predict(self, subnets: Sequence[Subnet]) -> Latencies:
-        """See the interface."""
-        return self.predict_codes(get_space(self.space).encode(subnets))
 
     def predict_codes(self, codes: Codes) -> Latencies:
         """See the interface."""

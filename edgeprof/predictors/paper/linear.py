@@ -6,7 +6,7 @@ input, (r / largest)^2, by least squares.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -14,7 +14,6 @@ import numpy as np
 
 from edgeprof.networks.spaces import get_space
 from edgeprof.networks.spaces.base import Codes, SearchSpace
-from edgeprof.networks.subnet import Subnet
 from edgeprof.predictors.base import Latencies
 from edgeprof.predictors.features import Floats
 from edgeprof.predictors.host_file import Arrays, Meta
@@ -57,10 +56,6 @@ class LinearModel(ResidualInterval):
         costs_ms = np.linalg.solve(gram, columns.T @ (data.latency_ms - mean_ms))
         costs_ms[-1] += mean_ms
         return cls(data.space, data.device, np.asarray(costs_ms, dtype=np.float64))
-
-    def predict(self, subnets: Sequence[Subnet]) -> Latencies:
-        """See the interface."""
-        return self.predict_codes(get_space(self.space).encode(subnets))
 
     def predict_codes(self, codes: Codes) -> Latencies:
         """See the interface."""

@@ -23,9 +23,7 @@ from edgeprof.base.extras import optional
 from edgeprof.networks.spaces import get_space
 from edgeprof.networks.spaces.base import Codes
 from edgeprof.networks.spaces.ofa_encoding import OfaEncoding
-from edgeprof.networks.subnet import Subnet
-from edgeprof.predictors.base import Latencies, LatencyPredictor
-from edgeprof.predictors.base_models import check_base
+from edgeprof.predictors.base import Latencies, LatencyPredictor, check_base
 from edgeprof.predictors.features import Floats
 from edgeprof.predictors.hardware.devices import Device, other_hardware, space_of
 from edgeprof.predictors.host_file import Arrays, Meta
@@ -126,10 +124,6 @@ class PaperMlp(ResidualInterval):
             unit_ms=unit_ms,
             relative_errors=nothing_known(),
         )
-
-    def predict(self, subnets: Sequence[Subnet]) -> Latencies:
-        """See the interface."""
-        return self.predict_codes(get_space(self.space).encode(subnets))
 
     def predict_codes(self, codes: Codes) -> Latencies:
         """See the interface."""

@@ -65,7 +65,7 @@ def onnx_model(model: CompactModel) -> bytes:
         ir_version=IR_VERSION,
         opset_imports=[helper.make_opsetid("", OPSET)],
     )
-    helper.set_model_props(made, {"space": model.space, "device": model.device})
+    helper.set_model_props(made, {"space": model.space, "device": model.subject})
     onnx.checker.check_model(made)
     content: bytes = made.SerializeToString()
     return content
@@ -110,8 +110,8 @@ def _latency(graph: _Graph, model: CompactModel, terms: str) -> str:
     graph.node("Concat", ["a", "v"], "a_and_v", axis=1)
     graph.node("MatMul", ["a_and_v", graph.constant("outputs", both)], "net_sum")
     graph.node("Add", ["additive_sum", "net_sum"], "total")
-    unit = graph.constant("unit_ms", np.array(model.unit_ms, dtype=np.float32))
-    offset = graph.constant("offset_ms", np.array(model.offset_ms, dtype=np.float32))
+    unit = graph.constant("unit_ms", np.array(model.unit, dtype=np.float32))
+    offset = graph.constant("offset_ms", np.array(model.offset, dtype=np.float32))
     graph.node("Mul", ["total", unit], "scaled")
     graph.node("Add", ["scaled", offset], "shifted")
     return graph.node("Squeeze", ["shifted", "one"], "latency")

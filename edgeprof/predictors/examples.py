@@ -1,0 +1,72 @@
+"""What a model learns from: subnets and one value each, whatever the value is.
+
+Owns: the rows of a fit under neutral names, so that latencies and accuracies are learned alike.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeprof.networks.spaces.base import Codes
+from edgeprof.predictors.features import Floats
+from edgeprof.records.dataset import Dataset
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Subnets of one space with their values.
+
+    Attributes:
+        space: id of the search space.
+        subject: the device whose latencies in ms the values are, or ``accuracy`` for top-1.
+        codes: the subnets, see ``SearchSpace.encode``.
+        values: float64 (n,), positive.
+        standard_errors: of the values, float64 (n,); 0 where unknown.
+        rows: int64 (n,), their numbers in the source.
+        source: the file, as given.
+    """
+
+    space: str
+    subject: str
+    codes: Codes
+    values: Floats
+    standard_errors: Floats
+    rows: NDArray[np.int64]
+    source: str
+
+    @classmethod
+    def of(cls, data: Dataset) -> Examples:
+        """Take the latencies of a dataset."""
+        errors = np.zeros(len(data))
+        return cls(
+            data.space, data.device, data.codes, data.latency_ms, errors, data.rows, data.source
+        )
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @property
+    def sha256(self) -> str:
+        """Hash of what is learned from: subject, space, codes and values, in their order."""
+        digest = hashlib.sha256(f"{self.subject}\n{self.space}\n".encode())
+        digest.update(np.ascontiguousarray(self.codes).tobytes())
+        digest.update(np.ascontiguousarray(self.values, dtype="<f8").tobytes())
+        return digest.hexdigest()
+
+    def take(self, indices: Sequence[int] | NDArray[np.int64]) -> Examples:
+        """Return the rows at these positions, in this order."""
+        chosen = np.asarray(indices, dtype=np.int64)
+        return Examples(
+            self.space,
+            self.subject,
+            self.codes[chosen],
+            self.values[chosen],
+            self.standard_errors[chosen],
+            self.rows[chosen],
+            self.source,
+        )
