@@ -42,7 +42,8 @@ class Examples:
     @classmethod
     def of(cls, data: Dataset) -> Examples:
         """Take the latencies of a dataset."""
-        errors = np.zeros(len(data))
+        known = data.latency_se_ms
+        errors = np.zeros(len(data)) if known is None else np.nan_to_num(known)
         return cls(
             data.space, data.device, data.codes, data.latency_ms, errors, data.rows, data.source
         )
