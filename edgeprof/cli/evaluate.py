@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,8 +16,17 @@ from edgeprof.cli.rows import RowsArguments
 from edgeprof.cli.values import Integers
 
 if TYPE_CHECKING:
+    from edgeprof.predictors.base import LatencyPredictor
     from edgeprof.predictors.learning_curve import Point
     from edgeprof.predictors.metrics import Metrics
+    from edgeprof.records.dataset import Dataset
+
+
+_include_trained = partial(
+    options.flag,
+    "--include-trained",
+    help="Judge on rows that were learned from, too; they are left out otherwise.",
+)
 
 
 @dataclass(frozen=True)
@@ -26,6 +36,7 @@ class EvaluateArguments(RowsArguments):
     predictor: Path = options.argument(type=options.INPUT)
     data: Path = options.argument(type=options.INPUT)
     space: str | None = options.space_of_files()
+    include_trained: bool = _include_trained()
     as_json: bool = options.as_json()
 
 
@@ -34,7 +45,9 @@ class EvaluateArguments(RowsArguments):
 def evaluate(arguments: EvaluateArguments) -> None:
     """Compare the predictions of PREDICTOR with the measurements in DATA.
 
-    A .edgp is judged as it is shipped; a .host.npz also by the coverage of its 90 % intervals.
+    Rows that PREDICTOR has learned from are left out, as far as its files name them (the host model
+    beside an .edgp does). A .edgp is judged as it is shipped; a .host.npz also by the coverage of
+    its 90 % intervals.
     The trivial predictors beside it (the mean; MACs, scaled) are fitted to the rows it was trained
     on, or, where it does not know them, to the very rows they are judged on.
 
@@ -42,22 +55,38 @@ def evaluate(arguments: EvaluateArguments) -> None:
     Example:
       edgeprof evaluate pi4.edgp rack.csv --device pi4-01 --rows 8500:10000
     """
-    from edgeprof.predictors.evaluation import evaluate_predictor
+    from edgeprof.predictors.evaluation import evaluate_predictor, unseen_rows
     from edgeprof.predictors.load import load_predictor
 
     path = arguments.predictor
-    measured = arguments.read(arguments.data)
-    result = evaluate_predictor(load_predictor(path, space=arguments.space), measured)
+    selected = arguments.read(arguments.data)
+    predictor = load_predictor(path, space=arguments.space)
+    measured = selected if arguments.include_trained else unseen_rows(predictor, selected)
+    result = evaluate_predictor(predictor, measured)
+    n_left_out = len(selected) - len(measured)
     if arguments.as_json:
-        click.echo(json.dumps(result.to_dict()))
+        click.echo(json.dumps({**result.to_dict(), "n_left_out": n_left_out}))
         return
-    click.echo(f"{path} on {len(measured)} measurements of {measured.device}")
+    trained = _trained_text(result.n_learned, n_left_out)
+    click.echo(f"{path} on {len(measured)} measurements of {measured.device}{trained}")
     trivial = {f"trivial: {name}": metrics for name, metrics in result.trivial.items()}
     print_metrics({path.name: result.metrics, **trivial})
+    click.echo("\n".join(result.verdict.lines))
     if result.trivial_fitted_to == "these rows":
         click.echo("the trivial predictors are fitted to these very rows, which flatters them")
     if result.coverage_90pct is not None:
         click.echo(f"90 % intervals hold {result.coverage_90pct:.1%} of the measurements")
+
+
+def _trained_text(n_learned: int | None, n_left_out: int) -> str:
+    """Say how many of the rows were learned from, where it is known."""
+    if n_left_out:
+        return f"; {n_left_out} more that it learned from are left out"
+    if n_learned:
+        return f", {n_learned} of which it learned from: its errors on those mean nothing"
+    if n_learned is None:
+        return " (it does not say which rows it learned from: no host model beside it)"
+    return ""
 
 
 @dataclass(frozen=True)
@@ -84,6 +113,7 @@ class CompareArguments(RowsArguments):
     held_out: int | None = options.option(
         "--held-out", type=click.IntRange(1), help="Rows to judge on  [default: a fifth]"
     )
+    include_trained: bool = _include_trained()
     draws: int = options.option(
         "--draws", default=5, type=click.IntRange(1), help="Draws per count."
     )
@@ -110,6 +140,9 @@ def compare_predictors(arguments: CompareArguments) -> None:
     from edgeprof.predictors.lut.tables import load_tables
 
     measured = arguments.read(arguments.data)
+    bases = [load_base(path, measured.space) for path in arguments.bases]
+    if not arguments.include_trained:
+        measured = _unseen_by(bases, measured)
     lut, n_trials = arguments.lut, len(arguments.counts) * arguments.draws
     with (
         bulk_executor(
@@ -121,7 +154,7 @@ def compare_predictors(arguments: CompareArguments) -> None:
             measured,
             arguments.counts,
             models=arguments.models.split(","),
-            bases=[load_base(path, measured.space) for path in arguments.bases],
+            bases=bases,
             tables=None if lut is None else load_tables(lut, measured.space),
             held_out=arguments.held_out,
             draws=arguments.draws,
@@ -129,18 +162,32 @@ def compare_predictors(arguments: CompareArguments) -> None:
             progress=advance,
             executor=executor,
         )
-    if arguments.as_json:
-        click.echo(json.dumps([asdict(point) for point in points]))
-    else:
-        click.echo(
-            f"{measured.device}: median of {arguments.draws} draws; MAPE with smallest and largest"
-        )
-        for point in points:
-            click.echo(_point_line(point))
+    _print_points(points, measured.device, arguments)
     if arguments.output is not None:
         title = f"{measured.device} ({measured.space})"
         plot_learning_curves(points, title, arguments.output)
         click.echo(f"{arguments.output}: learning curves", err=True)
+
+
+def _unseen_by(bases: Sequence[LatencyPredictor], measured: Dataset) -> Dataset:
+    from edgeprof.predictors.evaluation import unseen_rows
+
+    unseen = measured
+    for base in bases:
+        unseen = unseen_rows(base, unseen)
+    if len(unseen) < len(measured):
+        n_left_out = len(measured) - len(unseen)
+        click.echo(f"{n_left_out} rows that a base learned from are left out", err=True)
+    return unseen
+
+
+def _print_points(points: Sequence[Point], device: str, arguments: CompareArguments) -> None:
+    if arguments.as_json:
+        click.echo(json.dumps([asdict(point) for point in points]))
+        return
+    click.echo(f"{device}: median of {arguments.draws} draws; MAPE with smallest and largest")
+    for point in points:
+        click.echo(_point_line(point))
 
 
 def _point_line(p: Point) -> str:

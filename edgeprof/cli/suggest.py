@@ -24,6 +24,10 @@ class SuggestArguments:
     new_device: bool = options.flag(
         "--new-device", help="Choose the first subnets for a device nothing has been measured on."
     )
+    again: bool = options.flag(
+        "--again",
+        help="List the subnets whose rows contradicted the others when the predictor was trained.",
+    )
     space: str | None = options.space_of_files()
     pool: int = options.option(
         "--pool",
@@ -45,14 +49,19 @@ def suggest(arguments: SuggestArguments) -> None:
     Example:
       edgeprof suggest --predictor pi4.edgp -n 20 -o next.jsonl
       edgeprof suggest --predictor pi4.edgp --new-device -n 10 -o first.jsonl
+      edgeprof suggest --predictor pi4.edgp --again -o doubtful.jsonl
       edgeprof suggest --new-device --space ofa-mbv3-w1.0 -n 10 -o first.jsonl
     """
     from edgeprof.networks.subnet import write_subnets
-    from edgeprof.predictors.gp.suggest import Pool, suggest_first, suggest_next
-    from edgeprof.predictors.load import load_base, load_gaussian_process
+    from edgeprof.predictors.gp.suggest import Pool, left_out_subnets, suggest_first, suggest_next
+    from edgeprof.predictors.load import load_base, load_gaussian_process, load_predictor
 
     pool = Pool(arguments.pool, arguments.seed, arguments.resolutions)
-    if arguments.new_device:
+    if arguments.again:
+        if arguments.new_device or len(arguments.predictors) != 1:
+            raise click.UsageError("--again wants --predictor once, without --new-device")
+        subnets = left_out_subnets(load_predictor(arguments.predictors[0]))
+    elif arguments.new_device:
         bases = [load_base(path) for path in arguments.predictors]
         if not bases and arguments.space is None:
             raise click.UsageError("--new-device without --predictor needs --space")

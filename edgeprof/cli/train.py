@@ -277,11 +277,16 @@ def _measured_devices(
 
 
 def _as_dict(done: Training, files: Sequence[Path]) -> dict[str, object]:
+    judged = done.cross_validated
     return {
         "files": [str(path) for path in files],
         "provenance": dict(done.student.provenance),
         "notes": list(done.notes),
-        "trivial": {name: metrics.to_dict() for name, metrics in done.trivial.items()},
+        "trivial": {name: metrics.to_dict() for name, metrics in judged.trivial.items()}
+        if judged
+        else {},
+        "verdict": judged and judged.verdict.to_dict(),
+        "left_out": [row.to_dict() for row in done.left_out],
     }
 
 
@@ -293,9 +298,11 @@ def _report(data: Dataset, done: Training, output: OutputArguments) -> None:
         return
     click.echo(f"{data.device}: {len(data)} measurements, space {data.space}")
     _print_notes(done)
-    if done.cross_validated is not None:
-        named = {"cross-validated": done.cross_validated}
-        print_metrics({**named, **{f"trivial: {k}": v for k, v in done.trivial.items()}})
+    judged = done.cross_validated
+    if judged is not None:
+        trivial = {f"trivial: {name}": metrics for name, metrics in judged.trivial.items()}
+        print_metrics({"cross-validated": judged.metrics, **trivial})
+        click.echo("\n".join(judged.verdict.lines))
     _print_files(done, files)
 
 

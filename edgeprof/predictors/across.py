@@ -7,6 +7,7 @@ from concurrent.futures import Executor
 from functools import partial
 
 from edgeprof.base.executors import map_through
+from edgeprof.predictors.base import Origin
 from edgeprof.predictors.hardware.devices import Device, other_hardware
 from edgeprof.predictors.metrics import Metrics, metrics_of
 from edgeprof.predictors.models import fit_across
@@ -47,7 +48,9 @@ def train_across(
         "n": 0,
         "trained_on": [device.name for device, _ in others],
     }
-    return Training(host, *distilled(host, provenance, seed, progress))
+    student, loss = distilled(host, provenance, seed, progress)
+    host.origin = Origin(student.provenance)  # no row of the target is learned from
+    return Training(host, student, loss)
 
 
 def leave_one_device_out(

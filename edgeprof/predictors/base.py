@@ -7,7 +7,8 @@ which predictors can serve as bases of others.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -62,10 +63,30 @@ class IntervalPredictor(LatencyPredictor, Protocol):
         """Return the mean and the central interval that holds a measurement with ``confidence``."""
 
 
+@dataclass(frozen=True)
+class Origin:
+    """Where a predictor comes from.
+
+    Attributes:
+        provenance: hash of the dataset, n, metrics and the like.
+        learned: uint64 hashes of the rows that it was trained on (``Examples.hashes``), those left
+            out as contradicted among them; None where its files do not say.
+    """
+
+    provenance: Mapping[str, object] = field(default_factory=dict)
+    learned: NDArray[np.uint64] | None = field(default_factory=lambda: np.zeros(0, dtype=np.uint64))
+
+
 class PredictsCodes(ABC):
-    """What predicts rows of codes predicts subnets."""
+    """What predicts rows of codes predicts subnets.
+
+    Attributes:
+        space: id of the space.
+        origin: where it comes from.
+    """
 
     space: str
+    origin: Origin = Origin()
 
     @abstractmethod
     def predict_codes(self, codes: Codes) -> Latencies:

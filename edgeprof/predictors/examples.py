@@ -59,6 +59,11 @@ class Examples:
         digest.update(np.ascontiguousarray(self.values, dtype="<f8").tobytes())
         return digest.hexdigest()
 
+    @property
+    def hashes(self) -> NDArray[np.uint64]:
+        """One hash per row, of its codes and its value: equal for the same measurement."""
+        return row_hashes(self.codes, self.values)
+
     def take(self, indices: Sequence[int] | NDArray[np.int64]) -> Examples:
         """Return the rows at these positions, in this order."""
         chosen = np.asarray(indices, dtype=np.int64)
@@ -71,3 +76,12 @@ class Examples:
             self.rows[chosen],
             self.source,
         )
+
+
+def row_hashes(codes: Codes, values: Floats) -> NDArray[np.uint64]:
+    """Return one hash per row; last digits of a value, which tables may round, are not in it."""
+    digests = [
+        hashlib.blake2b(row.tobytes() + f"{value:.6g}".encode(), digest_size=8).digest()
+        for row, value in zip(codes, values.tolist(), strict=True)
+    ]
+    return np.frombuffer(b"".join(digests), dtype="<u8").astype(np.uint64)

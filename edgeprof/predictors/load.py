@@ -10,7 +10,7 @@ from edgeprof.base.files import sha256_of
 from edgeprof.predictors.base import LatencyPredictor, check_base
 from edgeprof.predictors.compact.predictor import read_predictor_bytes
 from edgeprof.predictors.compact.reader import EdgpPredictor
-from edgeprof.predictors.host_file import HostModel, read_host_bytes
+from edgeprof.predictors.host_file import HostModel, read_host_bytes, read_learned
 
 if TYPE_CHECKING:
     from edgeprof.predictors.gp.model import GaussianProcess
@@ -37,7 +37,11 @@ def load_predictor(path: str | Path, *, space: str | None = None) -> LatencyPred
 
         return load_tables(path, space)
     if path.suffix == EDGP_SUFFIX:
-        return EdgpPredictor(read_predictor_bytes(path), str(path))
+        loaded = EdgpPredictor(read_predictor_bytes(path), str(path))
+        beside = host_path(path)
+        if beside.exists() and sha256_of(beside) == loaded.provenance.get("host_sha256"):
+            loaded.learned = read_learned(read_predictor_bytes(beside), str(beside))
+        return loaded
     if path.suffix == ".npz":
         return load_host(path)
     raise PredictorFormatError(

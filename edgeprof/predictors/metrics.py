@@ -157,8 +157,8 @@ def trivial_from_facts(
     }
 
 
-def trivial_cross_validated(data: Dataset, folds: Sequence[Rows]) -> dict[str, Metrics]:
-    """Return the errors of the trivial predictors on rows that they were not fitted to.
+def trivial_unseen(data: Dataset, folds: Sequence[Rows]) -> dict[str, Latencies]:
+    """Return each row as the trivial predictors, not fitted to it, predict it.
 
     Args:
         data: the rows.
@@ -170,9 +170,15 @@ def trivial_cross_validated(data: Dataset, folds: Sequence[Rows]) -> dict[str, M
         rest_ms = np.delete(latency_ms, fold)
         mean_ms[fold] = rest_ms.mean()
         scaled_ms[fold] = macs[fold] * rest_ms.sum() / np.delete(macs, fold).sum()
+    return {"mean": mean_ms, "macs": scaled_ms}
+
+
+def trivial_metrics(unseen: Mapping[str, Latencies], latency_ms: Latencies) -> dict[str, Metrics]:
+    """Return the errors of ``trivial_unseen``."""
+    found = {name: metrics_of(predicted_ms, latency_ms) for name, predicted_ms in unseen.items()}
     # The mean of the others falls as the row left out rises: that order means nothing.
-    mean = replace(metrics_of(mean_ms, latency_ms), spearman=None, kendall_tau=None)
-    return {"mean": mean, "macs": metrics_of(scaled_ms, latency_ms)}
+    found["mean"] = replace(found["mean"], spearman=None, kendall_tau=None)
+    return found
 
 
 def evaluate(model: LatencyPredictor, data: Dataset) -> Metrics:

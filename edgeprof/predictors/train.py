@@ -7,24 +7,34 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 
 import numpy as np
 
 from edgeprof.networks.spaces import get_space
-from edgeprof.predictors.base import LatencyPredictor
+from edgeprof.networks.subnet import Subnet
+from edgeprof.predictors.base import Latencies, LatencyPredictor, Origin
 from edgeprof.predictors.compact.distil import N_STEPS, distil
 from edgeprof.predictors.compact.predictor import CompactPredictor
+from edgeprof.predictors.examples import Examples
+from edgeprof.predictors.gp.contradictions import (
+    Contradicted,
+    find_contradicted,
+    fit_robustly,
+    nothing_contradicted,
+)
 from edgeprof.predictors.host_file import HostModel
 from edgeprof.predictors.metrics import (
     Metrics,
     metrics_of,
-    trivial_cross_validated,
     trivial_facts,
+    trivial_metrics,
+    trivial_unseen,
 )
 from edgeprof.predictors.models import cross_validated, fit_model, folds_of
 from edgeprof.predictors.residual_interval import ResidualInterval, relative_errors
+from edgeprof.predictors.verdict import Verdict, judge
 from edgeprof.records.dataset import Dataset
 
 N_TRAINING_STEPS = N_STEPS + 20
@@ -32,9 +42,44 @@ N_TRAINING_STEPS = N_STEPS + 20
 
 _CHECKED_SUBNETS = 2000
 _ACCEPTED_DISTILLATION_MAPE = 0.005
+_MOST_LISTED = 5
+_MOST_NAMED = 50
+"""Rows left out that are kept in the shipped file, whose size is bounded."""
 
 Progress = Callable[[int], object]
 """Is called with a number of steps as they are done."""
+
+
+@dataclass(frozen=True)
+class LeftOutRow:
+    """A row that the others contradict: its number, its subnet, and both latencies."""
+
+    row: int
+    subnet: Subnet
+    latency_ms: float
+    expected_ms: float
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the fields as JSON values."""
+        return {**asdict(self), "subnet": self.subnet.to_dict()}
+
+    def __str__(self) -> str:
+        return f"row {self.row} ({self.latency_ms:.3g} ms, the others say {self.expected_ms:.3g})"
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A model on rows that it has not seen.
+
+    Attributes:
+        metrics: its errors.
+        trivial: those of the trivial predictors on rows they have not seen, in the same folds.
+        verdict: whether it is worth using.
+    """
+
+    metrics: Metrics
+    trivial: dict[str, Metrics]
+    verdict: Verdict
 
 
 @dataclass(frozen=True)
@@ -45,20 +90,28 @@ class Training:
         host: the fitted model.
         student: what is shipped.
         distillation_mape: how far the student is from the host model, on fresh subnets.
-        cross_validated: errors of the host model on rows it has not seen; None below 3 rows.
-        trivial: errors of the trivial predictors on rows they have not seen, in the same folds.
+        cross_validated: the host model on rows it has not seen; None below 3 rows.
+        left_out: rows that the others contradict, and that nothing was learned from.
     """
 
     host: HostModel
     student: CompactPredictor
     distillation_mape: float
-    cross_validated: Metrics | None = None
-    trivial: dict[str, Metrics] = field(default_factory=dict)
+    cross_validated: Judged | None = None
+    left_out: tuple[LeftOutRow, ...] = ()
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a user should know: of the fit, and of a student that falls short of it."""
+        """What a user should know: of the fit, bad rows, a student that falls short."""
         notes: tuple[str, ...] = getattr(self.host, "notes", ())
+        if self.left_out:
+            listed = ", ".join(map(str, self.left_out[:_MOST_LISTED]))
+            more = ", ..." * (len(self.left_out) > _MOST_LISTED)
+            note = (
+                f"{len(self.left_out)} of the rows contradict the others and are left out: "
+                f"{listed}{more}; `edgeprof suggest --again` lists them to measure again"
+            )
+            notes = (*notes, note)
         if self.distillation_mape <= _ACCEPTED_DISTILLATION_MAPE:
             return notes
         note = (
@@ -91,24 +144,54 @@ def train(
     Raises:
         PredictorFormatError: on an unknown model or a base of another space.
     """
-    host = fit_model(model, data, bases, seed=seed)
+    host, left_out = _fitted(model, data, bases, seed)
+    rejected, given = _described(left_out, data), Examples.of(data)
+    data = data.take(left_out.rest(len(data)))
     unseen = cross_validated(model, host, data, bases, seed=seed, executor=executor)
-    errors, trivial = None, {}
-    if unseen is not None:
-        errors = metrics_of(unseen, data.latency_ms)
-        trivial = trivial_cross_validated(data, folds_of(host, len(data), seed))
-        if isinstance(host, ResidualInterval):
-            host.relative_errors = relative_errors(unseen, data.latency_ms)
+    judged = None if unseen is None else _judged(host, data, unseen, seed)
     provenance = {
         "model": model,
         "data_sha256": data.sha256,
         "n": len(data),
         "bases": [f"{base.device} ({base.space})" for base in bases],
-        "cross_validated": None if errors is None else errors.to_dict(),
+        "cross_validated": judged and judged.metrics.to_dict(),
         "trivial": trivial_facts(data.space, data.codes, data.latency_ms),
     }
+    if rejected:
+        provenance["left_out"] = [row.to_dict() for row in rejected[:_MOST_NAMED]]
     student, loss = distilled(host, provenance, seed, progress)
-    return Training(host, student, loss, errors, trivial)
+    host.origin = Origin(student.provenance, given.hashes)
+    return Training(host, student, loss, judged, rejected)
+
+
+def _fitted(
+    model: str, data: Dataset, bases: Sequence[LatencyPredictor], seed: int
+) -> tuple[HostModel, Contradicted]:
+    """Fit a model without the rows that the others contradict; lookup tables learn from none."""
+    if model == "gp":
+        return fit_robustly(Examples.of(data), bases, seed=seed)
+    left_out = nothing_contradicted()
+    if model != "lut":
+        left_out = find_contradicted(Examples.of(data))
+    return fit_model(model, data.take(left_out.rest(len(data))), bases, seed=seed), left_out
+
+
+def _described(left_out: Contradicted, data: Dataset) -> tuple[LeftOutRow, ...]:
+    return tuple(
+        LeftOutRow(int(data.rows[at]), data.subnets[at], float(data.latency_ms[at]), float(ms))
+        for at, ms in zip(left_out.positions, left_out.expected, strict=True)
+    )
+
+
+def _judged(host: HostModel, data: Dataset, unseen: Latencies, seed: int) -> Judged:
+    if isinstance(host, ResidualInterval):
+        host.relative_errors = relative_errors(unseen, data.latency_ms)
+    trivial = trivial_unseen(data, folds_of(host, len(data), seed))
+    return Judged(
+        metrics_of(unseen, data.latency_ms),
+        trivial_metrics(trivial, data.latency_ms),
+        judge(unseen, trivial["macs"], Examples.of(data)),
+    )
 
 
 def distilled(

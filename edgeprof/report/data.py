@@ -21,6 +21,8 @@ from edgeprof.base.units import ns_to_ms
 from edgeprof.networks.spaces import get_space
 from edgeprof.networks.subnet import Subnet
 from edgeprof.predictors.base import LatencyPredictor
+from edgeprof.predictors.evaluation import evaluate_predictor, learned_rows
+from edgeprof.predictors.verdict import Verdict
 from edgeprof.records.dataset import Dataset
 from edgeprof.records.dataset_export import STATE_FIELDS, pool_by_state
 from edgeprof.records.evidence import DeviceEvidence
@@ -77,12 +79,14 @@ class Evaluation:
         predictor: the predictor.
         data: the measurements.
         predicted_ms: float64 (n,).
+        verdict: whether the predictor is worth using.
     """
 
     label: str
     predictor: LatencyPredictor
     data: Dataset
     predicted_ms: NDArray[np.float64]
+    verdict: Verdict
 
 
 @dataclass(frozen=True)
@@ -169,6 +173,21 @@ def _device(label: str, name: str, contents: _Contents) -> Device:
     return device
 
 
+def _evaluation(label: str, predictor: LatencyPredictor, data: Dataset) -> Evaluation:
+    """Judge a predictor on rows that it has not learned from; on all where there are none."""
+    learned = learned_rows(predictor, data)
+    if learned is not None and learned.any():
+        if learned.all():
+            label = f"{label} (its own training rows)"
+        else:
+            data = data.take(np.flatnonzero(~learned))
+            label = f"{label} ({learned.sum()} training rows left out)"
+    predicted_ms = predictor.predict_codes(data.codes)
+    return Evaluation(
+        label, predictor, data, predicted_ms, evaluate_predictor(predictor, data).verdict
+    )
+
+
 def evaluate_predictors(
     predictors: Iterable[tuple[str, LatencyPredictor]],
     devices: Sequence[Device],
@@ -196,12 +215,7 @@ def evaluate_predictors(
                 f"hold nothing (they hold {_contents(devices)})"
             )
         evaluations += [
-            Evaluation(
-                label if len(found) == 1 else f"{label} on {name}",
-                predictor,
-                data,
-                predictor.predict_codes(data.codes),
-            )
+            _evaluation(label if len(found) == 1 else f"{label} on {name}", predictor, data)
             for name, data in found.items()
         ]
     return evaluations

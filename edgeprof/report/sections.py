@@ -115,7 +115,7 @@ def prediction_figures(evaluations: Sequence[Evaluation]) -> list[Figure]:
             "predicted",
             "Predicted against measured",
             "On the dotted line the prediction is right. Subnets that the predictor was trained "
-            "on are among the points unless the store holds others only.",
+            "on are left out where its files name them.",
             "measured, ms",
             "predicted, ms",
             scatter,

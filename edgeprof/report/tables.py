@@ -163,10 +163,11 @@ def predictor_table(evaluations: Sequence[Evaluation]) -> Table | None:
         return None
     return Table(
         "Predictors",
-        "On every subnet of its device and space in the stores.",
+        "On the subnets of its device and space in the stores that it has not learned from, as far "
+        "as its files say. The noise floor is what a perfect predictor would show.",
         (
             "predictor", "device", "n", "MAE", "RMSE", "MAPE", "within 5 %", "within 10 %",
-            "Spearman", "Kendall tau",
+            "Spearman", "Kendall tau", "noise floor", "against MACs",
         ),
         tuple(_predictor_row(item) for item in evaluations),
     )  # fmt: skip
@@ -185,6 +186,8 @@ def _predictor_row(item: Evaluation) -> tuple[str, ...]:
         f"{metrics.within_10pct:.1%}",
         _correlation(metrics.spearman),
         _correlation(metrics.kendall_tau),
+        "-" if item.verdict.noise_floor is None else f"{item.verdict.noise_floor:.2%}",
+        item.verdict.against_macs,
     )
 
 

@@ -401,8 +401,8 @@ def test_a_top1_that_is_no_fraction_names_its_line(tmp_path, value, message):
     [
         ("space,resolution\n", "column ks is missing"),
         ("space,resolution,ks,e,d,top1\n", "has no rows"),
-        ("space,resolution,ks,e,d,top1\nofa-mbv3-w1.2,160,[3],[3],[2],0.7\n", "is no subnet"),
-        ("space,resolution,ks,e,d,top1\nofa-mbv3-w1.2,160,x,y,z,0.7\n", "is no subnet"),
+        ("space,resolution,ks,e,d,top1\nofa-mbv3-w1.2,160,[3],[3],[2],0.7\n", "line 2, column ks"),
+        ("space,resolution,ks,e,d,top1\nofa-mbv3-w1.2,160,x,y,z,0.7\n", "line 2, column ks"),
     ],
 )
 def test_a_table_that_cannot_be_learned_from_is_named(tmp_path, content, message):

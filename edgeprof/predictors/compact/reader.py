@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgeprof.base.errors import InvalidSubnet, PredictorFormatError
 from edgeprof.networks.spaces.base import Codes
-from edgeprof.predictors.base import Latencies, PredictsCodes
+from edgeprof.predictors.base import Latencies, Origin, PredictsCodes
 from edgeprof.predictors.compact.edgp_file import CompactModel, decode_edgp
 
 
@@ -20,6 +21,7 @@ class EdgpPredictor(PredictsCodes):
         space: id of the search space.
         device: name of the device.
         memory_bytes: what the reader takes.
+        learned: see ``Origin``; from the host model beside the file, where there is one.
     """
 
     def __init__(self, data: bytes, source: str = "predictor") -> None:
@@ -39,6 +41,7 @@ class EdgpPredictor(PredictsCodes):
         except ValueError as error:
             raise PredictorFormatError(f"{source}: {error}") from error
         self.memory_bytes = self._reader.memory_bytes
+        self.learned: NDArray[np.uint64] | None = None
 
     @cached_property
     def model(self) -> CompactModel:
@@ -48,6 +51,11 @@ class EdgpPredictor(PredictsCodes):
     def to_bytes(self) -> bytes:
         """Return the bytes of the file."""
         return self._data
+
+    @property
+    def origin(self) -> Origin:  # type: ignore[override]  # read when asked for
+        """Where the predictor comes from."""
+        return Origin(self.provenance, self.learned)
 
     @property
     def provenance(self) -> Mapping[str, object]:

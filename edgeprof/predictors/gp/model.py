@@ -23,6 +23,7 @@ from edgeprof.predictors.base import (
     Latencies,
     LatencyInterval,
     LatencyPredictor,
+    Origin,
     PredictsCodes,
     check_base,
 )
@@ -107,6 +108,7 @@ class GaussianProcess(PredictsCodes):
 
     def _take(self, examples: Examples, scales: Scales) -> None:
         self.examples_, self.space, self.device = examples, examples.space, examples.subject
+        self.origin = Origin(learned=examples.hashes)
         self.features_ = FeatureMap.fit(get_space(examples.space), examples.codes, scales)
 
     def _condition(self, log_variances: Floats, columns: Floats) -> None:
@@ -120,16 +122,17 @@ class GaussianProcess(PredictsCodes):
         return components_of(self.features_.groups, len(self.bases))
 
     @property
-    def _unit(self) -> float:
+    def unit(self) -> float:
+        """What covariances are relative to: the mean of the values learned from."""
         return float(self.examples_.values.mean())
 
     @property
     def _target(self) -> Floats:
-        return self.examples_.values / self._unit
+        return self.examples_.values / self.unit
 
     @property
     def _row_variances(self) -> Floats:
-        return np.square(self.examples_.standard_errors / self._unit)
+        return np.square(self.examples_.standard_errors / self.unit)
 
     # --- predicting -----------------------------------------------------------------------------
 
@@ -165,7 +168,12 @@ class GaussianProcess(PredictsCodes):
 
     def leave_one_out(self) -> Floats:
         """Return each row as the others predict it, the variances kept."""
-        return self.posterior_.left_out()[0] * self._unit
+        return self.posterior_.left_out()[0] * self.unit
+
+    def prior_covariance(self, codes: Codes) -> Floats:
+        """Return the covariance of subnets before any row, without noise: (n, n)."""
+        columns, variances = self.columns_of_codes(codes), self.posterior_.log_variances
+        return noise_free_covariance(self._components, variances, columns)
 
     def columns_of_codes(self, codes: Codes) -> Floats:
         """Return the inputs of the process for subnets."""
@@ -178,12 +186,12 @@ class GaussianProcess(PredictsCodes):
 
     def _with_unit(self, relative: Floats) -> Floats:
         least = _LEAST_FRACTION * float(self.examples_.values.min())
-        return np.maximum(relative * self._unit, least)
+        return np.maximum(relative * self.unit, least)
 
     def _interval(self, columns: Floats, confidence: float) -> LatencyInterval:
         mean = self._with_unit(self.posterior_.mean(columns))
         reach = NormalDist().inv_cdf(0.5 + confidence / 2)
-        half = reach * np.sqrt(self.posterior_.variance(columns)) * self._unit
+        half = reach * np.sqrt(self.posterior_.variance(columns)) * self.unit
         least = _LEAST_FRACTION * self.examples_.values.min()
         return LatencyInterval(mean, np.maximum(mean - half, least), mean + half)
 

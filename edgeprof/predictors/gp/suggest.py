@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from edgeprof.base.errors import PredictorFormatError
 from edgeprof.networks.spaces import get_space
 from edgeprof.networks.spaces.base import Codes, SearchSpace
 from edgeprof.networks.subnet import Subnet
-from edgeprof.predictors.base import LatencyPredictor, check_base
+from edgeprof.predictors.base import LatencyPredictor, Origin, check_base
 from edgeprof.predictors.features import Floats
 from edgeprof.predictors.gp.model import GaussianProcess, prior_covariance
 
@@ -82,6 +83,13 @@ def suggest_first(
     codes = (pool or Pool()).draw(space, n, space.encode([]))
     covariance, noise = prior_covariance(space_id, codes, bases)
     return space.decode(codes[choose(covariance, noise, n)])
+
+
+def left_out_subnets(predictor: LatencyPredictor) -> list[Subnet]:
+    """Return the subnets whose rows contradicted the others when a predictor was trained."""
+    origin: Origin = getattr(predictor, "origin", Origin())
+    rows: Any = origin.provenance.get("left_out", [])
+    return [Subnet.from_dict(row["subnet"]) for row in rows]
 
 
 def choose(covariance: Floats, noise: float, n: int) -> list[int]:
