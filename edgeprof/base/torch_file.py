@@ -169,8 +169,9 @@ def read_torch_tensors(path: Path) -> dict[str, NDArray[Any]]:
         pickle.UnpicklingError,
         zipfile.BadZipFile,
     ) as error:
+        reason = " ".join(str(error).split())
         raise PredictorFormatError(
-            f"{path}: is no complete PyTorch checkpoint ({type(error).__name__}: {error})"
+            f"{path}: is no complete PyTorch checkpoint ({type(error).__name__}: {reason})"
         ) from error
 
 
