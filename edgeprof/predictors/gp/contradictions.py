@@ -26,7 +26,7 @@ Covariance = Callable[[Positions], Floats]
 _LEAST_ROWS = 8
 """Of fewer rows none can be told from the others."""
 _MOST_TOGETHER = 700
-_LIMIT = 5.0
+_LIMIT = 4.0
 """A row is contradicted beyond so many standard deviations of its logarithm ..."""
 _LEAST_RATIO = 1.2
 """... and this ratio: less than what makes repeated rows of a subnet contradict each other."""
