@@ -12,7 +12,7 @@ from synthetic_device import PHONE
 from edgeprof.base.errors import DatasetError, PredictorFormatError
 from edgeprof.networks.spaces import get_space
 from edgeprof.networks.work import Kind, NetworkLayer
-from edgeprof.predictors.host_file import host_bytes, load_host_bytes
+from edgeprof.predictors.host_file import host_bytes, read_host_bytes
 from edgeprof.predictors.layers.model import LayerCosts
 from edgeprof.predictors.layers.quantities import base_of, kind_of
 
@@ -190,7 +190,7 @@ def test_rows_with_large_standard_errors_say_little() -> None:
 
 def test_a_saved_model_predicts_the_same(model: LayerCosts) -> None:
     networks, _ = measured(20, seed=10)
-    loaded = load_host_bytes(host_bytes(model), "m.host.npz")
+    loaded = read_host_bytes(host_bytes(model), "m.host.npz")
     assert isinstance(loaded, LayerCosts)
     assert (loaded.device, loaded.n_networks) == ("machine", 40)
     for ours, theirs in zip(

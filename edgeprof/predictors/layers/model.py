@@ -19,7 +19,7 @@ from edgeprof.networks.spaces import get_space
 from edgeprof.networks.spaces.base import Codes
 from edgeprof.networks.subnet import Subnet
 from edgeprof.networks.work import NetworkLayer
-from edgeprof.predictors.base import Latencies, LatencyInterval
+from edgeprof.predictors.base import Latencies, LatencyInterval, Origin
 from edgeprof.predictors.host_file import Arrays, Meta
 from edgeprof.predictors.layers.costs import Costs
 from edgeprof.predictors.layers.learning import Posterior, Predicted, learn, predict
@@ -97,9 +97,11 @@ class LayerCosts:
         notes: what a user should know about the fit.
         n_networks: how many networks it learned from.
         posterior: what it learned.
+        origin: where it comes from; which networks it learned from is not kept.
     """
 
     kind: ClassVar[str] = "layers"
+    origin: Origin = Origin(learned=None)
 
     def __init__(self, device: str = "", space: str = "") -> None:
         self.device = device

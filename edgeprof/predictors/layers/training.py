@@ -12,9 +12,9 @@ import numpy as np
 
 from edgeprof.base.errors import PredictorFormatError
 from edgeprof.base.files import remove_file
-from edgeprof.predictors.host_file import save_host
 from edgeprof.predictors.layers.model import LayerCosts
 from edgeprof.predictors.metrics import Metrics, metrics_of
+from edgeprof.predictors.save import save_host
 from edgeprof.records.network_rows import NetworkRows
 
 FOLDS = 5
