@@ -198,25 +198,13 @@ def compact_accuracy(
         raise OutputError(f"{output}: want a name that ends in .edgp")
     if model.is_proxy:
         raise SearchError(f"{model.name} is no accuracy model; there is nothing to make compact")
-    student = distil(
-        _at_known_resolutions(model, space),
-        space,
-        ACCURACY_DEVICE,
-        seed=seed,
-        value_bytes=_FLOAT32,
-        progress=progress,
-    )
+    teacher, how = _at_known_resolutions(model, space), {"seed": seed, "value_bytes": _FLOAT32}
+    student = distil(teacher, space, ACCURACY_DEVICE, progress=progress, **how)
     rows = space.sample_codes(_CHECKED_ROWS, np.random.default_rng(seed + 1), model.resolutions)
     difference = student.predict_codes(rows) - model.predict_codes(rows)
     rmse = float(np.sqrt(np.mean(difference**2)))
-    provenance: dict[str, object] = {
-        "kind": "accuracy",
-        "model": model.name,
-        "resolutions": list(model.resolutions),
-        "rmse": rmse,
-        "n": _CHECKED_ROWS,
-    }
-    student.with_provenance(provenance).save(output)
+    named = {"kind": "accuracy", "model": model.name, "resolutions": list(model.resolutions)}
+    student.with_provenance({**named, "rmse": rmse, "n": _CHECKED_ROWS}).save(output)
     return CompactReport(
         _CHECKED_ROWS, rmse, float(np.abs(difference).max()), output.stat().st_size
     )

@@ -144,12 +144,9 @@ def compare_predictors(arguments: CompareArguments) -> None:
     if not arguments.include_trained:
         measured = _unseen_by(bases, measured)
     lut, n_trials = arguments.lut, len(arguments.counts) * arguments.draws
-    with (
-        bulk_executor(
-            n_trials, FITS_WORTH_A_POOL, jobs=arguments.jobs, dask=arguments.dask
-        ) as executor,
-        progress_bar("Comparing", n_trials, quiet=arguments.as_json) as advance,
-    ):
+    pool = bulk_executor(n_trials, FITS_WORTH_A_POOL, jobs=arguments.jobs, dask=arguments.dask)
+    bar = progress_bar("Comparing", n_trials, quiet=arguments.as_json)
+    with pool as executor, bar as advance:
         points = compare_models(
             measured,
             arguments.counts,

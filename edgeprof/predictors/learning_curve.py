@@ -5,7 +5,7 @@ Owns: what ``edgeprof compare-predictors`` computes and draws.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
@@ -84,25 +84,38 @@ def compare_models(
     Raises:
         DatasetError: if too few rows are left to draw from.
     """
-    order = np.random.default_rng(seed).permutation(len(data))
-    n_judged = held_out or max(len(data) // 5, 1)
-    judged, pool = data.take(np.sort(order[:n_judged])), data.take(np.sort(order[n_judged:]))
-    if max(counts) > len(pool):
-        raise DatasetError(
-            f"{data.source}: {len(pool)} rows are left to draw {max(counts)} from, beside "
-            f"{n_judged} held out; want more rows or smaller --counts"
-        )
+    judged, pool = _split(data, held_out or max(len(data) // 5, 1), max(counts), seed)
     trials = [(n, seed + draw) for n in counts for draw in range(draws)]
     judge = partial(_errors, judged, models, bases, tables)
     drawn = [pool.draw(n, trial_seed) for n, trial_seed in trials]
     seeds = [trial_seed for _, trial_seed in trials]
+    return _points([n for n, _ in trials], map_through(executor, judge, drawn, seeds), progress)
+
+
+def _points(
+    counts: Sequence[int],
+    judged: Iterable[Mapping[str, Metrics]],
+    progress: Callable[[int], object] | None,
+) -> list[Point]:
     errors: dict[tuple[str, int], list[Metrics]] = {}
-    for (n, _), found in zip(trials, map_through(executor, judge, drawn, seeds), strict=True):
+    for n, found in zip(counts, judged, strict=True):
         for name, metrics in found.items():
             errors.setdefault((name, n), []).append(metrics)
         if progress is not None:
             progress(1)
     return [_point(name, n, found) for (name, n), found in errors.items()]
+
+
+def _split(data: Dataset, n_judged: int, most: int, seed: int) -> tuple[Dataset, Dataset]:
+    """Return the rows to judge on, and those to draw up to ``most`` from."""
+    order = np.random.default_rng(seed).permutation(len(data))
+    judged, pool = data.take(np.sort(order[:n_judged])), data.take(np.sort(order[n_judged:]))
+    if most > len(pool):
+        raise DatasetError(
+            f"{data.source}: {len(pool)} rows are left to draw {most} from, beside "
+            f"{n_judged} held out; want more rows or smaller --counts"
+        )
+    return judged, pool
 
 
 def _errors(

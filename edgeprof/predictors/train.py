@@ -156,9 +156,8 @@ def train(
         "bases": [f"{base.device} ({base.space})" for base in bases],
         "cross_validated": judged and judged.metrics.to_dict(),
         "trivial": trivial_facts(data.space, data.codes, data.latency_ms),
+        "left_out": [row.to_dict() for row in rejected[:_MOST_NAMED]],
     }
-    if rejected:
-        provenance["left_out"] = [row.to_dict() for row in rejected[:_MOST_NAMED]]
     student, loss = distilled(host, provenance, seed, progress)
     host.origin = Origin(student.provenance, given.hashes)
     return Training(host, student, loss, judged, rejected)

@@ -116,28 +116,12 @@ def fit_student(
     choices, resolution = one_hot(codes, space.cardinalities), codes[:, -1].astype(np.int64)
     tables = fit_additive_tables(choices, resolution, target, _factors(space), N_ADDITIVE)
     residual = target - tables.predict(choices, resolution)
-    negligible = residual.std() * unit < _NEGLIGIBLE * offset
-    net = fit_residual_net(
-        choices,
-        resolution,
-        residual,
-        _factors(space),
-        0 if negligible else N_HIDDEN,
-        N_INNER,
-        rng,
-        progress=progress,
-        n_steps=N_STEPS // 2,
-    )
+    n_hidden = 0 if residual.std() * unit < _NEGLIGIBLE * offset else N_HIDDEN
+    rows = choices, resolution, residual, _factors(space)
+    net = fit_residual_net(*rows, n_hidden, N_INNER, rng, progress=progress, n_steps=N_STEPS // 2)
+    numbers = unit, offset, _tensors(tables, net)
     return CompactPredictor(
-        CompactModel(
-            space.id,
-            subject,
-            space.cardinalities,
-            unit,
-            offset,
-            _tensors(tables, net),
-            value_bytes=value_bytes,
-        )
+        CompactModel(space.id, subject, space.cardinalities, *numbers, value_bytes=value_bytes)
     )
 
 

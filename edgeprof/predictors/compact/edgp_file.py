@@ -242,20 +242,8 @@ def tensor_shapes(
 
 def _decode(data: bytes) -> CompactModel:
     _check_envelope(data)
-    (
-        _,
-        _,
-        value_bytes,
-        _,
-        n_columns,
-        n_additive,
-        n_hidden,
-        n_inner,
-        zero,
-        *lengths,
-        unit,
-        offset,
-    ) = _HEADER.unpack_from(data)
+    _, _, value_bytes, _, *counts, unit, offset = _HEADER.unpack_from(data)
+    n_columns, n_additive, n_hidden, n_inner, zero, *lengths = counts
     _check_limits(n_columns, n_additive, n_hidden, n_inner, zero, lengths)
     if not (0 < unit <= MAX_UNIT_MS and abs(offset) <= MAX_UNIT_MS):
         raise _Refused(f"unit {unit:g} ms and offset {offset:g} ms are out of range")

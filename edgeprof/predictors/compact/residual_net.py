@@ -18,7 +18,7 @@ Array = NDArray[np.float64]
 Array32 = NDArray[np.float32]
 
 _ITERATIONS = 300
-_FUNCTION_TOLERANCE = 1e-5
+_OPTIONS = {"maxiter": _ITERATIONS, "maxcor": 20, "ftol": 1e-5}
 _WEIGHT_DECAY = 1e-7
 
 
@@ -100,17 +100,11 @@ def fit_residual_net(
     if n_hidden == 0 or size == 0:
         advance.finish()
         return _start(choices, pixel_share, 0, 0, rng)
-    start = _start(choices, pixel_share, n_hidden, n_inner, rng)
-    shapes = [parameter.shape for parameter in start.all()]
+    start = _start(choices, pixel_share, n_hidden, n_inner, rng).all()
+    shapes = [parameter.shape for parameter in start]
     loss = _Loss(choices, resolution, (target / size).astype(np.float32), shapes)
-    fitted = minimize(
-        loss,
-        np.concatenate([parameter.ravel() for parameter in start.all()]),
-        jac=True,
-        method="L-BFGS-B",
-        callback=advance,
-        options={"maxiter": _ITERATIONS, "maxcor": 20, "ftol": _FUNCTION_TOLERANCE},
-    )
+    flat = np.concatenate([parameter.ravel() for parameter in start])
+    fitted = minimize(loss, flat, jac=True, method="L-BFGS-B", callback=advance, options=_OPTIONS)
     advance.finish()
     return ResidualNet(*_split(fitted.x, shapes)).scaled(size)
 
