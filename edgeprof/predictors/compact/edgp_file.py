@@ -4,32 +4,7 @@ Owns: the tensors of a compact predictor, their limits, and the format (version 
 read. The C++ reader (``csrc/predictor/``) is the second implementation of the same format; a
 golden test holds the two together. What the tensors mean stands in ``predictor.py``.
 
-All numbers are little-endian:
-
-======  ==========  ============================================================================
-offset  type        field
-======  ==========  ============================================================================
-0       char[4]     ``EDGP``
-4       u16         version: 1
-6       u16         bytes per tensor value: 2 (float16) or 4 (float32)
-8       u32         size of the file in bytes, the CRC included
-12      u16         code columns, the resolution included (2..64)
-14      u8          additive terms (1..16)
-15      u8          hidden inputs; additive terms + hidden inputs <= 16
-16      u8          inner units (0..8)
-17      u8          0
-18      u16         bytes of the space id (1..255)
-20      u16         bytes of the subject (1..255): the device, or ``accuracy``
-22      u16         bytes of the provenance
-24      f32         ``unit`` (> 0; ms for a latency)
-28      f32         ``offset``
-32      u16[]       values per code column (slots: choices + 1; last: resolutions)
-..      char[]      space id, subject, provenance (a JSON object): UTF-8
-..      u8[]        zeros up to a multiple of 4
-..      value[]     ``rows``, ``scale``, ``shift``, ``hidden_weights``, ``hidden_bias``,
-                    ``inner_out``, ``hidden_out``: see ``CompactTensors``
-last 4  u32         CRC-32 (zlib's) of all bytes before it
-======  ==========  ============================================================================
+The layout, byte by byte, is the table of docs/predictors.md, "The file, version 1".
 """
 
 from __future__ import annotations
