@@ -56,7 +56,9 @@ def estimate_records(records: Mapping[str, Record]) -> EstimatedRecords:
         raise InvalidRecord("no record of a campaign: nothing was timed")
     names = [_identity(key, record) for key, record in records.items()]
     index = {name: position for position, name in enumerate(dict.fromkeys(names))}
-    whole = estimate(_samples(list(records.values()), [index[name] for name in names]))
+    references = [index[name] for name in names if name.startswith(REFERENCE_PREFIX)]
+    samples = _samples(list(records.values()), [index[name] for name in names])
+    whole = estimate(samples, references=references)
     items = {
         key: whole.items[index[name]]
         for key, name in zip(records, names, strict=True)

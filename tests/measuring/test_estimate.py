@@ -41,7 +41,8 @@ def pairs_of_twins(machine: Machine, n_campaigns: int, offset: float) -> list[tu
             latency_s=np.append(one.latency_s, one.latency_s[:N_SUBNETS]),
             memory_share=np.append(one.memory_share, one.memory_share[:N_SUBNETS]),
         )
-        result = estimate(simulate(twins, replace(machine, process_offset=offset), seed))
+        samples = simulate(twins, replace(machine, process_offset=offset), seed)
+        result = estimate(samples, references=(ARITHMETIC, MEMORY))
         for item in range(N_SUBNETS):
             _, low, high = result.ratio(item, N_SUBNETS + 2 + item)
             found.append((low <= 1 <= high, math.log(high / low) / 2))
@@ -92,7 +93,8 @@ def test_two_percent_more_work_is_found_in_a_minute_beside_a_burner():
     truth = Plan(latency_s, np.array([0.1, 0.1, 0.0, 1.0]), seconds=60.0)
     found = 0
     for seed in range(6):
-        result = estimate(simulate(truth, replace(BURNER, process_offset=0.001), seed))
+        samples = simulate(truth, replace(BURNER, process_offset=0.001), seed)
+        result = estimate(samples, references=(2, 3))
         found += result.ratio(1, 0)[1] > 1
     assert found == 6
 
@@ -146,6 +148,18 @@ def test_what_differs_between_processes_is_told_and_in_the_standard_error():
     assert steady.process_sd < 0.003
     assert lucky.process_sd == pytest.approx(0.02, rel=0.4)
     assert lucky.items[0].ratio_se > 3 * steady.items[0].ratio_se
+
+
+def test_reference_that_is_slow_throughout_a_process_widens_nothing_else():
+    samples = simulate(plan(), CALM, 0)
+    is_slow = (samples.item == MEMORY) & (samples.process == 1)
+    latency_ns = np.where(is_slow, samples.latency_ns * 2, samples.latency_ns)
+    slow = replace(samples, latency_ns=latency_ns)
+    found = estimate(slow, references=(ARITHMETIC, MEMORY))
+    usual = estimate(samples, references=(ARITHMETIC, MEMORY))
+    for item in range(N_SUBNETS):
+        assert found.items[item].ratio_se == pytest.approx(usual.items[item].ratio_se, rel=0.3)
+    assert found.items[MEMORY].ratio_se > 0.05
 
 
 def test_one_process_says_nothing_of_others():

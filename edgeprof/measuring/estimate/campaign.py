@@ -7,7 +7,7 @@ deterministic: it can be run again on samples of any age.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -108,21 +108,21 @@ class CampaignEstimate:
 
 def ratio_half_width(a: ItemEstimate, b: ItemEstimate, level: float = 0.95) -> float:
     """Return half the interval (log) of the ratio of two items of one campaign."""
-    variances = a.ratio_se**2, b.ratio_se**2
-    total = sum(variances)
-    if total == 0:
-        return 0.0
-    dof = total**2 / (variances[0] ** 2 / a.dof + variances[1] ** 2 / b.dof)
-    return t_quantile(level, dof) * math.sqrt(total)
+    # Their variances rest on the same processes: they know no more together than one of them.
+    return t_quantile(level, min(a.dof, b.dof)) * math.hypot(a.ratio_se, b.ratio_se)
 
 
 def estimate(
-    samples: Samples, *, reference_ns: Mapping[int, tuple[float, float]] | None = None
+    samples: Samples,
+    *,
+    references: Collection[int] = (),
+    reference_ns: Mapping[int, tuple[float, float]] | None = None,
 ) -> CampaignEstimate:
     """Estimate all items of a campaign.
 
     Args:
         samples: its timed inferences.
+        references: the items that are there to link groups.
         reference_ns: the level of another campaign: latency (ns) and relative standard error that
             it found for reference items of this one, by item index. The calmest sustained state of
             this campaign where it is ``None``.
@@ -136,7 +136,7 @@ def estimate(
     if not len(samples.item):
         raise InvalidRecord("a campaign without samples: nothing was timed")
     parts = [
-        _estimate_part(samples.of(np.isin(samples.process, part)), reference_ns)
+        _estimate_part(samples.of(np.isin(samples.process, part)), references, reference_ns)
         for part in _linked(samples)
     ]
     if len(parts) == 1:
@@ -173,12 +173,15 @@ def _linked(samples: Samples) -> list[list[int]]:
 
 
 def _estimate_part(
-    samples: Samples, reference_ns: Mapping[int, tuple[float, float]] | None
+    samples: Samples,
+    references: Collection[int],
+    reference_ns: Mapping[int, tuple[float, float]] | None,
 ) -> CampaignEstimate:
     """Estimate processes that shared items link."""
     processes = np.unique(samples.process)
     turns = [turns_of(visits_of(samples.of(samples.process == p))) for p in processes]
-    fits, combined = fit_campaign(turns, int(samples.item.max()) + 1)
+    is_reference = np.isin(np.arange(samples.item.max() + 1), list(references))
+    fits, combined = fit_campaign(turns, is_reference)
     level = reference_level(fits, combined.level)
     shift, level_se = level.log_slowness, level.se
     if reference_ns is not None:

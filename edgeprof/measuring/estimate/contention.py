@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from edgeprof.measuring.estimate.processes import Combined, combine
-from edgeprof.measuring.estimate.samples import Floats, Ints, group_medians
+from edgeprof.measuring.estimate.samples import Bools, Floats, Ints, group_medians
 from edgeprof.measuring.estimate.turns import (
     SMALLEST_NOISE,
     ProcessFit,
@@ -32,18 +32,19 @@ OUTLIER = 30.0
 """In units of an item's noise: no visit counts as farther from the path."""
 
 
-def fit_campaign(turns: Sequence[Turns], n_items: int) -> tuple[list[ProcessFit], Combined]:
+def fit_campaign(turns: Sequence[Turns], is_reference: Bools) -> tuple[list[ProcessFit], Combined]:
     """Fit all processes of a campaign, with the second path where there is one to see."""
     ends = np.cumsum([len(of_one.y) for of_one in turns])[:-1]
     added = [np.zeros_like(of_one.y) for of_one in turns]
     fits = [fit_process(of_one) for of_one in turns]
-    combined = combine(fits, n_items)
+    n_items = len(is_reference)
+    combined = combine(fits, is_reference)
     found: _SecondPath | None = None
     for _ in range(N_ROUNDS - 1):
         found = _second_path(fits, _gather(fits, added, combined, n_items), found, n_items)
         added, height = np.split(found.added, ends), np.split(found.height, ends)
         fits = list(map(fit_process, turns, added, height, fits))
-        combined = combine(fits, n_items)
+        combined = combine(fits, is_reference)
     return fits, combined
 
 

@@ -51,7 +51,7 @@ def quasi_variances(covariance: Floats) -> Floats:
         half: Floats = per_value / 2
         return half
     quasi: Floats = (per_value - per_value.sum() / (2 * (n - 1))) / (n - 2)
-    smallest: Floats = 1e-3 * per_value / (n - 1)
+    smallest: Floats = 0.05 * (of_pairs + np.diag(np.full(n, np.inf))).min(axis=1)
     return np.maximum(quasi, smallest)
 
 

@@ -15,8 +15,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgeprof.measuring.estimate.contrasts import inverse_on_contrasts, quasi_variances
-from edgeprof.measuring.estimate.samples import Floats
+from edgeprof.measuring.estimate.samples import Bools, Floats
 from edgeprof.measuring.estimate.turns import ProcessFit
+
+N_ITERATIONS = 10
+OUTLYING = 5.0
+"""An item counts for no more than so many times the variance of the others."""
+
+SCALE_SPREAD = 0.35
+"""How far (log) the variance of most items is from the mean of all, before they are looked at."""
 
 WITHIN_DOF = 20.0
 """Degrees of freedom of a variance within processes: it rests on blocks of time."""
@@ -35,7 +42,7 @@ class Combined:
         dof: degrees of freedom of that variance.
         between_sd: spread (log) of the item between its processes, beyond the noise within.
         level: (n_processes,) what was added to each process' values.
-        process_sd: spread between processes over all items.
+        process_sd: spread between processes over all items but the references.
     """
 
     value: Floats
@@ -46,23 +53,36 @@ class Combined:
     process_sd: float
 
 
-def combine(fits: Sequence[ProcessFit], n_items: int) -> Combined:
-    """Combine the processes of a campaign; groups are linked by the items that they share."""
+def combine(fits: Sequence[ProcessFit], is_reference: Bools) -> Combined:
+    """Combine the processes of a campaign; groups are linked by the items that they share.
+
+    Args:
+        fits: what each process tells.
+        is_reference: (n_items,) whether an item is there to link groups. What it has between
+            processes says nothing of the others: the machine's memory may be slow throughout one.
+    """
+    n_items = len(is_reference)
     z = np.full((n_items, len(fits)), np.nan)
     within = np.full_like(z, np.nan)
     for process, fit in enumerate(fits):
         z[fit.turns.items, process] = fit.value
         within[fit.turns.items, process] = fit.variance
     is_there = np.isfinite(z)
-    within[is_there] = np.maximum(within[is_there], 1e-12)
-    between = 0.0
-    for _ in range(5):
+    within = _smooth(within, is_there)
+    kinds = [~is_reference, is_reference]
+    if (is_there.any(axis=1) & ~is_reference).sum() < 2:
+        kinds = [np.ones(n_items, dtype=bool)]
+    between, own, dof = np.zeros((n_items, 1)), np.ones(n_items), np.full(n_items, WITHIN_DOF)
+    for _ in range(N_ITERATIONS):
         value, level, covariance, leverage = _two_way(z, within + between, is_there)
         left = np.where(is_there, z - value[:, None] - level, 0.0)
         free = np.where(is_there, 1 - leverage, 0.0)
-        between = _variance_between(left, within, free, is_there)
+        for kind in kinds:
+            cells = left[kind], within[kind], free[kind], is_there[kind]
+            between[kind] = _variance_between(*cells)
     ratio = np.where(is_there, left**2 / (within + between), 0.0).sum(axis=1)
-    own, dof = _moderated(ratio, free.sum(axis=1))
+    for kind in kinds:
+        own[kind], dof[kind] = _moderated(ratio[kind], free[kind].sum(axis=1))
     value[~is_there.any(axis=1)] = np.nan
     square = np.where(is_there, left**2 - free * within, 0.0).sum(axis=1)
     spread = np.sqrt(np.maximum(square, 0.0) / np.maximum(free.sum(axis=1), 1e-9))
@@ -72,8 +92,18 @@ def combine(fits: Sequence[ProcessFit], n_items: int) -> Combined:
         dof=dof,
         between_sd=np.where(free.sum(axis=1) > 0.5, spread, np.nan),
         level=level,
-        process_sd=math.sqrt(between),
+        process_sd=math.sqrt(between[kinds[0]].max()),
     )
+
+
+def _smooth(within: Floats, is_there: Bools) -> Floats:
+    """Return variances by item and by process: one cell's own is of too few visits to weigh by."""
+    filled = np.where(is_there, np.maximum(within, 1e-12), 0.0)
+    count = np.maximum(is_there.sum(axis=1), 1)
+    per_process = filled.sum(axis=0) / np.maximum(is_there.sum(axis=0), 1)
+    per_item = (filled / np.maximum(per_process, 1e-12)).sum(axis=1) / count
+    smooth: Floats = np.maximum(per_item[:, None] * per_process, filled / 4)
+    return np.where(is_there, smooth, np.nan)
 
 
 def _two_way(
@@ -106,13 +136,17 @@ def _two_way(
 
 
 def _variance_between(left: Floats, within: Floats, free: Floats, is_there: Floats) -> float:
-    """Return the variance that makes the residuals as large as they should be (Paule, Mandel)."""
+    """Return the variance that makes the residuals as large as they should be (Paule, Mandel).
+
+    An item with a mode of its own in one process does not decide it.
+    """
     wanted = float(free.sum())
     if wanted < 0.5:
         return 0.0
 
     def excess(between: float) -> float:
-        return float(np.where(is_there, left**2 / (within + between), 0.0).sum()) - wanted
+        per_item = np.where(is_there, left**2 / (within + between), 0.0).sum(axis=1)
+        return float(np.minimum(per_item, OUTLYING * free.sum(axis=1)).sum()) - wanted
 
     low, high = 0.0, float(np.max(left**2)) * left.size + 1e-12
     if excess(low) <= 0:
@@ -137,10 +171,17 @@ def _moderated(ratio: Floats, free: Floats) -> tuple[Floats, Floats]:
     if not told.any():
         return np.ones_like(free), np.full_like(free, WITHIN_DOF)
     grid = [(dof, scale) for dof in _PRIOR_DOFS for scale in _PRIOR_SCALES]
-    dof, scale = max(grid, key=lambda prior: _likelihood(ratio[told], free[told], *prior))
-    dof = min(dof, float(free.sum()))
+    dof, scale = max(
+        grid,
+        key=lambda prior: (
+            _likelihood(ratio[told], free[told], *prior)
+            - (math.log(prior[1]) / SCALE_SPREAD) ** 2 / 2
+        ),
+    )
+    known = float(free.sum())
+    dof = min(dof, known)
     free, ratio = np.where(told, free, 0.0), np.where(told, ratio, 0.0)
-    return (dof * scale + ratio) / (dof + free), dof + free
+    return (dof * scale + ratio) / (dof + free), np.minimum(dof + free, max(known, 1.0))
 
 
 def _likelihood(ratio: Floats, free: Floats, dof: float, scale: float) -> float:

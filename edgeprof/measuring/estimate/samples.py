@@ -17,6 +17,7 @@ from edgeprof.base.errors import InvalidRecord
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
 
 OWN_DISTURBANCES = 0b11
 """Bits that tell of one inference: preempted, migrated. The others tell of the machine, which the

@@ -259,6 +259,7 @@ def _variances(r: Floats, weight: Floats, turns: Turns) -> Floats:
     pulls = np.bincount(item * n_blocks + block, pull, n_items * n_blocks)
     shared = inverse @ pulls.reshape(n_items, n_blocks)
     blocked = quasi_variances(shared @ shared.T) * n_blocks / (n_blocks - 1)
-    inflation = max(1.0, float(blocked.sum() / alone.sum()))
     own = blocked / np.maximum(alone, 1e-300)
-    return alone * np.maximum(1.0, (inflation * 2 + own) / 3)
+    # A few items that wander by themselves, like a reference, do not widen those of the others.
+    inflation = float(np.minimum(own, 3 * np.median(own)).mean())
+    return alone * max(1.0, inflation)
