@@ -11,7 +11,6 @@ namespace edgeprof {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
-constexpr double kZ95 = 1.96;
 constexpr std::size_t kFewestRounds = 5;
 
 // Variance of the median of residuals in the order of time.

@@ -9,8 +9,6 @@ namespace edgeprof {
 
 namespace {
 
-constexpr double kZ95 = 1.959963984540054;
-
 // Largest r with P(Binomial(n, 1/2) < r) <= 2.5 %, exactly; 0 when there is none.
 std::size_t lower_rank(std::size_t n) {
     double probability = std::pow(0.5, static_cast<double>(n));

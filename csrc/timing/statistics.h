@@ -8,7 +8,8 @@
 
 namespace edgeprof {
 
-constexpr double kConfidence = 0.95;  // of all intervals
+constexpr double kConfidence = 0.95;        // of all intervals
+constexpr double kZ95 = 1.959963984540054;  // that quantile of a normal distribution, two-sided
 
 struct Interval {
     double low;
