@@ -55,36 +55,36 @@ void write_clocks(json::Writer& writer, std::uint64_t loop_iterations) {
     }
 }
 
-struct Interval {
+struct CountedLoop {
     CounterReadings before, after;
     std::int64_t elapsed_ns;
 };
-using Intervals = std::array<Interval, kRepeats>;
+using CountedLoops = std::array<CountedLoop, kRepeats>;
 
-Intervals read_counters(CounterGroup& counters, std::uint64_t loop_iterations) {
-    Intervals intervals;
+CountedLoops read_counters(CounterGroup& counters, std::uint64_t loop_iterations) {
+    CountedLoops loops;
     counters.switch_on();
-    for (Interval& interval : intervals) {
+    for (CountedLoop& loop : loops) {
         const std::int64_t start_ns = monotonic_raw_ns();
-        counters.read(interval.before);
+        counters.read(loop.before);
         registers::counted_loop(loop_iterations);
-        counters.read(interval.after);
-        interval.elapsed_ns = monotonic_raw_ns() - start_ns;
+        counters.read(loop.after);
+        loop.elapsed_ns = monotonic_raw_ns() - start_ns;
     }
     counters.switch_off();
-    return intervals;
+    return loops;
 }
 
 // Returns those that others held all the time.
 std::vector<AbsentCounter> write_counters(json::Writer& writer, const CounterGroup& counters,
-                                          const Intervals& intervals) {
+                                          const CountedLoops& loops) {
     std::vector<AbsentCounter> never_ran;
     const std::vector<CounterFacts> facts = counters.facts();
     for (std::size_t c = 0; c < facts.size(); ++c) {
         std::vector<std::uint64_t> readings;
-        for (const Interval& interval : intervals) {
-            const std::uint64_t count = count_between(interval.before[c], interval.after[c], 0,
-                                                      static_cast<double>(interval.elapsed_ns));
+        for (const CountedLoop& loop : loops) {
+            const std::uint64_t count = count_between(loop.before[c], loop.after[c], 0,
+                                                      static_cast<double>(loop.elapsed_ns));
             if (count != kNoCount) readings.push_back(count);
         }
         if (readings.empty()) {
