@@ -74,24 +74,26 @@ def combine(fits: Sequence[ProcessFit], is_reference: Bools) -> Combined:
         kinds = [np.ones(n_items, dtype=bool)]
     between, own, dof = np.zeros((n_items, 1)), np.ones(n_items), np.full(n_items, WITHIN_DOF)
     for _ in range(N_ITERATIONS):
-        value, level, covariance, leverage = _two_way(z, within + between, is_there)
-        left = np.where(is_there, z - value[:, None] - level, 0.0)
-        free = np.where(is_there, 1 - leverage, 0.0)
+        fitted = _two_way(z, within + between, is_there)
+        left = np.where(is_there, z - fitted.value[:, None] - fitted.level, 0.0)
+        free = 1 - fitted.leverage
         for kind in kinds:
             cells = left[kind], within[kind], free[kind], is_there[kind]
             between[kind] = _variance_between(*cells)
     ratio = np.where(is_there, left**2 / (within + between), 0.0).sum(axis=1)
     for kind in kinds:
         own[kind], dof[kind] = _moderated(ratio[kind], free[kind].sum(axis=1))
-    value[~is_there.any(axis=1)] = np.nan
+    timed = is_there.any(axis=1)
+    variance = np.full(n_items, np.nan)
+    variance[timed] = quasi_variances(fitted.covariance(timed)) * own[timed]
     square = np.where(is_there, left**2 - free * within, 0.0).sum(axis=1)
     spread = np.sqrt(np.maximum(square, 0.0) / np.maximum(free.sum(axis=1), 1e-9))
     return Combined(
-        value=value,
-        variance=quasi_variances(covariance) * own,
+        value=np.where(timed, fitted.value, np.nan),
+        variance=variance,
         dof=dof,
         between_sd=np.where(free.sum(axis=1) > 0.5, spread, np.nan),
-        level=level,
+        level=fitted.level,
         process_sd=math.sqrt(between[kinds[0]].max()),
     )
 
@@ -106,33 +108,48 @@ def _smooth(within: Floats, is_there: Bools) -> Floats:
     return np.where(is_there, smooth, np.nan)
 
 
-def _two_way(
-    z: Floats, variance: Floats, is_there: Floats
-) -> tuple[Floats, Floats, Floats, Floats]:
-    """Fit item + process by weighted least squares.
+@dataclass(frozen=True)
+class _TwoWay:
+    """Item + process, fitted by weighted least squares.
 
-    Returns:
-        Items, processes, covariance of the items, and each cell's leverage.
+    Attributes:
+        value: (n_items,) of the items.
+        level: (n_processes,) of the processes.
+        leverage: (n_items, n_processes) of each cell.
+        alone: (n_items,) variance of each item, were the processes' levels known.
+        by_levels: (n_items, n_processes) what the levels' errors do to each item.
+        of_levels: (n_processes, n_processes) covariance of the levels.
     """
+
+    value: Floats
+    level: Floats
+    leverage: Floats
+    alone: Floats
+    by_levels: Floats
+    of_levels: Floats
+
+    def covariance(self, chosen: Bools) -> Floats:
+        """Return the covariance of some items, up to a common constant."""
+        by = self.by_levels[chosen]
+        covariance: Floats = np.diag(self.alone[chosen]) + by @ self.of_levels @ by.T
+        return covariance
+
+
+def _two_way(z: Floats, variance: Floats, is_there: Bools) -> _TwoWay:
+    """Fit values ``z`` of known variance; the items, of which there are many, are eliminated."""
     weight = np.where(is_there, 1 / variance, 0.0)
-    per_item, per_process = weight.sum(axis=1), weight.sum(axis=0)
-    share = weight / np.maximum(per_process, 1e-300)
-    laplacian = np.diag(per_item) - share @ weight.T
-    inverse = inverse_on_contrasts(laplacian)
     filled = np.where(is_there, z, 0.0)
-    mean = (share * filled).sum(axis=0)
-    value: Floats = inverse @ (weight * (filled - mean)).sum(axis=1)
-    level: Floats = (share * (filled - value[:, None])).sum(axis=0)
-    # Variance of item + process at each cell, for the leverage.
-    of_process = share.T @ inverse
-    both = (
-        np.diag(inverse)[:, None]
-        - 2 * of_process.T
-        + 1 / np.maximum(per_process, 1e-300)
-        + (of_process * share.T).sum(axis=1)
-    )
-    leverage = np.clip(weight * both, 0.0, 1.0)
-    return value, level, inverse, leverage
+    per_item = np.maximum(weight.sum(axis=1), 1e-300)
+    by_levels = weight / per_item[:, None]
+    of_levels = inverse_on_contrasts(np.diag(weight.sum(axis=0)) - weight.T @ by_levels)
+    mean = (by_levels * filled).sum(axis=1)
+    level: Floats = of_levels @ (weight * (filled - mean[:, None])).sum(axis=0)
+    value: Floats = mean - by_levels @ level
+    both = by_levels @ of_levels
+    of_cell = (1 / per_item + (both * by_levels).sum(axis=1))[:, None]
+    of_cell = of_cell - 2 * both + np.diag(of_levels)
+    leverage = np.where(is_there, np.clip(weight * of_cell, 0.0, 1.0), 1.0)
+    return _TwoWay(value, level, leverage, 1 / per_item, by_levels, of_levels)
 
 
 def _variance_between(left: Floats, within: Floats, free: Floats, is_there: Floats) -> float:
