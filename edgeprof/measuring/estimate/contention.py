@@ -45,6 +45,8 @@ def fit_campaign(turns: Sequence[Turns], is_reference: Bools) -> tuple[list[Proc
         added, height = np.split(found.added, ends), np.split(found.height, ends)
         fits = list(map(fit_process, turns, added, height, fits))
         combined = combine(fits, is_reference)
+        if not found.added.any():
+            break
     return fits, combined
 
 

@@ -16,24 +16,31 @@ from edgeprof.measuring.estimate.samples import Floats
 def inverse_on_contrasts(matrix: Floats) -> Floats:
     """Return the inverse of a symmetric matrix whose rows sum to zero, on what sums to zero."""
     n = len(matrix)
-    size = np.trace(matrix) / n if n else 1.0
+    size = _size(matrix)
     if not size > 0:
         return np.zeros_like(matrix)
-    constant = np.full((n, n), 1.0 / n)
-    inverse: Floats = np.linalg.pinv(matrix + size * constant, hermitian=True) - constant / size
-    return inverse
+    inverse = np.linalg.inv(_regular(matrix, size)) - 1.0 / (n * size)
+    return np.asarray(inverse, dtype=np.float64)
 
 
 def solve_on_contrasts(matrix: Floats, right: Floats) -> Floats:
     """Solve with the inverse of ``inverse_on_contrasts``, where one right side is enough."""
-    n = len(matrix)
-    size = np.trace(matrix) / n
+    size = _size(matrix)
     if not size > 0:
-        return np.zeros(n)
-    # The constant makes it regular; the diagonal, where items were never near each other.
-    regular = matrix + size * (np.full((n, n), 1.0 / n) + 1e-12 * np.eye(n))
-    solution: Floats = np.linalg.solve(regular, right - right.mean())
+        return np.zeros(len(matrix))
+    solution: Floats = np.linalg.solve(_regular(matrix, size), right - right.mean())
     return solution
+
+
+def _size(matrix: Floats) -> float:
+    return float(np.trace(matrix)) / max(len(matrix), 1)
+
+
+def _regular(matrix: Floats, size: float) -> Floats:
+    """The constant makes it regular; the diagonal does where items were never near each other."""
+    n = len(matrix)
+    regular: Floats = matrix + size * (np.full((n, n), 1.0 / n) + 1e-10 * np.eye(n))
+    return regular
 
 
 def quasi_variances(covariance: Floats) -> Floats:

@@ -21,7 +21,7 @@ from edgeprof.measuring.estimate.contrasts import (
 )
 from edgeprof.measuring.estimate.samples import Floats, Ints, Visits, group_medians
 
-N_NEIGHBOURS = 24
+N_NEIGHBOURS = 16
 """Visits on each side that a visit is compared with at most."""
 
 N_NEAREST = 4
@@ -30,7 +30,7 @@ N_NEAREST = 4
 BANDWIDTHS_S = (0.1, 0.3, 1.0, 3.0, 10.0)
 """How far a visit looks, in seconds; the one that predicts the visits best is taken."""
 
-N_ITERATIONS, N_FURTHER = 8, 4
+N_ITERATIONS, N_FURTHER = 6, 3
 MOST_BLOCKS, FEWEST_BLOCKS = 12, 4
 """Blocks of time for the standard errors."""
 
