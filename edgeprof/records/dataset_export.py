@@ -228,11 +228,12 @@ def import_dataset(store: Store, path: Path, *, drop_invalid: bool = False) -> i
     Raises:
         DatasetError: an invalid row, unless ``drop_invalid``; nothing is appended then.
     """
+    devices = devices_of(path)  # before anything else reads the file: it names what is wrong
     source = f"{path.name}@{sha256_of(path)[:16]}"
     known = {(row.device, row.subnet.id, row.latency_ms) for row in store.imported_rows()}
     repeats: Counter[tuple[str, str]] = Counter()
     rows = []
-    for name in devices_of(path):
+    for name in devices:
         dataset = read_dataset(path, device=name, drop_invalid=drop_invalid)
         for subnet, latency_ms in zip(dataset.subnets, dataset.latency_ms.tolist(), strict=True):
             repeats[name, subnet.id] += 1

@@ -373,7 +373,7 @@ def test_turbo_is_switched_off_and_the_base_frequency_pinned(board_of):
 @pytest.fixture
 def passable_folders(tmp_path):
     """Let another user through to the test's folder, as long as the test lasts."""
-    modes = {folder: folder.stat().st_mode for folder in tmp_path.parents[:2]}
+    modes = {folder: folder.stat().st_mode for folder in tmp_path.parents[:3]}
     for folder, mode in modes.items():
         folder.chmod(mode | stat.S_IXGRP | stat.S_IXOTH)
     yield

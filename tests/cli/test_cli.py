@@ -176,7 +176,7 @@ main()
     ("packages", "arguments"),
     [
         ("scipy,sklearn", ("train", "data.csv", "-o", "p.edgp")),
-        ("sklearn", ("train", "data.csv", "-o", "p.edgp")),
+        ("sklearn", ("train", "data.csv", "--model", "paper-mlp", "-o", "p.edgp")),
         ("scipy,sklearn", ("compare-predictors", "data.csv", "--counts", "5", "--jobs", "1")),
         ("onnx", ("profile", "-n", "1", "--store", "s.db")),
         ("flatbuffers", ("export", "subnets.jsonl", "--format", "tflite", "-o", "models")),
