@@ -278,12 +278,18 @@ def test_bad_samples_are_named():
     samples = simulate(plan(6.0), CALM, 0)
     with pytest.raises(InvalidRecord, match="without samples"):
         estimate(samples.of(np.arange(0)))
-    with pytest.raises(InvalidRecord, match="0 ns or less"):
-        replace(samples, latency_ns=samples.latency_ns * 0)
+    with pytest.raises(InvalidRecord, match="below 0 ns"):
+        replace(samples, latency_ns=-samples.latency_ns)
     with pytest.raises(InvalidRecord, match="round has shape"):
         replace(samples, round=samples.round[:3])
     with pytest.raises(InvalidRecord, match="reference items"):
         estimate(samples, reference_ns={99: (1e6, 0.01)})
+
+
+def test_inferences_too_short_for_the_clock_have_its_least_latency():
+    samples = simulate(plan(6.0), CALM, 0)
+    latency_ns = np.where(samples.item == 0, 0, samples.latency_ns)
+    assert estimate(replace(samples, latency_ns=latency_ns)).items[0].latency_ns < 2
 
 
 def test_quasi_variances_add_up_to_those_of_differences():
