@@ -132,6 +132,22 @@ class _TensorUnpickler(pickle.Unpickler):
         return _Storage(str(key), kind.name, elements)
 
 
+# What pickle and zipfile raise on broken input; the opcodes reach most built-in errors.
+_BROKEN = (
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    NotImplementedError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    pickle.UnpicklingError,
+    zipfile.BadZipFile,
+)
+
+
 def read_torch_tensors(path: Path) -> dict[str, NDArray[Any]]:
     """Read the named tensors of a checkpoint (a state dict, or one under ``state_dict``).
 
@@ -155,20 +171,7 @@ def read_torch_tensors(path: Path) -> dict[str, NDArray[Any]]:
             f"{path}: not read, as {error}; save the plain state dict: "
             f"torch.save(model.state_dict(), path)"
         ) from error
-    except (
-        # What pickle and zipfile raise on broken input; the opcodes reach most built-in errors.
-        ArithmeticError,
-        AttributeError,
-        EOFError,
-        LookupError,
-        MemoryError,
-        NotImplementedError,
-        RuntimeError,
-        TypeError,
-        ValueError,
-        pickle.UnpicklingError,
-        zipfile.BadZipFile,
-    ) as error:
+    except _BROKEN as error:
         reason = " ".join(str(error).split())
         raise PredictorFormatError(
             f"{path}: is no complete PyTorch checkpoint ({type(error).__name__}: {reason})"

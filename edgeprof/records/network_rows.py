@@ -8,7 +8,7 @@ without their weights will do.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -84,10 +84,7 @@ def read_network_rows(
     """
     records = read_records(path, _COLUMNS, device, rows)
     if n is not None:
-        if n > len(records):
-            raise DatasetError(f"{path}: has {len(records)} rows to draw from, want -n {n}")
-        order = np.random.default_rng(seed).permutation(len(records))[:n]
-        records = [records[index] for index in np.sort(order)]
+        records = _drawn(records, n, seed, path)
     dropped: Counter[str] = Counter()
     files: dict[Path, Network] = {}
     good: list[_Checked] = []
@@ -111,6 +108,13 @@ def read_network_rows(
         str(path),
         dropped,
     )
+
+
+def _drawn(records: Sequence[Record], n: int, seed: int, path: Path) -> list[Record]:
+    if n > len(records):
+        raise DatasetError(f"{path}: has {len(records)} rows to draw from, want -n {n}")
+    order = np.random.default_rng(seed).permutation(len(records))[:n]
+    return [records[index] for index in np.sort(order)]
 
 
 class _Checked(NamedTuple):

@@ -31,6 +31,7 @@ from edgeprof.boards.transport.ssh import SshNetwork
 from edgeprof.records.store import Store
 from edgeprof.runs.context import RunOptions
 from edgeprof.runs.run import run
+from edgeprof.runs.settings import ProfileSettings
 from edgeprof.runs.summary import Listener, RunSummary
 from edgeprof.runs.workload import Workload
 
@@ -113,16 +114,6 @@ def measure_on(
         OutputError: models cannot be written.
     """
     settings = workload.settings
-    options = replace(
-        options or RunOptions(),
-        campaign=settings.campaign,
-        item_typical_s=settings.item_typical_s,
-        item_limit_s=settings.item_limit_s,
-    )
-
-    def find_checked(board: BoardSpec, facts: BoardFacts) -> Software:
-        settings.check_runtime(board)
-        return find(board, facts)
 
     async def work() -> RunSummary:
         _cancel_on_sigterm()
@@ -131,17 +122,39 @@ def measure_on(
                 workload,
                 [settings.applied_to(board) for board in boards],
                 connect=network.connect,
-                find_software=find_checked,
+                find_software=_checked(find, settings),
                 owner=owner_of(workload.store),
-                options=options,
+                options=_with_times_of(settings, options or RunOptions()),
                 listener=listener,
             )
 
-    with only_run(workload.store):
-        try:
-            return asyncio.run(work())
-        except asyncio.CancelledError:
-            raise KeyboardInterrupt from None  # SIGTERM: the boards are restored by now
+    with only_run(workload.store), _cancelled_as_interrupt():
+        return asyncio.run(work())
+
+
+@contextmanager
+def _cancelled_as_interrupt() -> Iterator[None]:
+    try:
+        yield
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None  # SIGTERM: the boards are restored by now
+
+
+def _checked(find: SoftwareSource, settings: ProfileSettings) -> SoftwareSource:
+    def find_checked(board: BoardSpec, facts: BoardFacts) -> Software:
+        settings.check_runtime(board)
+        return find(board, facts)
+
+    return find_checked
+
+
+def _with_times_of(settings: ProfileSettings, options: RunOptions) -> RunOptions:
+    return replace(
+        options,
+        campaign=settings.campaign,
+        item_typical_s=settings.item_typical_s,
+        item_limit_s=settings.item_limit_s,
+    )
 
 
 def owner_of(store: Store) -> Owner:

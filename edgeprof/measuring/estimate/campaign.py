@@ -7,7 +7,7 @@ deterministic: it can be run again on samples of any age.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -139,8 +139,10 @@ def estimate(
         _estimate_part(samples.of(np.isin(samples.process, part)), references, reference_ns)
         for part in _linked(samples)
     ]
-    if len(parts) == 1:
-        return parts[0]
+    return parts[0] if len(parts) == 1 else _joined(parts, samples)
+
+
+def _joined(parts: Sequence[CampaignEstimate], samples: Samples) -> CampaignEstimate:
     # Nothing links the parts but the machine: each is told at its own calmest state.
     items = {
         item: replace(found, ratio_se=math.hypot(found.ratio_se, found.level_se))

@@ -62,12 +62,8 @@ def combine(fits: Sequence[ProcessFit], is_reference: Bools) -> Combined:
             processes says nothing of the others: the machine's memory may be slow throughout one.
     """
     n_items = len(is_reference)
-    z = np.full((n_items, len(fits)), np.nan)
-    within = np.full_like(z, np.nan)
-    for process, fit in enumerate(fits):
-        z[fit.turns.items, process] = fit.value
-        within[fit.turns.items, process] = fit.variance
-    is_there = np.isfinite(z)
+    z, within = _by_item_and_process(fits, n_items)
+    is_there: Bools = np.isfinite(z)
     within = _smooth(within, is_there)
     kinds = [~is_reference, is_reference]
     if (is_there.any(axis=1) & ~is_reference).sum() < 2:
@@ -83,7 +79,7 @@ def combine(fits: Sequence[ProcessFit], is_reference: Bools) -> Combined:
     ratio = np.where(is_there, left**2 / (within + between), 0.0).sum(axis=1)
     for kind in kinds:
         own[kind], dof[kind] = _moderated(ratio[kind], free[kind].sum(axis=1))
-    timed = is_there.any(axis=1)
+    timed: Bools = np.asarray(is_there.any(axis=1))
     variance = np.full(n_items, np.nan)
     variance[timed] = quasi_variances(fitted.covariance(timed)) * own[timed]
     square = np.where(is_there, left**2 - free * within, 0.0).sum(axis=1)
@@ -96,6 +92,16 @@ def combine(fits: Sequence[ProcessFit], is_reference: Bools) -> Combined:
         level=fitted.level,
         process_sd=math.sqrt(between[kinds[0]].max()),
     )
+
+
+def _by_item_and_process(fits: Sequence[ProcessFit], n_items: int) -> tuple[Floats, Floats]:
+    """Return values and variances, (n_items, n_processes) each; NaN where an item was not timed."""
+    value = np.full((n_items, len(fits)), np.nan)
+    variance = np.full_like(value, np.nan)
+    for process, fit in enumerate(fits):
+        value[fit.turns.items, process] = fit.value
+        variance[fit.turns.items, process] = fit.variance
+    return value, variance
 
 
 def _smooth(within: Floats, is_there: Bools) -> Floats:
