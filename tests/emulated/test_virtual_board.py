@@ -176,6 +176,7 @@ def kernel_settings(board: Board) -> dict[str, int]:
     return dict(zip(("paranoid", "user_access"), map(int, text.split()), strict=True))
 
 
+@pytest.mark.timeout(900)  # a campaign times every subnet ten times, in three processes
 def test_board_is_checked_profiled_and_restored_by_the_normal_commands(
     exact_board: Board, tmp_path: Path
 ) -> None:
