@@ -35,7 +35,7 @@ def test_refused_read_fails_and_any_other_undefined_instruction_still_ends_the_p
     tmp_path: Path,
 ) -> None:
     """User-mode emulation refuses every read of a counter."""
-    program = compile_program("refused_reads", ["refused_reads.cpp"], tmp_path)
+    program = compile_program("refused_reads", ["timing/refused_reads.cpp"], tmp_path)
     assert subprocess.run([EMULATOR, program], check=False).returncode == 0
     undefined = subprocess.run([EMULATOR, program, "x"], check=False, capture_output=True)
     assert undefined.returncode == -signal.SIGILL
