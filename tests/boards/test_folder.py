@@ -165,11 +165,17 @@ def test_what_root_runs_is_compared_with_its_digest_before(tmp_path):
     damaged = asyncio.run(LocalTransport("b").run(argv, stdin=archive[:-1] + b"x", deadline_s=30))
     assert damaged.status != 0
     assert damaged.text == ""
-    places = set(Path("/tmp").glob("edgeprof.*"))
+    made = tmp_path / "made"
+    mktemp = tmp_path / "bin" / "mktemp"
+    mktemp.parent.mkdir()
+    mktemp.write_text(f'#!/bin/sh\n{shutil.which("mktemp")} "$@" | tee -a {made}\n')
+    mktemp.chmod(0o755)
+    noting = {**os.environ, "PATH": f"{mktemp.parent}:{os.environ['PATH']}"}
     refused = script(_SETUP, str(tmp_path), str(tmp_path / "lock"), "me", "s", "0" * 64, _UNPACK)
-    done = asyncio.run(LocalTransport("b").run(refused, stdin=archive, deadline_s=30))
+    done = asyncio.run(LocalTransport("b", noting).run(refused, stdin=archive, deadline_s=30))
     assert (done.status, done.stdout) in [(1, b""), (77, b"")]
-    assert set(Path("/tmp").glob("edgeprof.*")) <= places
+    assert made.read_text()
+    assert not any(Path(place).exists() for place in made.read_text().split())
 
 
 OWN = {
