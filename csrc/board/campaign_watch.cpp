@@ -30,6 +30,7 @@ namespace {
 
 constexpr int kCannotWrite = 74;         // exit status of a process
 constexpr double kStarting_secs = 60.0;  // until a process says what it does
+constexpr std::int64_t kLook_ms = 1000;  // a process may shorten its own limit meanwhile
 
 using Shared = std::unique_ptr<SharedProgress, void (*)(SharedProgress*)>;
 
@@ -63,7 +64,7 @@ bool wait_or_kill(pid_t child, int pipe_end, const SharedProgress& progress) {
         const std::int64_t left_ns = progress.until_ns - monotonic_raw_ns();
         if (left_ns <= 0) break;
         pollfd entry{pipe_end, POLLIN, 0};
-        const auto wait_ms = std::min<std::int64_t>(left_ns / 1'000'000 + 1, 3'600'000);
+        const auto wait_ms = std::min<std::int64_t>(left_ns / 1'000'000 + 1, kLook_ms);
         if (poll(&entry, 1, static_cast<int>(wait_ms)) > 0) return false;
     }
     kill(child, SIGKILL);
