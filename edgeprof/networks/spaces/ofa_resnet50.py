@@ -12,16 +12,15 @@ Source: ``OFAResNets`` in mit-han-lab/once-for-all.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from itertools import accumulate, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeprof.base.errors import InvalidSubnet
 from edgeprof.networks.layers import INPUT, Block, Network, Op, PlacedBlock, Shape
-from edgeprof.networks.spaces.base import ChoiceGroup, Codes, SearchSpace
+from edgeprof.networks.spaces.base import ChoiceGroup, Codes
 from edgeprof.networks.spaces.blocks import (
     LayerChain,
     classifier_block,
@@ -30,6 +29,7 @@ from edgeprof.networks.spaces.blocks import (
     pool_block,
 )
 from edgeprof.networks.spaces.ofa_mbv3 import CLASSES
+from edgeprof.networks.spaces.slots import SlotSpace, cut, depths_of, without_gaps
 from edgeprof.networks.subnet import Subnet
 
 _WIDTHS = (0.65, 0.8, 1.0)
@@ -54,7 +54,7 @@ _WIDTH_COLUMNS = slice(1, 1 + _N_WIDTHS)
 _FIRST_SLOT_COLUMN = _WIDTH_COLUMNS.stop
 
 
-class OfaResNet50(SearchSpace):
+class OfaResNet50(SlotSpace):
     """OFA-ResNet50. Codes: stem block (0, 1), widths (1..3), slots (0..3), resolution."""
 
     def __init__(self) -> None:
@@ -95,19 +95,9 @@ class OfaResNet50(SearchSpace):
             "r": ((subnet.r,), 1, self.resolutions),
         }
         for name, (values, count, allowed) in allowed_by_field.items():
-            if len(values) != count:
-                raise InvalidSubnet(
-                    f"subnet field {name!r} has {len(values)} values, "
-                    f"space {self.id} wants {count}",
-                    field=name,
-                )
+            self._check_count(name, values, count)
             for index, value in enumerate(values):
-                if value not in allowed:
-                    shown = ", ".join(str(item) for item in allowed)
-                    raise InvalidSubnet(
-                        f"subnet {name}[{index}] is {value}, space {self.id} wants one of {shown}",
-                        field=name,
-                    )
+                self._check_value(name, index, value, allowed)
 
     def canonical(self, subnet: Subnet) -> Mapping[str, object]:
         """See the interface; two widths of the stem's middle are equal in channels."""
@@ -150,18 +140,7 @@ class OfaResNet50(SearchSpace):
         classifier = classifier_block(pool.out_shape, CLASSES)
         yield PlacedBlock("classifier", _N_STAGES + 1, classifier)
 
-    def encode(self, subnets: Iterable[Subnet]) -> Codes:
-        """See the interface.
-
-        Raises:
-            InvalidSubnet: if a subnet is of another space.
-        """
-        rows = [self._encode_one(subnet) for subnet in subnets]
-        return np.array(rows, dtype=np.uint8).reshape(len(rows), len(self.cardinalities))
-
     def _encode_one(self, subnet: Subnet) -> list[int]:
-        if subnet.space != self.id:
-            raise InvalidSubnet(f"subnet is of space {subnet.space}, want {self.id}")
         slots = [0] * _N_SLOTS
         for base, added, part in zip(_BASE_DEPTHS, subnet.d[1:], _SLICES, strict=True):
             for slot in range(part.start, part.start + base + added):
@@ -169,10 +148,6 @@ class OfaResNet50(SearchSpace):
         widths = [1 + index for index in subnet.w]
         resolution = self.resolutions.index(subnet.r)
         return [int(_has_stem_block(subnet)), *widths, *slots, resolution]
-
-    def decode(self, codes: Codes) -> list[Subnet]:
-        """See the interface."""
-        return [self._decode_one(row) for row in np.asarray(codes, dtype=np.uint8)]
 
     def _decode_one(self, row: NDArray[np.uint8]) -> Subnet:
         added = [
@@ -197,7 +172,7 @@ class OfaResNet50(SearchSpace):
         codes[:, _WIDTH_COLUMNS] = rng.integers(1, len(_WIDTHS) + 1, size=(n, _N_WIDTHS))
         for base, part in zip(_BASE_DEPTHS, _slot_columns(), strict=True):
             depths = base + rng.choice(_ADDED, size=n)
-            codes[:, part] = _cut(_draw_slots(part, n, rng), depths)
+            codes[:, part] = cut(_draw_slots(part, n, rng), depths)
         codes[:, -1] = rng.choice(self.resolution_indices(resolutions), size=n)
         return codes
 
@@ -221,13 +196,10 @@ class OfaResNet50(SearchSpace):
         )
         for part in _slot_columns():
             slots = child[:, part]
-            depths = np.where(
-                rng.random(n) < probability,
-                np.count_nonzero(fresh[:, part], axis=1),
-                np.count_nonzero(slots, axis=1),
-            )
+            redraw = rng.random(n) < probability
+            depths = np.where(redraw, depths_of(fresh[:, part]), depths_of(slots))
             redraw = (rng.random(slots.shape) < probability) | (slots == 0)
-            child[:, part] = _cut(np.where(redraw, _draw_slots(part, n, rng), slots), depths)
+            child[:, part] = cut(np.where(redraw, _draw_slots(part, n, rng), slots), depths)
         redraw = rng.random(n) < resolution_probability
         child[:, -1] = np.where(redraw, fresh[:, -1], child[:, -1])
         return child
@@ -239,10 +211,8 @@ class OfaResNet50(SearchSpace):
         for part in _slot_columns():
             a, b = first[:, part], second[:, part]
             pick = rng.random(n) < 0.5
-            depths = np.where(pick, np.count_nonzero(a, axis=1), np.count_nonzero(b, axis=1))
-            # A slot that only one parent has comes from that one.
-            slots = np.where(child[:, part] == 0, np.maximum(a, b), child[:, part])
-            child[:, part] = _cut(slots, depths)
+            depths = np.where(pick, depths_of(a), depths_of(b))
+            child[:, part] = cut(without_gaps(child[:, part], a, b), depths)
         return child.astype(np.uint8)
 
 
@@ -255,12 +225,6 @@ def _slot_columns() -> list[slice]:
 
 def _draw_slots(part: slice, n: int, rng: np.random.Generator) -> NDArray[np.int64]:
     return rng.integers(1, len(_EXPANDS) + 1, size=(n, part.stop - part.start))
-
-
-def _cut(slots: NDArray[np.integer], depths: NDArray[np.integer]) -> NDArray[np.integer]:
-    """Set the slots beyond each row's depth to 0."""
-    kept = np.arange(slots.shape[1])[np.newaxis, :] < depths[:, np.newaxis]
-    return np.where(kept, slots, 0)
 
 
 def _has_stem_block(subnet: Subnet) -> bool:

@@ -6,7 +6,7 @@ ProxylessNAS supernets, CompOFA). A concrete space adds its layers.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate, pairwise
@@ -14,8 +14,8 @@ from itertools import accumulate, pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeprof.base.errors import InvalidSubnet
-from edgeprof.networks.spaces.base import ChoiceGroup, Codes, SearchSpace
+from edgeprof.networks.spaces.base import ChoiceGroup, Codes
+from edgeprof.networks.spaces.slots import SlotSpace, cut, depths_of, without_gaps
 from edgeprof.networks.subnet import Subnet
 
 
@@ -49,7 +49,7 @@ class StageChoices:
         return self.kernels[kernel], self.expands[expand]
 
 
-class StagedSpace(SearchSpace):
+class StagedSpace(SlotSpace):
     """A space of stages; see the module.
 
     Attributes:
@@ -106,29 +106,13 @@ class StagedSpace(SearchSpace):
             ("d", subnet.d, len(self.stages)),
             ("w", subnet.w, 0),
         ):
-            if len(values) != wanted:
-                raise InvalidSubnet(
-                    f"subnet field {name!r} has {len(values)} values, "
-                    f"space {self.id} wants {wanted}",
-                    field=name,
-                )
+            self._check_count(name, values, wanted)
         for index, (stage, part) in enumerate(zip(self.stages, self.stage_slices, strict=True)):
-            self._check_values("d", index, subnet.d[index], stage.depths)
+            self._check_value("d", index, subnet.d[index], stage.depths)
             for slot in range(part.start, part.stop):
-                self._check_values("ks", slot, subnet.ks[slot], stage.kernels)
-                self._check_values("e", slot, subnet.e[slot], stage.expands)
-        if subnet.r not in self.resolutions:
-            self._check_values("r", None, subnet.r, self.resolutions)
-
-    def _check_values(
-        self, name: str, index: int | None, value: float, allowed: Sequence[float]
-    ) -> None:
-        if value not in allowed:
-            place = name if index is None else f"{name}[{index}]"
-            shown = ", ".join(str(item) for item in allowed)
-            raise InvalidSubnet(
-                f"subnet {place} is {value}, space {self.id} wants one of {shown}", field=name
-            )
+                self._check_value("ks", slot, subnet.ks[slot], stage.kernels)
+                self._check_value("e", slot, subnet.e[slot], stage.expands)
+        self._check_value("r", None, subnet.r, self.resolutions)
 
     def canonical(self, subnet: Subnet) -> Mapping[str, object]:
         """See the interface."""
@@ -139,27 +123,12 @@ class StagedSpace(SearchSpace):
         ]
         return {"space": self.id, "d": list(subnet.d), "slots": kept, "r": subnet.r}
 
-    def encode(self, subnets: Iterable[Subnet]) -> Codes:
-        """See the interface.
-
-        Raises:
-            InvalidSubnet: if a subnet is of another space.
-        """
-        rows = [self._encode_one(subnet) for subnet in subnets]
-        return np.array(rows, dtype=np.uint8).reshape(len(rows), len(self.cardinalities))
-
     def _encode_one(self, subnet: Subnet) -> list[int]:
-        if subnet.space != self.id:
-            raise InvalidSubnet(f"subnet is of space {subnet.space}, want {self.id}")
         row = [0] * self.n_slots
         for stage, depth, part in zip(self.stages, subnet.d, self.stage_slices, strict=True):
             for slot in range(part.start, part.start + depth):
                 row[slot] = stage.code(subnet.ks[slot], subnet.e[slot])
         return [*row, self.resolutions.index(subnet.r)]
-
-    def decode(self, codes: Codes) -> list[Subnet]:
-        """See the interface."""
-        return [self._decode_one(row) for row in np.asarray(codes, dtype=np.uint8)]
 
     def _decode_one(self, row: NDArray[np.uint8]) -> Subnet:
         ks: list[int] = []
@@ -199,9 +168,8 @@ class StagedSpace(SearchSpace):
         child = np.array(codes, dtype=np.uint8)
         for index, part in enumerate(self.stage_slices):
             slots = child[:, part]
-            depths = np.count_nonzero(slots, axis=1)
             redraw = rng.random(n) < probability
-            depths = np.where(redraw, self._draw_depths(index, n, rng), depths)
+            depths = np.where(redraw, self._draw_depths(index, n, rng), depths_of(slots))
             drawn = self._draw_slots(index, n, rng)
             redraw_slot = (rng.random(slots.shape) < probability) | (slots == 0)
             child[:, part] = self._fit(index, np.where(redraw_slot, drawn, slots), depths)
@@ -217,10 +185,8 @@ class StagedSpace(SearchSpace):
         for index, part in enumerate(self.stage_slices):
             a, b = first[:, part], second[:, part]
             pick = rng.random(n) < 0.5
-            depths = np.where(pick, np.count_nonzero(a, axis=1), np.count_nonzero(b, axis=1))
-            slots = np.where(rng.random(a.shape) < 0.5, a, b)
-            # A slot that only one parent has comes from that one.
-            slots = np.where(slots == 0, np.maximum(a, b), slots)
+            depths = np.where(pick, depths_of(a), depths_of(b))
+            slots = without_gaps(np.where(rng.random(a.shape) < 0.5, a, b), a, b)
             child[:, part] = self._fit(index, slots, depths)
         child[:, -1] = np.where(rng.random(n) < 0.5, first[:, -1], second[:, -1])
         return child
@@ -243,5 +209,4 @@ class StagedSpace(SearchSpace):
 
         A space that ties its choices to the depth extends this.
         """
-        kept = np.arange(slots.shape[1])[np.newaxis, :] < depths[:, np.newaxis]
-        return np.where(kept, slots, 0)
+        return cut(slots, depths)
