@@ -174,7 +174,7 @@ def test_file_round_trip_keeps_every_field():
         np.random.default_rng(0), provenance={"n_train": 700, "metrics": {"mape": 0.01}}
     )
     back = decode_edgp(encode_edgp(model))
-    for mine, theirs in zip(model.tensors.all(), back.tensors.all(), strict=True):
+    for mine, theirs in zip(model.tensors, back.tensors, strict=True):
         np.testing.assert_array_equal(mine, theirs)
     empty = CompactTensors(*(np.zeros(0, np.float32) for _ in range(7)))
     assert replace(back, tensors=empty) == replace(model, tensors=empty)

@@ -14,7 +14,7 @@ import struct
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,9 +45,8 @@ _VALUE_TYPES: dict[int, np.dtype[Any]] = {2: np.dtype("<f2"), 4: np.dtype("<f4")
 Tensor = NDArray[np.float32]
 
 
-@dataclass(frozen=True)
-class CompactTensors:
-    """The parameters of a compact predictor; what they mean stands in ``predictor.py``.
+class CompactTensors(NamedTuple):
+    """The parameters of a compact predictor, in the file's order; see ``predictor.py``.
 
     Attributes:
         rows: (n_choices, n_additive + n_hidden), the choices of all slots one after the other.
@@ -66,18 +65,6 @@ class CompactTensors:
     hidden_bias: Tensor
     inner_out: Tensor
     hidden_out: Tensor
-
-    def all(self) -> tuple[Tensor, ...]:
-        """Return the tensors in the order of the file."""
-        return (
-            self.rows,
-            self.scale,
-            self.shift,
-            self.hidden_weights,
-            self.hidden_bias,
-            self.inner_out,
-            self.hidden_out,
-        )
 
 
 @dataclass(frozen=True)
@@ -121,13 +108,13 @@ def rounded_to_file(model: CompactModel) -> CompactModel:
         PredictorFormatError: if a value is too large for the file.
     """
     value_type = _VALUE_TYPES[model.value_bytes]
-    for tensor in model.tensors.all():
+    for tensor in model.tensors:
         if tensor.size and not np.all(np.abs(tensor) <= MAX_VALUE):
             raise PredictorFormatError(
                 f"predictor of {model.subject}: a tensor value is {np.abs(tensor).max():g}, "
                 f"want at most {MAX_VALUE:g}"
             )
-    rounded = (t.astype(value_type).astype(np.float32) for t in model.tensors.all())
+    rounded = (t.astype(value_type).astype(np.float32) for t in model.tensors)
     return replace(
         model,
         tensors=CompactTensors(*rounded),
@@ -148,7 +135,7 @@ def encode_edgp(model: CompactModel) -> bytes:
     head = struct.pack(f"<{len(model.cardinalities)}H", *model.cardinalities)
     head += space + subject + provenance
     head += bytes(-(_HEADER.size + len(head)) % 4)
-    body = b"".join(tensor.astype(value_type).tobytes() for tensor in model.tensors.all())
+    body = b"".join(tensor.astype(value_type).tobytes() for tensor in model.tensors)
     size = _HEADER.size + len(head) + len(body) + _CRC.size
     if size > MAX_FILE_BYTES:
         raise PredictorFormatError(

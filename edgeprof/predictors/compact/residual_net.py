@@ -6,8 +6,7 @@ Owns: its parameters and their fit by L-BFGS, in float32 on all rows at once.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +21,7 @@ _OPTIONS = {"maxiter": _ITERATIONS, "maxcor": 20, "ftol": 1e-5}
 _WEIGHT_DECAY = 1e-7
 
 
-@dataclass(frozen=True)
-class ResidualNet:
+class ResidualNet(NamedTuple):
     """a = softsign(scale[r] * sum of rows + shift[r]); see ``predictor.py`` for the rest.
 
     Attributes:
@@ -44,23 +42,9 @@ class ResidualNet:
     hidden_out: Array
     constant: Array
 
-    def all(self) -> tuple[Array, ...]:
-        """Return the parameters in the order of the fields."""
-        return (
-            self.rows,
-            self.scale,
-            self.shift,
-            self.hidden_weights,
-            self.hidden_bias,
-            self.inner_out,
-            self.hidden_out,
-            self.constant,
-        )
-
     def scaled(self, factor: float) -> ResidualNet:
         """Return the network whose output is ``factor`` times this one's."""
-        return replace(
-            self,
+        return self._replace(
             inner_out=self.inner_out * factor,
             hidden_out=self.hidden_out * factor,
             constant=self.constant * factor,
@@ -100,7 +84,7 @@ def fit_residual_net(
     if n_hidden == 0 or size == 0:
         advance.finish()
         return _start(choices, pixel_share, 0, 0, rng)
-    start = _start(choices, pixel_share, n_hidden, n_inner, rng).all()
+    start = _start(choices, pixel_share, n_hidden, n_inner, rng)
     shapes = [parameter.shape for parameter in start]
     loss = _Loss(choices, resolution, (target / size).astype(np.float32), shapes)
     flat = np.concatenate([parameter.ravel() for parameter in start])
