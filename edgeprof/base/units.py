@@ -9,10 +9,7 @@ from __future__ import annotations
 
 from typing import NewType
 
-Nanoseconds = NewType("Nanoseconds", int)
 Milliseconds = NewType("Milliseconds", float)
-Bytes = NewType("Bytes", int)
-Macs = NewType("Macs", int)
 
 NS_PER_MS = 1_000_000
 NS_PER_S = 1_000_000_000

@@ -49,14 +49,3 @@ class SettingsArguments:
         chosen = options.with_providers(self.runtime_options, values.pop("providers"))
         values.update(shapes=dict(self.shapes), runtime_options=chosen)
         return Settings(**values)
-
-
-# The decorators of commands that declare no dataclass yet.
-jobs_option = click.option(
-    "--jobs",
-    type=click.IntRange(1),
-    help="Processes of this machine that share the work  [default: one, or one per core for much]",
-)
-dask_option = click.option(
-    "--dask", metavar="ADDRESS", help="Let the workers of this Dask scheduler do it instead."
-)

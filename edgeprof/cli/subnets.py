@@ -54,13 +54,3 @@ def write(subnets: Sequence[Subnet], output: Path | None, what: str = "") -> Non
         return
     write_subnets(output, subnets)
     click.echo(f"{output}: {len(subnets)} subnets {what}".rstrip(), err=True)
-
-
-def parse_integers(text: str | None, option: str) -> list[int] | None:
-    """Parse ``160,192,224``; a usage error names the option."""
-    if text is None:
-        return None
-    try:
-        return [int(part) for part in text.split(",")]
-    except ValueError:
-        raise click.BadParameter(f"{text!r} is no list of integers", param_hint=option) from None

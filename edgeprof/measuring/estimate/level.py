@@ -36,7 +36,6 @@ class ReferenceLevel:
         se: standard error of it (log).
         calm_s: seconds of the campaign that ran within 2 % of that speed.
         share: the same as a share of the campaign.
-        n_stretches: stretches of calm apart from each other, a second or longer.
         slowest: how much slower (factor) the machine was at its slowest twentieth.
     """
 
@@ -44,7 +43,6 @@ class ReferenceLevel:
     se: float
     calm_s: float
     share: float
-    n_stretches: int
     slowest: float
 
 
@@ -66,7 +64,6 @@ def reference_level(fits: Sequence[ProcessFit], process_level: Floats) -> Refere
         se=float(np.std(halves)),
         calm_s=calm_s,
         share=calm_s / float(seconds.sum()),
-        n_stretches=int(is_calm[0]) + int((np.diff(is_calm.astype(int)) == 1).sum()),
         slowest=float(np.exp(np.quantile(slowness, 0.95) - level)),
     )
 

@@ -6,7 +6,7 @@ named in answers.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from edgeprof.networks.graphs import measures as of
@@ -363,9 +363,3 @@ TFLITE: Mapping[str, Operator] = _entries(
 def find(operator: str, is_tflite: bool) -> Operator:
     """Return an operator's entry, ``UNKNOWN`` of one that no table has."""
     return (TFLITE if is_tflite else ONNX).get(operator, UNKNOWN)
-
-
-def with_kinds(operators: Mapping[str, Operator], kinds: Iterable[Kind]) -> frozenset[str]:
-    """Return the names of the operators of some kinds."""
-    wanted = frozenset(kinds)
-    return frozenset(name for name, entry in operators.items() if entry.kind in wanted)
