@@ -32,7 +32,8 @@ from edgeprof.records.store import Store  # noqa: E402
 from edgeprof.runs.context import RunOptions  # noqa: E402
 from edgeprof.runs.queue import RetryPolicy  # noqa: E402
 from edgeprof.runs.settings import ProfileSettings  # noqa: E402
-from edgeprof.runs.subnets import profile_on_boards  # noqa: E402
+from edgeprof.runs.start import measure_on  # noqa: E402
+from edgeprof.runs.subnets import SubnetWorkload  # noqa: E402
 
 BATCH = 50
 
@@ -101,14 +102,8 @@ def bytes_per_subnet(folder: Path) -> tuple[str, str]:
         boards = read_inventory(loopback.inventory(extra="")).boards
         with Store(folder / "run.db") as store:
             for part in (subnets[:4], subnets):
-                summary = profile_on_boards(
-                    part,
-                    store,
-                    boards,
-                    settings=settings,
-                    models=folder / "models",
-                    options=options,
-                )
+                workload = SubnetWorkload(part, store, settings, folder / "models")
+                summary = measure_on(workload, boards, options=options)
                 assert not summary.unfinished, summary
                 sent.append(proxy.sent_bytes)
     kib = (sent[1] - sent[0]) / 12 / 1024

@@ -24,7 +24,8 @@ from edgeprof.records.dataset import Dataset, read_dataset
 from edgeprof.records.dataset_export import export_dataset
 from edgeprof.records.store import Store
 from edgeprof.runs.settings import ProfileSettings
-from edgeprof.runs.subnets import profile_here
+from edgeprof.runs.start import measure_here
+from edgeprof.runs.subnets import SubnetWorkload
 
 SEED = 0
 
@@ -35,13 +36,7 @@ def measure_twice(
     subnets = get_space("ofa-mbv3-w1.0").sample(n_train + n_held_out, np.random.default_rng(SEED))
     with Store(store) as opened:
         for device, wanted in (("first", subnets), ("second", subnets[n_train:])):
-            profile_here(
-                wanted,
-                opened,
-                device=device,
-                settings=settings,
-                models=folder / "models",
-            )
+            measure_here(SubnetWorkload(wanted, opened, settings, folder / "models"), device)
         export_dataset(opened, folder / "data.csv", include_poor=True)
 
 

@@ -21,6 +21,7 @@ from typing import Any
 from edgeprof.base.errors import BoardSetupError, OutputError
 from edgeprof.boards.deploy import Payload
 from edgeprof.boards.transport.base import unreadable
+from edgeprof.networks.subnet import Subnet
 
 _CHUNK_BYTES = 1 << 18
 _IN_MEMORY_BYTES = 4 << 20
@@ -35,12 +36,18 @@ class Item:
         model: the model file here.
         weights: the file of weights that the model asks for beside it, shared with others.
         job: further fields of the job line (threads, cpus, seed ...).
+        name: what its record calls the model; the path on the board helps nobody.
+        subnet: the subnet that the model is of, if any.
+        model_kind: format, precision and batch of the model, if known.
     """
 
     key: str
     model: Path | None
     weights: Payload | None
     job: Mapping[str, Any]
+    name: str = ""
+    subnet: Subnet | None = None
+    model_kind: str | None = None
 
 
 @dataclass(frozen=True)

@@ -11,15 +11,12 @@ from pathlib import Path
 from edgeprof.base.errors import InvalidModel
 from edgeprof.base.extras import optional
 from edgeprof.base.files import sha256_of
-from edgeprof.boards.batch import Item
 from edgeprof.boards.deploy import Payload
-from edgeprof.boards.inventory import BoardSpec
 from edgeprof.boards.transport.base import unreadable
-from edgeprof.measuring.measurement import Record
 from edgeprof.measuring.runtimes import FORMAT_OF_SUFFIX
 from edgeprof.records.store import Store
 from edgeprof.runs.settings import ProfileSettings
-from edgeprof.runs.workload import ModelFile, Target, Workload, key_of
+from edgeprof.runs.workload import ModelFile, Target, Workload
 
 
 class FileWorkload(Workload[Path]):
@@ -57,10 +54,9 @@ class FileWorkload(Workload[Path]):
         """Return the files with the weights that they name."""
         return [_model_file(path) for path in labels]
 
-    def append(self, item: Item, board: BoardSpec, record: Record) -> bool:
-        """Store a measurement under the path of its file."""
-        named = {**record, "model": {**record["model"], "path": str(item.model)}}
-        return super().append(item, board, named)
+    def name_of(self, file: ModelFile) -> str:
+        """Return the path as it was given."""
+        return str(file.path)
 
 
 def format_of_files(files: Sequence[Path]) -> str:
@@ -79,25 +75,13 @@ def format_of_files(files: Sequence[Path]) -> str:
 
 
 def _key(file: ModelFile, target: Target) -> str:
-    settings = target.settings
     try:
         hashes = [sha256_of(file.path)]
     except OSError as error:
         raise unreadable(file.path, error) from error
     if file.weights is not None:
         hashes.append(file.weights.sha256)
-    identity: dict[str, object] = {
-        "device": target.device,
-        "model": "+".join(hashes),
-        "runtime": settings.runtime_name,
-        "library_sha256": target.software_sha256,
-        "threads": settings.threads,
-        "cpus": settings.cpus,
-        "runtime_options": dict(sorted(settings.runtime_options.items())),
-    }
-    if target.environment:
-        identity["environment"] = dict(sorted(target.environment.items()))
-    return key_of(identity)
+    return target.key_of(model="+".join(hashes))
 
 
 def _model_file(path: Path) -> ModelFile:

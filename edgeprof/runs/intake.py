@@ -1,11 +1,12 @@
 """What one board holds of a run, and its records as they come in.
 
-Owns: the batches on the board, and what the board's records say of the board itself. What becomes
-of an item is ``results.py``'s.
+Owns: the batches on the board; the way of a record, which is judged, then stored or its item queued
+again; and what the board's records say of the board itself.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -14,8 +15,10 @@ from edgeprof.base.errors import BoardSetupError
 from edgeprof.boards.batch import Item
 from edgeprof.boards.inventory import BoardSpec
 from edgeprof.boards.session import Collected
+from edgeprof.records.store import REFERENCE_KIND
 from edgeprof.runs.context import RunContext
-from edgeprof.runs.summary import BoardProgress
+from edgeprof.runs.queue import Verdict, verdict_of
+from edgeprof.runs.summary import BoardProgress, temperature_of
 from edgeprof.runs.workload import REFERENCES
 
 _STALLS_PER_ITEM = 3
@@ -94,7 +97,7 @@ class Intake:
             if "campaign" in record:
                 record["campaign"]["id"] = name
             if key in REFERENCES:
-                self._context.results.take_reference(self._spec, name, record)
+                self._enter_reference(name, record)
             elif key in items and not self.is_failing:
                 self._enter(items[key], record)
                 del items[key]
@@ -133,10 +136,54 @@ class Intake:
         self._enter(item, {"record_version": 1, "job_id": key, "error": error})
 
     def _enter(self, item: Item, record: dict[str, Any]) -> None:
-        if self._context.results.take_in(self._spec, self._progress, item, record):
-            self._trouble.failed_items += 1
-            self._trouble.last_failure = str(record["error"]["message"])
-        else:
-            self._trouble.lost_connections = 0
-            if "error" not in record:  # a failure for good says nothing of the board
-                self._trouble.failed_items = 0
+        """Store the record of an item, or queue the item again.
+
+        Raises:
+            StoreError: it cannot be stored; it is still on the board then.
+        """
+        results, progress, trouble = self._context.results, self._progress, self._trouble
+        if "model" in record and item.name:
+            record["model"]["path"] = item.name
+        record["board"] = self._spec.name
+        progress.temp_mdegc = temperature_of(record) or progress.temp_mdegc
+        if self._comes_again(item, verdict_of(record)):
+            progress.retried += 1
+            results.changed.set()
+            trouble.failed_items += 1
+            trouble.last_failure = str(record["error"]["message"])
+            return
+        trouble.lost_connections = 0
+        queue, device = results.queue(self._spec.device), self._spec.device
+        if "error" in record:  # a failure for good says nothing of the board
+            results.store.append_failure(
+                record, job_key=item.key, device=device, subnet=item.subnet
+            )
+            results.failures.append(record)
+            progress.failed += queue.finish(item)
+            return
+        trouble.failed_items = 0
+        results.duplicates += not results.store.append(
+            record,
+            job_key=item.key,
+            device=device,
+            subnet=item.subnet,
+            model_kind=item.model_kind,
+        )
+        progress.measured += queue.finish(item)
+
+    def _comes_again(self, item: Item, verdict: Verdict) -> bool:
+        queue, now_s = self._context.results.queue(self._spec.device), time.monotonic()
+        if verdict is Verdict.DOUBTFUL:
+            return queue.doubt(item, self._spec.name, now_s)
+        return verdict is Verdict.PASSING and queue.retry(item, now_s)
+
+    def _enter_reference(self, campaign: str, record: dict[str, Any]) -> None:
+        """Store the record of a reference model, which no item is."""
+        if "error" not in record:
+            record["board"] = self._spec.name
+            self._context.results.store.append(
+                record,
+                job_key=f"{record['job_id']}@{campaign}",
+                device=self._spec.device,
+                model_kind=REFERENCE_KIND,
+            )

@@ -32,7 +32,6 @@ from edgeprof.predictors.lut.tables import representative_codes
 from edgeprof.records.campaign_samples import estimate_device
 from edgeprof.records.store import Store
 from edgeprof.runs.settings import ProfileSettings
-from edgeprof.runs.summary import RunSummary
 from edgeprof.runs.workload import ModelFile, Target, Workload, key_of
 
 STORE = "measured.db"
@@ -179,41 +178,16 @@ class BlockWorkload(Workload[str]):
         return True
 
 
-def build_tables(
-    space: SearchSpace,
-    folder: Path,
-    settings: ProfileSettings,
-    measure: Callable[[BlockWorkload], RunSummary],
-    **more: Any,
-) -> tuple[RunSummary, dict[str, Path]]:
-    """Time every block of a space and write the tables; goes on where an earlier call stopped.
-
-    Args:
-        space: the space.
-        folder: of the tables, of the records and of the models; made where it is missing.
-        settings: how to export and measure.
-        measure: measures a workload, as ``measure_here`` and ``measure_on`` of
-            ``edgeprof.runs.start`` do.
-        **more: see :class:`BlockWorkload`.
-
-    Returns:
-        How the run ended, and the folder of tables of each device that is complete.
-
-    Raises:
-        LookupTableError: a block has no place in lookup tables; or the folder was begun by an
-            earlier edgeprof, or has tables that were measured otherwise.
-        StoreError, OutputError: records or models cannot be written.
-    """
-    with block_workload(space, folder, settings, **more) as workload:
-        summary = measure(workload)
-        return summary, workload.write()
-
-
 @contextmanager
 def block_workload(
     space: SearchSpace, folder: Path, settings: ProfileSettings, **more: Any
 ) -> Iterator[BlockWorkload]:
-    """Open the store of a folder and yield the workload of its blocks; see :func:`build_tables`."""
+    """Open the store of a folder and yield the workload of its blocks; see ``BlockWorkload``.
+
+    Raises:
+        LookupTableError: the folder was begun by an earlier edgeprof.
+        StoreError, OutputError: records cannot be written.
+    """
     if (folder / _OLD_LOG).exists():
         raise LookupTableError(
             f"{folder / _OLD_LOG}: was begun by an earlier edgeprof, which kept no raw samples; "

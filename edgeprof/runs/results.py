@@ -1,7 +1,6 @@
 """What is to be done, and what has come of it.
 
-Owns: one queue for each kind of board, and the way of a record: judged, then stored, queued again
-or recorded as failed. Knows no connections.
+Owns: one queue for each kind of board, and the counts over all boards. Knows no connections.
 """
 
 from __future__ import annotations
@@ -9,16 +8,13 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import time
 from collections.abc import Mapping
 from typing import Any
 
 from edgeprof.base.errors import BoardSetupError
-from edgeprof.boards.batch import Item
 from edgeprof.boards.deploy import Software
 from edgeprof.boards.inventory import BoardSpec
-from edgeprof.runs.queue import RetryPolicy, Verdict, WorkQueue, verdict_of
-from edgeprof.runs.summary import BoardProgress, temperature_of
+from edgeprof.runs.queue import RetryPolicy, WorkQueue
 from edgeprof.runs.workload import Show, Workload
 
 
@@ -26,6 +22,7 @@ class Results:
     """The queues of a run and the fate of its items.
 
     Attributes:
+        store: where records go.
         found_done: items that were in the store before.
         failed_before: items that failed for good in an earlier run and are left out.
         failures: records of items that failed for good.
@@ -34,6 +31,7 @@ class Results:
     """
 
     def __init__(self, workload: Workload[Any], policy: RetryPolicy) -> None:
+        self.store = workload.store
         self._workload = workload
         self._policy = policy
         self._queues: dict[str, WorkQueue] = {}
@@ -83,50 +81,6 @@ class Results:
                 self.failed_before += plan.failed_before
                 self._queues[board.device] = WorkQueue(plan.items, self._policy)
         return self._queues[board.device]
-
-    def expect_batch(self) -> None:
-        """Note that a batch is about to be on a board, where the next run looks for it."""
-        self._workload.store.keep()
-
-    def take_in(
-        self, board: BoardSpec, progress: BoardProgress, item: Item, record: dict[str, Any]
-    ) -> bool:
-        """Take in the record of an item; returns whether it failed here and comes again.
-
-        Raises:
-            StoreError: it cannot be stored; the record is still on the board then.
-        """
-        if "model" in record and item.model is not None:
-            record["model"]["path"] = item.model.name  # the path on the board helps nobody
-        record["board"] = board.name
-        verdict = verdict_of(record)
-        progress.temp_mdegc = temperature_of(record) or progress.temp_mdegc
-        queue = self._queues[board.device]
-        if self._comes_again(queue, item, verdict, board.name):
-            progress.retried += 1
-            self.changed.set()
-            return True
-        if "error" in record:
-            self._workload.append_failure(item, board, record)
-            self.failures.append(record)
-            progress.failed += queue.finish(item)
-        else:
-            self.duplicates += not self._workload.append(item, board, record)
-            progress.measured += queue.finish(item)
-        return False
-
-    def take_reference(self, board: BoardSpec, campaign: str, record: dict[str, Any]) -> None:
-        """Store the record of a reference model, which no item is."""
-        if "error" not in record:
-            record["board"] = board.name
-            self._workload.append_reference(campaign, board, record)
-
-    @staticmethod
-    def _comes_again(queue: WorkQueue, item: Item, verdict: Verdict, board: str) -> bool:
-        now_s = time.monotonic()
-        if verdict is Verdict.DOUBTFUL:
-            return queue.doubt(item, board, now_s)
-        return verdict is Verdict.PASSING and queue.retry(item, now_s)
 
 
 def _conditions(board: BoardSpec, software: Software) -> str:

@@ -8,17 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
-from typing import Any
 
 from edgeprof.boards.deploy import Payload
-from edgeprof.boards.inventory import BoardSpec
 from edgeprof.export import ManifestEntry, export_subnets
 from edgeprof.networks.subnet import Subnet
 from edgeprof.records.store import Store
 from edgeprof.runs.settings import ProfileSettings
-from edgeprof.runs.start import measure_here, measure_on
-from edgeprof.runs.summary import RunSummary
-from edgeprof.runs.workload import ModelFile, Target, Workload, key_of
+from edgeprof.runs.workload import ModelFile, Target, Workload
 
 
 class SubnetWorkload(Workload[Subnet]):
@@ -76,62 +72,5 @@ class SubnetWorkload(Workload[Subnet]):
 
 
 def subnet_key(subnet: Subnet, target: Target) -> str:
-    """Return the key of one item, the same for whatever gives the same latency.
-
-    Another build of the runtime makes another item; how long to measure and the inputs' seed do
-    not. What is not given is left out, as it was in earlier versions.
-    """
-    settings = target.settings
-    identity: dict[str, object] = {
-        "device": target.device,
-        "subnet": subnet.id,
-        "model_kind": settings.model_kind,
-        "runtime": settings.runtime_name,
-        "library_sha256": target.software_sha256,
-        "threads": settings.threads,
-        "cpus": settings.cpus,
-        "runtime_options": dict(sorted(settings.runtime_options.items())),
-    }
-    if target.environment:
-        identity["environment"] = dict(sorted(target.environment.items()))
-    return key_of(identity)
-
-
-def profile_here(
-    subnets: Sequence[Subnet],
-    store: Store,
-    *,
-    device: str,
-    settings: ProfileSettings,
-    models: Path,
-    retry_failed: bool = False,
-    executor: Executor | None = None,
-    **run: Any,
-) -> RunSummary:
-    """Export and measure on this machine those of the subnets that are not in the store yet.
-
-    For the arguments see :class:`SubnetWorkload`; for ``device``, those of the run, and errors
-    see :func:`edgeprof.runs.start.measure_here`.
-    """
-    workload = SubnetWorkload(
-        subnets, store, settings, models, retry_failed=retry_failed, executor=executor
-    )
-    return measure_here(workload, device, **run)
-
-
-def profile_on_boards(
-    subnets: Sequence[Subnet],
-    store: Store,
-    boards: Sequence[BoardSpec],
-    *,
-    settings: ProfileSettings,
-    models: Path,
-    retry_failed: bool = False,
-    executor: Executor | None = None,
-    **run: Any,
-) -> RunSummary:
-    """Measure subnets on boards; see :func:`profile_here` and ``measure_on``."""
-    workload = SubnetWorkload(
-        subnets, store, settings, models, retry_failed=retry_failed, executor=executor
-    )
-    return measure_on(workload, boards, **run)
+    """Return the key of one item."""
+    return target.key_of(subnet=subnet.id, model_kind=target.settings.model_kind)

@@ -1,7 +1,7 @@
 """What a run measures: its items, how their model files are made, and where results go.
 
-Owns: which items are done, which failed before, and the way of a record into the store. Each kind
-of workload is a file of its own beside this one. A workload does not know where it runs.
+Owns: which items are done, and which failed before. Each kind of workload is a file of its own
+beside this one. A workload does not know where it runs.
 """
 
 from __future__ import annotations
@@ -18,9 +18,8 @@ from typing import Any, Generic, TypeVar
 from edgeprof.boards.batch import Item
 from edgeprof.boards.deploy import Payload, Software
 from edgeprof.boards.inventory import BoardSpec
-from edgeprof.measuring.measurement import Record
 from edgeprof.networks.subnet import Subnet
-from edgeprof.records.store import REFERENCE_KIND, Store
+from edgeprof.records.store import Store
 from edgeprof.runs.settings import ProfileSettings
 
 REFERENCES = ("reference:arithmetic", "reference:memory")
@@ -48,6 +47,26 @@ class Target:
     settings: ProfileSettings
     software_sha256: str
     environment: Mapping[str, str]
+
+    def key_of(self, **what: object) -> str:
+        """Return the key of an item: a digest of whatever changes its latency.
+
+        Another build of the runtime makes another item; how long to measure and the inputs' seed
+        do not. What is not given is left out, as it was in earlier versions.
+        """
+        settings = self.settings
+        identity: dict[str, object] = {
+            **what,
+            "device": self.device,
+            "runtime": settings.runtime_name,
+            "library_sha256": self.software_sha256,
+            "threads": settings.threads,
+            "cpus": settings.cpus,
+            "runtime_options": dict(sorted(settings.runtime_options.items())),
+        }
+        if self.environment:
+            identity["environment"] = dict(sorted(self.environment.items()))
+        return key_of(identity)
 
 
 @dataclass(frozen=True)
@@ -88,7 +107,6 @@ class Workload(ABC, Generic[Label]):
         self.store = store
         self.settings = settings
         self._retry_failed = retry_failed
-        self._labels: dict[str, Label] = {}
 
     @abstractmethod
     def items(self, target: Target) -> Mapping[str, Label]:
@@ -105,9 +123,9 @@ class Workload(ABC, Generic[Label]):
         """What measurements are filed under beside their device."""
         return self.settings.model_kind
 
-    def subnet_of(self, label: Label) -> Subnet | None:
-        """Return the subnet of an item, where it is of one."""
-        return label if isinstance(label, Subnet) else None
+    def name_of(self, file: ModelFile) -> str:
+        """Return what a record calls the model."""
+        return file.path.name
 
     async def plan(self, board: BoardSpec, software: Software, show: Show = lambda _: None) -> Plan:
         """Say what is left to do for the device of a board, with the models made."""
@@ -117,7 +135,6 @@ class Workload(ABC, Generic[Label]):
         done = self.store.job_keys() & wanted.keys()
         failed = (self._failed_before(board.device) & wanted.keys()) - done
         todo = {key: wanted[key] for key in wanted if key not in done and key not in failed}
-        self._labels.update(todo)
         n_made = 0
 
         def advance(steps: int = 1) -> None:
@@ -128,34 +145,18 @@ class Workload(ABC, Generic[Label]):
         # In a thread: connections are kept alive meanwhile.
         files = await asyncio.to_thread(self.make_models, list(todo.values()), settings, advance)
         items = [
-            Item(key, file.path, file.weights, settings.job())
-            for key, file in zip(todo, files, strict=True)
+            Item(
+                key,
+                file.path,
+                file.weights,
+                settings.job(),
+                self.name_of(file),
+                label if isinstance(label, Subnet) else None,
+                self.model_kind,
+            )
+            for (key, label), file in zip(todo.items(), files, strict=True)
         ]
         return Plan(items, len(done), len(failed))
-
-    def append(self, item: Item, board: BoardSpec, record: Record) -> bool:
-        """Store a measurement; returns ``False`` if the item has one already."""
-        return self.store.append(
-            record,
-            job_key=item.key,
-            device=board.device,
-            subnet=self.subnet_of(self._labels[item.key]),
-            model_kind=self.model_kind,
-        )
-
-    def append_reference(self, campaign: str, board: BoardSpec, record: Record) -> None:
-        """Store the record of a reference model of a campaign, once."""
-        self.store.append(
-            record,
-            job_key=f"{record['job_id']}@{campaign}",
-            device=board.device,
-            model_kind=REFERENCE_KIND,
-        )
-
-    def append_failure(self, item: Item, board: BoardSpec, record: Record) -> None:
-        """Store the record of an item that failed for good."""
-        subnet = self.subnet_of(self._labels[item.key])
-        self.store.append_failure(record, job_key=item.key, device=board.device, subnet=subnet)
 
     def _failed_before(self, device: str) -> set[str]:
         if self._retry_failed:

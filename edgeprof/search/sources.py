@@ -98,28 +98,22 @@ def measuring_on(
         raise SearchError(f"cannot verify on {place!r}: give --boards, or {LOCAL!r} for here")
     with tempfile.TemporaryDirectory(prefix="edgeprof-verify-") as name:
         folder = Path(name)
-        models = folder / "models"
-        if inventory is None:
-            profile = _profile_here(models, settings or ProfileSettings())
-        else:
-            profile = _profile_on_board(place, inventory, models, settings or ProfileSettings())
+        profile = _profile(place, inventory, folder / "models", settings or ProfileSettings())
         yield measure_through(profile, folder / "finalists.db")
 
 
-def _profile_here(models: Path, settings: ProfileSettings) -> Profile:
-    from edgeprof.runs.subnets import profile_here
-
-    return partial(profile_here, device=LOCAL, settings=settings, models=models)
-
-
-def _profile_on_board(
-    name: str, inventory: Path, models: Path, settings: ProfileSettings
+def _profile(
+    place: str, inventory: Path | None, models: Path, settings: ProfileSettings
 ) -> Profile:
     from edgeprof.boards.inventory import read_inventory
-    from edgeprof.runs.subnets import profile_on_boards
+    from edgeprof.runs.start import measure_here, measure_on
+    from edgeprof.runs.subnets import SubnetWorkload
 
-    listed = read_inventory(inventory)
-    boards = listed.select([name])
-    if not boards:
-        raise listed.problems[name]
-    return partial(profile_on_boards, boards=boards, settings=settings, models=models)
+    measure = partial(measure_here, device=LOCAL)
+    if inventory is not None:
+        listed = read_inventory(inventory)
+        boards = listed.select([place])
+        if not boards:
+            raise listed.problems[place]
+        measure = partial(measure_on, boards=boards)
+    return lambda subnets, store: measure(SubnetWorkload(subnets, store, settings, models))

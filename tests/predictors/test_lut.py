@@ -309,7 +309,7 @@ def measure_made_up(workload, limit=None):
         record = make_record(1.0, rng)
         record["samples"] = {"latency_ns": [latency_ns] * 5, "disturbed": [0] * 5}
         record["summary"]["latency_mean_ns"] = latency_ns
-        workload.append(item, board, record)
+        workload.store.append(record, job_key=item.key, device=board.device)
         done.append(key)
     return done
 
@@ -375,21 +375,23 @@ def test_entries_are_over_the_samples_that_count():
         assert entry_of(record).count == count
 
 
+@pytest.fixture
+def smallest(monkeypatch):
+    """Let a space have the blocks of one subnet only: each is timed for a third of a second."""
+    subnet = Subnet(SPACE.id, (3,) * 20, (3,) * 20, (2,) * 5, 128)
+    tables = {128: dict(keyed_blocks(SPACE.layers(subnet)))}
+    monkeypatch.setattr("edgeprof.runs.lut_blocks.blocks_of", lambda *_: tables)
+    return subnet
+
+
+BUILD = ["lut", "build", "--space", SPACE.id, "--resolutions", "128"]
+BUILD += ["--ci", "0.5", "--max-secs", "0.02"]
+
+
+@pytest.mark.usefixtures("smallest")
 def test_build_command_times_here_with_the_chosen_runtime_and_resumes(tmp_path):
     pytest.importorskip("onnx")
-    command = [
-        "lut",
-        "build",
-        "--space",
-        SPACE.id,
-        "--resolutions",
-        "128",
-        "--runtime",
-        "null",
-        "-o",
-        f"{tmp_path}/t",
-    ]
-    command += ["--ci", "0.5", "--max-secs", "0.02", "--device", "nothing"]
+    command = [*BUILD, "--runtime", "null", "-o", f"{tmp_path}/t", "--device", "nothing"]
     for _ in range(2):
         result = CliRunner().invoke(cli, command)
         assert result.exit_code == 0, result.output
@@ -402,33 +404,22 @@ def test_build_command_times_here_with_the_chosen_runtime_and_resumes(tmp_path):
 
 
 @pytest.mark.skipif(rack.missing() is not None, reason=str(rack.missing()))
-def test_build_command_times_on_boards_and_resumes(tmp_path):
+def test_build_command_times_on_boards_and_resumes(smallest, tmp_path):
     pytest.importorskip("onnxruntime")
     pytest.importorskip("onnx")
-    command = [
-        "lut",
-        "build",
-        "--space",
-        SPACE.id,
-        "--resolutions",
-        "128",
-        "-o",
-        f"{tmp_path}/luts",
-        "--json",
-    ]
-    command += ["--ci", "0.5", "--max-secs", "0.02", "--boards", f"{tmp_path}/boards.yaml"]
+    command = [*BUILD, "-o", f"{tmp_path}/luts", "--json", "--boards", f"{tmp_path}/boards.yaml"]
     command += ["--attempts", "1"]  # that a busy machine disturbs samples is no matter of this test
     with rack.Rack(tmp_path, 1) as boards:
         boards.inventory(extra="")
         first, again = (CliRunner().invoke(cli, command) for _ in range(2))
     assert first.exit_code == 0, first.output
     summary, second = json.loads(first.stdout), json.loads(again.stdout)
-    n_distinct = len(blocks_of(SPACE, [128])[128])
+    n_distinct = len(keyed_blocks(SPACE.layers(smallest)))
     assert (summary["measured"], summary["failed"]) == (n_distinct, 0)
     assert (second["measured"], second["found_done"]) == (0, n_distinct)
     tables = load_tables(tmp_path / "luts" / "loopback")
     assert (tables.space, tables.device, tables.resolutions) == (SPACE.id, "loopback", (128,))
-    assert np.all(tables.predict(SPACE.sample(3, np.random.default_rng(0), [128])) > 0)
+    assert tables.predict([smallest])[0] > 0
 
 
 def test_a_real_block_is_timed(tmp_path):

@@ -22,13 +22,20 @@ from edgeprof.records.store import Store
 from edgeprof.runs.context import RunOptions
 from edgeprof.runs.queue import RetryPolicy
 from edgeprof.runs.settings import ProfileSettings
-from edgeprof.runs.subnets import profile_here, subnet_key
+from edgeprof.runs.start import measure_here
+from edgeprof.runs.subnets import SubnetWorkload, subnet_key
 from edgeprof.runs.workload import REFERENCES, Target
 
 SUBNETS = get_space("ofa-mbv3-w1.0").sample(3, np.random.default_rng(0), [128])
 QUICK = ProfileSettings(max_secs=0.2, ci_rel=0.5)
 # That a busy machine disturbs samples is no matter of these tests.
 ONCE = RunOptions(policy=RetryPolicy(attempts=1))
+
+
+def profile(subnets, store, settings=QUICK, *, retry_failed=False):
+    models = store.path.with_name("models")
+    workload = SubnetWorkload(subnets, store, settings, models, retry_failed=retry_failed)
+    return measure_here(workload, "here", options=ONCE)
 
 
 def target(settings=QUICK, device="here", version="build"):
@@ -38,11 +45,9 @@ def target(settings=QUICK, device="here", version="build"):
 def test_a_run_measures_each_subnet_once_and_resumes(tmp_path):
     pytest.importorskip("onnxruntime")
     with Store(tmp_path / "s.db") as store:
-        arguments = {"device": "here", "settings": QUICK, "models": tmp_path / "models"}
-        arguments["options"] = ONCE
-        first = profile_here(SUBNETS[:2], store, **arguments)
+        first = profile(SUBNETS[:2], store)
         assert (first.measured, first.found_done, first.failed) == (2, 0, 0)
-        again = profile_here([*SUBNETS, SUBNETS[0]], store, **arguments)
+        again = profile([*SUBNETS, SUBNETS[0]], store)
         assert (again.measured, again.found_done, again.failed) == (1, 2, 0)
         found = list(store.measurements("here"))
         assert [measurement.subnet for measurement in found] == SUBNETS
@@ -56,7 +61,7 @@ def test_a_run_measures_each_subnet_once_and_resumes(tmp_path):
 def test_subnets_are_measured_in_turns_and_references_are_stored_with_them(tmp_path):
     pytest.importorskip("onnxruntime")
     with Store(tmp_path / "s.db") as store:
-        profile_here(SUBNETS, store, device="here", settings=QUICK, models=tmp_path / "models")
+        profile(SUBNETS, store)
         stored = list(store.measurements(references=True))
         export_dataset(store, tmp_path / "d.csv", include_poor=True)
         assert [item.subnet for item in store.measurements()] == SUBNETS
@@ -77,9 +82,7 @@ def test_failures_are_counted_and_do_not_stop_the_rest(tmp_path):
     pytest.importorskip("onnxruntime")
     settings = ProfileSettings(max_secs=0.2, ci_rel=0.5, runtime_options={"no_such_option": "1"})
     with Store(tmp_path / "s.db") as store:
-        summary = profile_here(
-            SUBNETS, store, device="here", settings=settings, models=tmp_path / "models"
-        )
+        summary = profile(SUBNETS, store, settings)
         assert summary.failed == 3
         assert len(list(store.failures())) == 3
         assert store.job_keys() == set()
@@ -88,7 +91,7 @@ def test_failures_are_counted_and_do_not_stop_the_rest(tmp_path):
 def test_a_missing_runtime_is_named_before_anything_is_written(tmp_path):
     settings = ProfileSettings(runtime="no-such-runtime")
     with Store(tmp_path / "s.db") as store, pytest.raises(RuntimeUnavailable, match="no-such"):
-        profile_here(SUBNETS, store, device="here", settings=settings, models=tmp_path / "models")
+        profile(SUBNETS, store, settings)
     assert not (tmp_path / "models").exists()
 
 
@@ -113,12 +116,11 @@ def test_keys_are_those_of_the_first_version():
 def test_what_failed_for_good_is_left_out_until_it_is_asked_for(tmp_path):
     pytest.importorskip("onnxruntime")
     settings = dataclasses.replace(QUICK, runtime_options={"no_such_option": "1"})
-    arguments = {"device": "here", "settings": settings, "models": tmp_path / "models"}
     with Store(tmp_path / "s.db") as store:
-        profile_here(SUBNETS[:1], store, **arguments)
-        again = profile_here(SUBNETS[:1], store, **arguments)
+        profile(SUBNETS[:1], store, settings)
+        again = profile(SUBNETS[:1], store, settings)
         assert (again.failed, again.failed_before) == (0, 1)
-        asked = profile_here(SUBNETS[:1], store, **arguments, retry_failed=True)
+        asked = profile(SUBNETS[:1], store, settings, retry_failed=True)
         assert (asked.failed, asked.failed_before) == (1, 0)
 
 

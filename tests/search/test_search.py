@@ -609,7 +609,7 @@ def test_a_finalist_that_cannot_be_measured_is_its_own_error(tmp_path):
 def test_finalists_are_measured_with_the_settings_asked_for(monkeypatch):
     asked = []
     monkeypatch.setattr(
-        "edgeprof.runs.subnets.profile_here", lambda *_, settings, **__: asked.append(settings)
+        "edgeprof.runs.start.measure_here", lambda workload, **_: asked.append(workload.settings)
     )
     wanted = ProfileSettings(format="tflite", precision="int8", runtime="litert", threads=3)
     with measuring_on("local", settings=wanted) as measure:

@@ -22,7 +22,8 @@ from edgeprof.networks.spaces import get_space
 from edgeprof.records.store import Store
 from edgeprof.runs.context import RunOptions
 from edgeprof.runs.settings import ProfileSettings
-from edgeprof.runs.subnets import profile_on_boards
+from edgeprof.runs.start import measure_on
+from edgeprof.runs.subnets import SubnetWorkload
 
 pytestmark = [pytest.mark.board, pytest.mark.slow, pytest.mark.timeout(1800)]
 
@@ -136,14 +137,11 @@ def test_a_throttled_campaign_is_kept_and_its_records_say_so(
 ) -> None:
     monkeypatch.setenv("EDGEPROF_TOOLCHAIN", "debian")
     with Store(tmp_path / "throttled.db") as store:
-        summary = profile_on_boards(
-            get_space(SPACE).sample(1, np.random.default_rng(0), [128]),
-            store,
-            read_inventory(board.folder / "boards.yaml").select(()),
-            settings=ProfileSettings(max_secs=1.0),
-            models=tmp_path / "models",
-            options=RunOptions(prepare=False),
-        )
+        subnets = get_space(SPACE).sample(1, np.random.default_rng(0), [128])
+        settings = ProfileSettings(max_secs=1.0)
+        workload = SubnetWorkload(subnets, store, settings, tmp_path / "models")
+        boards = read_inventory(board.folder / "boards.yaml").select(())
+        summary = measure_on(workload, boards, options=RunOptions(prepare=False))
     assert (summary.measured, summary.boards[0].retried) == (1, 0)
     [record] = records_of(tmp_path / "throttled.db")
     check_pinned(record)

@@ -213,7 +213,6 @@ class ItemWorkload(Workload[None]):
 
     async def plan(self, _board, _software, _show=lambda _: None) -> Plan:
         done = self.store.job_keys() & set(keys(self._items))
-        self._labels.update(dict.fromkeys(keys(self._items)))
         return Plan([item for item in self._items if item.key not in done], len(done))
 
 
