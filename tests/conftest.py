@@ -3,10 +3,12 @@
 import os
 import signal
 import tempfile
+from functools import partial
 
 import pytest
 import rack
 
+from edgeprof.predictors.compact.distil import distil
 from edgeprof.records.store import Store
 
 # Test processes side by side would wait for one another's runs on this machine.
@@ -14,6 +16,47 @@ os.environ.setdefault("EDGEPROF_LOCK", f"{tempfile.gettempdir()}/edgeprof-tests-
 
 # A shell's background job ignores Ctrl-C, and so would all that is started here.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+# Longest first: of processes side by side, none is left alone with a long file at the end.
+LONG_FILES = (
+    "test_run",
+    "test_run_faults",
+    "test_train",
+    "test_small_accuracy",
+    "test_cli_quickstart",
+    "test_measure",
+    "test_profile_here",
+    "test_firmware_interrupted",
+    "test_protocol",
+    "test_firmware_scripts",
+    "test_campaign_program",
+    "test_contradictions",
+    "test_run_odd_boards",
+    "test_estimate",
+    "test_cli_measure",
+    "test_search",
+    "test_lut",
+    "test_executors",
+)
+
+
+def pytest_configure(config):
+    if hasattr(config.option, "loadscopereorder"):
+        config.option.loadscopereorder = False  # files are handed out in the order below
+
+
+def pytest_collection_modifyitems(items):
+    place = {name: index for index, name in enumerate(LONG_FILES)}
+    items.sort(key=lambda item: place.get(item.path.stem, len(place)))
+
+
+@pytest.fixture(scope="module")
+def quick_distillation():
+    """Train students on fewer subnets: good enough where they are not judged closely."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("edgeprof.predictors.train.distil", partial(distil, n_unlabelled=8000))
+        yield
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from virtual_board import (
 )
 
 from edgeprof.networks.spaces import get_space
-from edgeprof.networks.subnet import write_subnets
+from edgeprof.networks.subnet import Subnet, write_subnets
 from edgeprof.records.store import Store
 
 pytestmark = [pytest.mark.board, pytest.mark.timeout(900)]
@@ -176,7 +176,6 @@ def kernel_settings(board: Board) -> dict[str, int]:
     return dict(zip(("paranoid", "user_access"), map(int, text.split()), strict=True))
 
 
-@pytest.mark.timeout(900)  # a campaign times every subnet ten times, in three processes
 def test_board_is_checked_profiled_and_restored_by_the_normal_commands(
     exact_board: Board, tmp_path: Path
 ) -> None:
@@ -188,13 +187,15 @@ def test_board_is_checked_profiled_and_restored_by_the_normal_commands(
 
     exact_board.set_kernel(**FORBIDDING)
     store = tmp_path / "rack.db"
-    arguments = ["--space", "ofa-mbv3-w1.0", "-n", 2, "--resolutions", 128, "--max-secs", 1]
+    smallest = Subnet("ofa-mbv3-w1.0", ks=(3,) * 20, e=(3,) * 20, d=(2,) * 5, r=128)
+    write_subnets(tmp_path / "s.jsonl", [smallest])
+    arguments = ["--subnets", tmp_path / "s.jsonl", "--max-secs", 1]
     profiled = edgeprof_command("profile", *arguments, "--boards", boards, "--store", store)
     assert profiled.returncode == 0, profiled.stdout + profiled.stderr
     exported = edgeprof_command("dataset", "export", store, "-o", tmp_path / "rows.csv")
     assert exported.returncode == 0, exported.stderr
     rows = (tmp_path / "rows.csv").read_text(encoding="utf-8").splitlines()
-    assert len(rows) == 1 + 2
+    assert len(rows) == 1 + 1
     assert "virtual-cortex-a72-exact" in rows[1]
 
     assert kernel_settings(exact_board) == FORBIDDING, "the run itself restores the board"

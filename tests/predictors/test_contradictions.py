@@ -23,6 +23,8 @@ from edgeprof.records.dataset import Dataset
 SPACE = get_space("ofa-mbv3-w1.0")
 BAD = [3, 11, 20]
 
+pytestmark = pytest.mark.usefixtures("quick_distillation")
+
 
 def spoiled(data: Dataset, rows: list[int], factor: float) -> Dataset:
     latency_ms = data.latency_ms.copy()

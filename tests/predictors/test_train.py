@@ -38,6 +38,8 @@ from edgeprof.records.dataset import read_dataset
 
 SPACE = "ofa-mbv3-w1.0"
 
+pytestmark = pytest.mark.usefixtures("quick_distillation")
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:

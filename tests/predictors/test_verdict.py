@@ -22,6 +22,8 @@ from edgeprof.predictors.verdict import judge, noise_floor
 SPACE = get_space("ofa-mbv3-w1.0")
 FILES_OF_BEFORE = Path(__file__).parents[1] / "data" / "version_0.1"
 
+pytestmark = pytest.mark.usefixtures("quick_distillation")
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -66,6 +66,7 @@ def test_program_that_is_sent_to_boards_stays_within_the_baseline(target: str) -
         (BEYOND_ARMV7, ".fpu neon-vfpv4\nvfma.f32 q0, q1, q2\n", "arm-linux-gnueabihf"),
         (BEYOND_ARMV7, ".arch armv8-a\nldaex r0, [r1]\n", "arm-linux-gnueabihf"),
     ],
+    ids=["ldaddal", "udot", "crc32x", "udiv", "vfma", "ldaex"],
 )
 def test_newer_instructions_are_noticed(
     pattern: re.Pattern[str], source: str, compiler: str, tmp_path: Path
