@@ -10,6 +10,7 @@
 #include "board/run_job.h"
 #include "machine/affinity.h"
 #include "machine/energy_sampler.h"
+#include "tests/machine/captured_boards.h"
 
 using namespace edgeprof;
 namespace fs = std::filesystem;
@@ -111,7 +112,7 @@ TEST_CASE("each block has its own readings, and one that none was taken in has n
 TEST_CASE("boards that measure their power are known by their trees") {
     for (const char* name : {"jetson-nano", "jetson-orin-nano", "jetson-xavier-nx"}) {
         CAPTURE(name);
-        EnergySampler sampler(std::string(EDGEPROF_TEST_BOARDS) + "/" + name, {});
+        EnergySampler sampler(board(name), {});
         CHECK_FALSE(sampler.rails().empty());
         sampler.start_block();
         const BlockPower power = sampler.end_block();
@@ -121,7 +122,7 @@ TEST_CASE("boards that measure their power are known by their trees") {
 }
 
 TEST_CASE("a machine without sensors has no energy in its record, and no thread") {
-    EnergySampler sampler(std::string(EDGEPROF_TEST_BOARDS) + "/rpi4b", {0});
+    EnergySampler sampler(board("rpi4b"), {0});
     CHECK(sampler.rails().empty());
     CHECK_FALSE(sampler.has_thread());
     CHECK(sampler.end_block().empty());

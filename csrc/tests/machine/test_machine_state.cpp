@@ -6,21 +6,20 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <initializer_list>
 #include <string>
+#include <utility>
 
 #include "machine/core_names.h"
 #include "machine/machine_state.h"
 #include "machine/machine_watch.h"
 #include "machine/nvidia_gpus.h"
 #include "machine/system_files.h"
+#include "tests/machine/captured_boards.h"
 
 using namespace edgeprof;
 
 namespace {
-
-std::string board(const std::string& name) {
-    return std::string(EDGEPROF_TEST_BOARDS) + "/" + name;
-}
 
 bool contains(const std::string& text, const std::string& piece) {
     return text.find(piece) != std::string::npos;
@@ -29,7 +28,10 @@ bool contains(const std::string& text, const std::string& piece) {
 // A root folder of this test's own, removed at the end.
 class TemporaryRoot {
   public:
-    TemporaryRoot() { REQUIRE(mkdtemp(name_) != nullptr); }
+    explicit TemporaryRoot(std::initializer_list<std::pair<const char*, std::string>> files = {}) {
+        REQUIRE(mkdtemp(name_) != nullptr);
+        for (const auto& [path, text] : files) write(path, text);
+    }
     ~TemporaryRoot() { CHECK(std::system(("rm -rf " + std::string(name_)).c_str()) == 0); }
     TemporaryRoot(const TemporaryRoot&) = delete;
     TemporaryRoot& operator=(const TemporaryRoot&) = delete;
@@ -76,56 +78,53 @@ TEST_CASE("an empty root gives a state without a single fact") {
 }
 
 TEST_CASE("malformed files are absent facts, not wrong ones") {
-    const TemporaryRoot root;
-    root.write("proc/loadavg", "1.2.3 -4 x\n");
-    root.write("proc/uptime", "");
-    root.write("proc/sys/kernel/perf_event_paranoid", "three\n");
-    root.write("proc/cpuinfo", "processor\t: 0\nCPU part\t: banana\n\n\n::::\n");
-    root.write("proc/swaps", "Filename Type Size Used Priority\n/dev/x\n");
-    root.write("proc/self/cgroup", "0::/a/b\n");
-    root.write("sys/fs/cgroup/a/cpu.max", "max 100000\n");
-    root.write("etc/nv_tegra_release", "\n");
-    root.write("var/lib/nvpmodel/status", "pmode:\n");
-    root.write("etc/nvpmodel.conf", "< POWER_MODEL ID= NAME= >\n< POWER_MODEL >\n");
-    root.write("sys/devices/system/cpu/cpufreq/policy0/related_cpus", "9-0\n");
-    root.write("sys/devices/system/cpu/cpufreq/policy0/scaling_cur_freq", "<unknown>\n");
+    const TemporaryRoot root{
+        {"proc/loadavg", "1.2.3 -4 x\n"},
+        {"proc/uptime", ""},
+        {"proc/sys/kernel/perf_event_paranoid", "three\n"},
+        {"proc/cpuinfo", "processor\t: 0\nCPU part\t: banana\n\n\n::::\n"},
+        {"proc/swaps", "Filename Type Size Used Priority\n/dev/x\n"},
+        {"proc/self/cgroup", "0::/a/b\n"},
+        {"sys/fs/cgroup/a/cpu.max", "max 100000\n"},
+        {"etc/nv_tegra_release", "\n"},
+        {"var/lib/nvpmodel/status", "pmode:\n"},
+        {"etc/nvpmodel.conf", "< POWER_MODEL ID= NAME= >\n< POWER_MODEL >\n"},
+        {"sys/devices/system/cpu/cpufreq/policy0/related_cpus", "9-0\n"},
+        {"sys/devices/system/cpu/cpufreq/policy0/scaling_cur_freq", "<unknown>\n"}};
     CHECK(machine_state_json(root.path()) ==
           "{\"state_version\":1,\"online_cpus\":[0],\"core_types\":[{\"cpus\":[0]}],"
           "\"clusters\":[{\"name\":\"policy0\"}]}");
 }
 
 TEST_CASE("text of any origin becomes plain JSON text") {
-    const TemporaryRoot root;
-    root.write("proc/device-tree/model", std::string("Board \"X\\1\" \x01\xff\0", 16));
+    const TemporaryRoot root{
+        {"proc/device-tree/model", std::string("Board \"X\\1\" \x01\xff\0", 16)}};
     CHECK(contains(machine_state_json(root.path()), R"("board_model":"Board \"X\\1\" ??")"));
 }
 
 TEST_CASE("a CPU quota of a parent control group counts, the tightest of them") {
-    const TemporaryRoot root;
-    root.write("proc/self/cgroup", "0::/a/b\n");
-    root.write("sys/fs/cgroup/a/b/cpu.max", "max 100000\n");
-    root.write("sys/fs/cgroup/a/cpu.max", "150000 100000\n");
-    root.write("sys/fs/cgroup/cpu.max", "400000 100000\n");
+    const TemporaryRoot root{{"proc/self/cgroup", "0::/a/b\n"},
+                             {"sys/fs/cgroup/a/b/cpu.max", "max 100000\n"},
+                             {"sys/fs/cgroup/a/cpu.max", "150000 100000\n"},
+                             {"sys/fs/cgroup/cpu.max", "400000 100000\n"}};
     CHECK(contains(machine_state_json(root.path()),
                    R"("cpu_quota":{"quota_us":150000,"period_us":100000})"));
 }
 
 TEST_CASE("a CPU quota of version 1 counts, with those of the groups above") {
-    const TemporaryRoot root;
-    root.write("proc/self/cgroup", "7:memory:/a\n4:cpu,cpuacct:/a/b\n0::/\n");
-    root.write("sys/fs/cgroup/cpu,cpuacct/a/b/cpu.cfs_quota_us", "-1\n");
-    root.write("sys/fs/cgroup/cpu,cpuacct/a/b/cpu.cfs_period_us", "100000\n");
-    root.write("sys/fs/cgroup/cpu,cpuacct/a/cpu.cfs_quota_us", "50000\n");
-    root.write("sys/fs/cgroup/cpu,cpuacct/a/cpu.cfs_period_us", "100000\n");
+    const TemporaryRoot root{{"proc/self/cgroup", "7:memory:/a\n4:cpu,cpuacct:/a/b\n0::/\n"},
+                             {"sys/fs/cgroup/cpu,cpuacct/a/b/cpu.cfs_quota_us", "-1\n"},
+                             {"sys/fs/cgroup/cpu,cpuacct/a/b/cpu.cfs_period_us", "100000\n"},
+                             {"sys/fs/cgroup/cpu,cpuacct/a/cpu.cfs_quota_us", "50000\n"},
+                             {"sys/fs/cgroup/cpu,cpuacct/a/cpu.cfs_period_us", "100000\n"}};
     CHECK(contains(machine_state_json(root.path()),
                    R"("cpu_quota":{"quota_us":50000,"period_us":100000})"));
 }
 
 TEST_CASE("a CPU quota counts in a container that sees only the root of its groups") {
-    const TemporaryRoot root;
-    root.write("proc/self/cgroup", "4:cpu,cpuacct:/docker/0123\n");
-    root.write("sys/fs/cgroup/cpu/cpu.cfs_quota_us", "150000\n");
-    root.write("sys/fs/cgroup/cpu/cpu.cfs_period_us", "100000\n");
+    const TemporaryRoot root{{"proc/self/cgroup", "4:cpu,cpuacct:/docker/0123\n"},
+                             {"sys/fs/cgroup/cpu/cpu.cfs_quota_us", "150000\n"},
+                             {"sys/fs/cgroup/cpu/cpu.cfs_period_us", "100000\n"}};
     CHECK(contains(machine_state_json(root.path()),
                    R"("cpu_quota":{"quota_us":150000,"period_us":100000})"));
 }
@@ -150,33 +149,6 @@ TEST_CASE("a throttled Raspberry Pi says what holds now and what has happened si
                           R"("now":["frequency_capped","throttled","soft_temperature_limit"],)"
                           R"("since_boot":["frequency_capped","throttled",)"
                           R"("soft_temperature_limit"])"));
-}
-
-TEST_CASE("between samples a watch reads frequency, temperature and throttling of its CPUs") {
-    const MachineWatch watch(board("rpi4b-throttled"), {2});
-    REQUIRE(watch.domain_count() == 1);
-    CHECK(watch.cpus_of_domain(0) == std::vector<int>{0, 1, 2, 3});
-    CHECK(watch.read_freq_khz(0) == 1000000);
-    CHECK(watch.read_temp_mdegc() == 84723);
-    CHECK(watch.read_throttle().rpi_flags == 0xe000eu);
-    CHECK(watch.read_throttle().active());
-    CHECK_FALSE(MachineWatch(board("rpi4b"), {}).read_throttle().active());
-}
-
-TEST_CASE("the temperature of a Jetson Nano is the chip's, not the PMIC's fixed 100 degrees") {
-    CHECK(MachineWatch(board("jetson-nano"), {}).read_temp_mdegc() == 33500);
-}
-
-TEST_CASE("the firmware's flags are found on a Raspberry Pi 5 as on its elders") {
-    CHECK(MachineWatch(board("rpi5"), {}).read_throttle().rpi_flags == 0u);
-    CHECK(MachineWatch(board("rpi-zero-2w"), {}).read_throttle().rpi_flags == 0u);
-    CHECK_FALSE(MachineWatch(board("rock-5b"), {}).read_throttle().rpi_flags);
-}
-
-TEST_CASE("a watch of two big cores of a ROCK 5B watches their cluster only") {
-    const MachineWatch watch(board("rock-5b"), {4, 5});
-    REQUIRE(watch.domain_count() == 1);
-    CHECK(watch.read_freq_khz(0) == 408000);
 }
 
 TEST_CASE("the two kinds of cores of a ROCK 5B are told apart, with their capacity") {
@@ -210,47 +182,16 @@ TEST_CASE("an x86 server has turbo, SMT, its throttle count and the CPU's own na
     CHECK_FALSE(contains(state, "hypervisor"));
 }
 
-TEST_CASE("a watch of CPUs that no policy drives has no frequency") {
-    CHECK(MachineWatch(board("rpi4b"), {9}).domain_count() == 0);
-}
-
-TEST_CASE("cooling devices that slow the CPUs are told from fans and the GPU's own") {
-    CHECK(is_cpu_cooling("thermal-cpufreq-0"));
-    CHECK(is_cpu_cooling("cpu-balanced"));
-    CHECK(is_cpu_cooling("Processor"));
-    CHECK_FALSE(is_cpu_cooling("pwm-fan"));
-    CHECK_FALSE(is_cpu_cooling("thermal-devfreq-0"));
-    CHECK(MachineWatch(board("jetson-orin-nano"), {}).read_throttle().active());
-}
-
-TEST_CASE("a new throttle bit or a grown count is a disturbance, an old bit is not") {
-    ThrottleReading before;
-    ThrottleReading after;
-    CHECK_FALSE(after.disturbed_since(before));
-    before.rpi_flags = 0x50000;
-    after.rpi_flags = 0x50000;
-    CHECK_FALSE(after.disturbed_since(before));
-    after.rpi_flags = 0xd0000;
-    CHECK(after.disturbed_since(before));
-    after.rpi_flags = 0x50001;
-    CHECK(after.disturbed_since(before));
-    before = after = ThrottleReading{};
-    before.throttle_count = 3;
-    after.throttle_count = 4;
-    CHECK(after.disturbed_since(before));
-}
-
 TEST_CASE("power is read from voltage and current, or from a power file in its own unit") {
-    const TemporaryRoot root;
-    root.write("sys/class/hwmon/hwmon0/name", "ina3221\n");
-    root.write("sys/class/hwmon/hwmon0/in1_label", "VDD_IN\n");
-    root.write("sys/class/hwmon/hwmon0/in1_input", "5000\n");
-    root.write("sys/class/hwmon/hwmon0/curr1_input", "1200\n");
-    root.write("sys/class/hwmon/hwmon0/in4_input", "90\n");
-    root.write("sys/class/hwmon/hwmon0/curr4_input", "1500\n");
-    root.write("sys/bus/iio/devices/iio%3Adevice0/name", "ina3221x\n");
-    root.write("sys/bus/iio/devices/iio%3Adevice0/rail_name_0", "POM_5V_IN\n");
-    root.write("sys/bus/iio/devices/iio%3Adevice0/in_power0_input", "2137\n");
+    const TemporaryRoot root{{"sys/class/hwmon/hwmon0/name", "ina3221\n"},
+                             {"sys/class/hwmon/hwmon0/in1_label", "VDD_IN\n"},
+                             {"sys/class/hwmon/hwmon0/in1_input", "5000\n"},
+                             {"sys/class/hwmon/hwmon0/curr1_input", "1200\n"},
+                             {"sys/class/hwmon/hwmon0/in4_input", "90\n"},
+                             {"sys/class/hwmon/hwmon0/curr4_input", "1500\n"},
+                             {"sys/bus/iio/devices/iio%3Adevice0/name", "ina3221x\n"},
+                             {"sys/bus/iio/devices/iio%3Adevice0/rail_name_0", "POM_5V_IN\n"},
+                             {"sys/bus/iio/devices/iio%3Adevice0/in_power0_input", "2137\n"}};
     const auto rails = find_energy_rails(root.path());
     REQUIRE(rails.size() == 2);
     CHECK(rails[0].label == "VDD_IN");
