@@ -10,13 +10,11 @@
 #include <cstdint>
 #include <memory>
 
+#include "predictor/outcome.h"
+
 namespace edgeprof {
 
-// Why something was refused; an empty message is success.
-struct PredictorOutcome {
-    char message[160] = "";
-    bool ok() const noexcept { return message[0] == '\0'; }
-};
+class EdgpSource;
 
 // A code that is not of the space.
 struct BadCode {
@@ -69,15 +67,14 @@ class CompactPredictor {
         InnerRow bias;
         InnerRow out;
     };
-    class Source;
     struct Header;
 
     PredictorOutcome read(const std::uint8_t* data, std::size_t size) noexcept;
-    PredictorOutcome read_header(Source& source, Header& header) noexcept;
-    PredictorOutcome read_columns(Source& source) noexcept;
-    PredictorOutcome read_texts(Source& source, const Header& header) noexcept;
-    PredictorOutcome read_tensors(Source& source, const Header& header) noexcept;
-    bool fill_tables(Source& source, std::size_t n_additive, std::size_t n_hidden,
+    PredictorOutcome read_header(EdgpSource& source, Header& header) noexcept;
+    PredictorOutcome read_columns(EdgpSource& source) noexcept;
+    PredictorOutcome read_texts(EdgpSource& source, const Header& header) noexcept;
+    PredictorOutcome read_tensors(EdgpSource& source, const Header& header) noexcept;
+    bool fill_tables(EdgpSource& source, std::size_t n_additive, std::size_t n_hidden,
                      std::size_t n_inner) noexcept;
     float predict_one(const std::uint8_t* codes) const noexcept;
 
