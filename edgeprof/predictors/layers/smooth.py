@@ -18,7 +18,7 @@ _JITTER = 1e-6
 _ENOUGH = 1e-3
 """No more points are chosen where none keeps more than this fraction of its variance."""
 
-_POSITION_WEIGHT = 0.3
+POSITION_WEIGHT = 0.3
 """How much the mean shape of its layers says about a network, beside their kinds."""
 
 ALIKE_LENGTH = 0.2
@@ -116,9 +116,9 @@ class OfLayers:
             same = table.kind[layers][:, None] == table.kind[layers][None, :]
             position = table.position[layers]
             own = smooth(position, position, self.length) * same
-            own -= features[layers] @ features[layers].T
-            variance[network] = max(float(share[uses] @ own @ share[uses]), 0.0)
-        return variance
+            expressed = share[uses] @ features[layers]
+            variance[network] = share[uses] @ own @ share[uses] - expressed @ expressed
+        return np.maximum(variance, 0.0)
 
     def _correlation(self, kind: Integers, position: Floats) -> Floats:
         correlation = np.zeros((len(kind), len(self.kind)))
@@ -178,4 +178,4 @@ def consists_of(table: LayerTable, cost: Floats, bases: tuple[str, ...]) -> Floa
     np.add.at(rows, (table.network, base[table.layer]), share)  # the last column: other kinds
     middle = np.zeros((table.n_networks, table.position.shape[1]))
     np.add.at(middle, table.network, share[:, None] * table.position[table.layer])
-    return np.concatenate([np.sqrt(rows), _POSITION_WEIGHT * middle], axis=1)
+    return np.concatenate([np.sqrt(rows), POSITION_WEIGHT * middle], axis=1)
