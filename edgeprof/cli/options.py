@@ -124,6 +124,9 @@ precision = partial(
     help="Type of weights and activations.",
 )
 batch = partial(option, "--batch", default=1, type=click.IntRange(1), help="Images per inference.")
+batch_of_models = partial(
+    option, "--batch", type=click.IntRange(1), help="Leading dimension of a model's inputs."
+)
 shapes = partial(
     pairs,
     "--shape",

@@ -35,9 +35,7 @@ class PredictArguments:
         help="Print the subnets' codes, which `edgeprof-harness predict` reads on a board.",
     )
     shapes: tuple[tuple[str, tuple[int, ...]], ...] = options.shapes()
-    batch: int | None = options.option(
-        "--batch", type=click.IntRange(1), help="Leading dimension of a model's inputs."
-    )
+    batch: int | None = options.batch_of_models()
     explain: bool = options.flag("--explain", help="Say which layers of a model cost most.")
     output: Path | None = options.subnet_output()
 
@@ -84,10 +82,11 @@ def _subnet_lines(loaded: LatencyPredictor, predictor: Path, subnets: Path) -> l
     from edgeprof.networks.spaces import get_space
     from edgeprof.networks.subnet import read_subnets
     from edgeprof.predictors.base import IntervalPredictor
+    from edgeprof.predictors.layers.compact import CompactLayerCosts
     from edgeprof.predictors.layers.model import LayerCosts
 
     listed = read_subnets(subnets, space=loaded.space or None)
-    if isinstance(loaded, LayerCosts) and listed:
+    if isinstance(loaded, (LayerCosts, CompactLayerCosts)) and listed:
         loaded.space = listed[0].space  # it knows layers, of any space
     codes = get_space(loaded.space).encode(listed)
     start_s = time.perf_counter()
@@ -118,20 +117,21 @@ def _code_lines(loaded: LatencyPredictor, subnets: Path) -> list[str]:
 
 def _model_line(loaded: LatencyPredictor, arguments: PredictArguments) -> str:
     from edgeprof.base.errors import PredictorFormatError
-    from edgeprof.networks import read_network
     from edgeprof.predictors.gp.model import GaussianProcess
     from edgeprof.predictors.hardware.model import HardwareModel
+    from edgeprof.predictors.layers.compact import CompactLayerCosts
     from edgeprof.predictors.layers.model import LayerCosts
 
     model = arguments.subnets
+    if isinstance(loaded, CompactLayerCosts):
+        latency_ms = float(loaded.predict_networks([_read_model(arguments)])[0])
+        return json.dumps({"model": str(model), "latency_ms": latency_ms}, separators=(",", ":"))
     if not isinstance(loaded, (GaussianProcess, HardwareModel, LayerCosts)):
         raise PredictorFormatError(
             f"{arguments.predictor}: predicts subnets of {loaded.space} only; {model} needs the "
             ".host.npz of a gp beside it"
         )
-    network = read_network(model, shapes=dict(arguments.shapes), batch=arguments.batch)
-    for note in network.notes:
-        click.echo(f"{model}: {note}", err=True)
+    network = _read_model(arguments)
     interval = loaded.predict_networks([network])
     if isinstance(loaded, LayerCosts):
         _say_basis(loaded, network, arguments)
@@ -146,6 +146,16 @@ def _model_line(loaded: LatencyPredictor, arguments: PredictArguments) -> str:
         "latency_high_ms": float(interval.high_ms[0]),
     }
     return json.dumps(fields, separators=(",", ":"))
+
+
+def _read_model(arguments: PredictArguments) -> Network:
+    from edgeprof.networks import read_network
+
+    model = arguments.subnets
+    network = read_network(model, shapes=dict(arguments.shapes), batch=arguments.batch)
+    for note in network.notes:
+        click.echo(f"{model}: {note}", err=True)
+    return network
 
 
 _MOST_EXPLAINED = 15

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 from edgeprof.base.errors import PredictorFormatError
 from edgeprof.base.files import sha256_of
 from edgeprof.predictors.base import LatencyPredictor, check_base
+from edgeprof.predictors.compact.edgp_file import is_layer_costs
 from edgeprof.predictors.compact.predictor import read_predictor_bytes
 from edgeprof.predictors.compact.reader import EdgpPredictor
 from edgeprof.predictors.host_file import HostModel, read_host_bytes, read_learned
 
 if TYPE_CHECKING:
     from edgeprof.predictors.gp.model import GaussianProcess
+    from edgeprof.predictors.layers.compact import CompactLayerCosts
 
 EDGP_SUFFIX = ".edgp"
 _HOST_SUFFIX = ".host.npz"
@@ -37,7 +39,7 @@ def load_predictor(path: str | Path, *, space: str | None = None) -> LatencyPred
 
         return load_tables(path, space)
     if path.suffix == EDGP_SUFFIX:
-        loaded = EdgpPredictor(read_predictor_bytes(path), str(path))
+        loaded = read_edgp(read_predictor_bytes(path), str(path))
         beside = host_path(path)
         if beside.exists() and sha256_of(beside) == loaded.provenance.get("host_sha256"):
             loaded.learned = read_learned(read_predictor_bytes(beside), str(beside))
@@ -47,6 +49,19 @@ def load_predictor(path: str | Path, *, space: str | None = None) -> LatencyPred
     raise PredictorFormatError(
         f"{path}: is no predictor, want .edgp, .host.npz or a folder of lookup tables"
     )
+
+
+def read_edgp(data: bytes, source: str) -> EdgpPredictor | CompactLayerCosts:
+    """Read the bytes of an ``.edgp`` file, of subnets or of layer costs.
+
+    Raises:
+        PredictorFormatError: naming ``source`` and what is wrong with it.
+    """
+    if not is_layer_costs(data):
+        return EdgpPredictor(data, source)
+    from edgeprof.predictors.layers.compact import CompactLayerCosts
+
+    return CompactLayerCosts(data, source)
 
 
 def load_host(path: str | Path) -> HostModel:
@@ -108,7 +123,7 @@ def _load_beside(path: Path) -> HostModel:
     """Load the host model beside ``P.edgp``, if it is the one that this file was distilled from."""
     at = host_path(path)
     model = load_host(at)
-    wanted = EdgpPredictor(read_predictor_bytes(path), str(path)).provenance.get("host_sha256")
+    wanted = read_edgp(read_predictor_bytes(path), str(path)).provenance.get("host_sha256")
     if sha256_of(at) != wanted:
         raise PredictorFormatError(
             f"{at}: is not the host model that {path} was distilled from; remove it to use the "

@@ -23,6 +23,9 @@ from edgeprof.base.errors import PredictorFormatError
 
 MAGIC = b"EDGP"
 VERSION = 1
+LAYER_COSTS_VERSION = 2
+"""Of files that hold layer costs (``predictors/layers/tables_file.py``)."""
+
 MAX_FILE_BYTES = 32 * 1024
 """Twice what is promised for the spaces there are; a larger file is no predictor of this kind."""
 
@@ -179,6 +182,11 @@ def decode_edgp(data: bytes, source: str = "predictor") -> CompactModel:
         return _decode(data)
     except _Refused as refusal:
         raise PredictorFormatError(f"{source}: {refusal}") from None
+
+
+def is_layer_costs(data: bytes) -> bool:
+    """Tell whether an ``.edgp`` file holds layer costs."""
+    return data[:6] == MAGIC + LAYER_COSTS_VERSION.to_bytes(2, "little")
 
 
 class _Refused(Exception):

@@ -7,7 +7,7 @@ linear in the weights. Does not own: how the weights are found (``learning``).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -153,9 +153,9 @@ class Costs:
 
     def linearise(self, networks: Prepared) -> Linearised:
         """Return the latencies of networks and their derivatives."""
-        table, part = networks.table, self._parts()
+        table, part = networks.table, self.parts
         stretch = sum(columns @ part[name] for name, columns in networks.shapes.items())
-        unit = np.exp(self._log_unit_costs(networks))[table.kind]
+        unit = np.exp(self.log_unit_costs(table.kinds, networks.known))[table.kind]
         by_quantity = table.quantities * unit * np.exp(stretch)[:, None]
         layer_cost = by_quantity.sum(axis=1)
         terms = np.zeros((table.n_networks, len(table.kinds), _N))
@@ -178,18 +178,25 @@ class Costs:
         factor = np.exp(networks.alike @ part["alike"])
         return Linearised(layer_cost, total * factor, np.concatenate(columns, axis=1), terms)
 
-    def _parts(self) -> dict[str, Floats]:
+    @property
+    def parts(self) -> dict[str, Floats]:
+        """The weights by group."""
         return {name: self.weights[where] for name, where in self.groups.items()}
 
-    def _log_unit_costs(self, networks: Prepared) -> Floats:
-        """Return the logarithms of unit costs of the table's kinds, measured ones or not."""
-        table, part = networks.table, self._parts()
-        base = kind_numbers(table.base_names, self.bases)
-        costs = np.array([expected_log_costs(kind) for kind in table.kinds]) + self.level
+    def log_unit_costs(self, kinds: Sequence[str], known: Integers) -> Floats:
+        """Return the logarithms of unit costs: (n_kinds, n_quantities).
+
+        Args:
+            kinds: their names.
+            known: position of each among those that were measured, -1 for others.
+        """
+        part = self.parts
+        base = kind_numbers([base_of(kind) for kind in kinds], self.bases)
+        costs = np.array([expected_log_costs(kind) for kind in kinds]) + self.level
         costs += part["level"] + QUANTITY_SCALES * part["quantities"]
         costs += _or_zero(part["bases"].reshape(-1, _N), base)
-        costs += _or_zero(part["kinds"][:, None], networks.known)
-        costs += _or_zero(part["terms"].reshape(-1, _N), networks.known)
+        costs += _or_zero(part["kinds"][:, None], known)
+        costs += _or_zero(part["terms"].reshape(-1, _N), known)
         return costs
 
 

@@ -21,6 +21,7 @@ from edgeprof.networks.subnet import Subnet
 from edgeprof.networks.work import NetworkLayer
 from edgeprof.predictors.base import Latencies, LatencyInterval, Origin
 from edgeprof.predictors.host_file import Arrays, Meta
+from edgeprof.predictors.layers.compact import BlockSums, CompactLayerCosts
 from edgeprof.predictors.layers.costs import Costs
 from edgeprof.predictors.layers.learning import Posterior, Predicted, learn, predict
 from edgeprof.predictors.layers.prior import EXPECTED, LENGTHS
@@ -32,6 +33,7 @@ from edgeprof.predictors.layers.quantities import (
     kind_of,
 )
 from edgeprof.predictors.layers.smooth import OfLayers, OfNetworks
+from edgeprof.predictors.layers.tables import CostTables
 
 MOST_NETWORKS = 2000
 """More are not learned from: a random part of them says the same."""
@@ -109,6 +111,7 @@ class LayerCosts:
         self.notes: tuple[str, ...] = ()
         self.n_networks = 0
         self.posterior: Posterior | None = None
+        self._sums: BlockSums | None = None
 
     def fit(
         self,
@@ -144,19 +147,21 @@ class LayerCosts:
         if len(rows) < len(latency):
             self.notes = (f"learned from {len(rows)} of {len(latency)} networks, drawn at random",)
         table = LayerTable.of([_layers_of(networks[row]) for row in rows])
-        self.posterior = learn(table, latency[rows], error[rows])
+        self.posterior, self._sums = learn(table, latency[rows], error[rows]), None
         self.n_networks = len(rows)
         return self
 
     # --- predicting -----------------------------------------------------------------------------
 
     def predict(self, subnets: Sequence[Subnet | Network]) -> Latencies:
-        """Return the latency of each subnet or network in ms."""
-        return self.predict_networks([_as_network(item) for item in subnets]).mean_ms
+        """Return the latency of each subnet or network in ms; blocks are worked out once."""
+        if self._sums is None:
+            self._sums = BlockSums(CostTables.of(self._learned.costs))
+        return self._sums.latencies([_as_network(item) for item in subnets])
 
     def predict_codes(self, codes: Codes) -> Latencies:
         """Return the latency of each row of codes of ``space`` in ms."""
-        return self.predict_interval(codes).mean_ms
+        return self.predict(get_space(self.space).decode(codes))
 
     def predict_interval(self, codes: Codes, confidence: float = 0.9) -> LatencyInterval:
         """Return the latency of each row of codes of ``space``, with an interval."""
@@ -175,7 +180,7 @@ class LayerCosts:
 
     def explain(self, network: Layers) -> tuple[LayerCost, ...]:
         """Return what each layer costs; the sum is the network's latency."""
-        layers = _layers_of(network)
+        layers = network.work if isinstance(network, Network) else network
         found = self._predicted([layers])
         numbers = LayerTable.of([[layer] for layer in layers]).layer
         cost = found.around.layer_cost[numbers]
@@ -212,6 +217,11 @@ class LayerCosts:
         return predict(self._learned, LayerTable.of([_layers_of(item) for item in networks]))
 
     # --- keeping --------------------------------------------------------------------------------
+
+    def compact(self, provenance: Mapping[str, object]) -> CompactLayerCosts:
+        """Return the costs without their intervals, for boards."""
+        stated = {"n": self.n_networks, **provenance}
+        return CompactLayerCosts.of(self._learned.costs, self.device, self.space, stated)
 
     def to_arrays(self) -> tuple[Meta, Arrays]:
         """See ``host_file``."""
@@ -265,7 +275,10 @@ def _largest_first(shares: dict[str, float]) -> dict[str, float]:
 
 
 def _layers_of(network: Layers) -> Sequence[NetworkLayer]:
-    return network.work if isinstance(network, Network) else network
+    """Return a network's layers; their names are those within their blocks."""
+    if isinstance(network, Network):
+        return [layer for placed in network.blocks for layer in placed.block.work]
+    return network
 
 
 def _as_network(item: Subnet | Network) -> Network:

@@ -37,7 +37,7 @@ DOUBTED = "?"
 BASES = (VECTOR, *(kind.value for kind in Kind))
 
 _PATCHED = frozenset({Kind.CONV, Kind.DEPTHWISE, Kind.GROUPED, Kind.TRANSPOSED_CONV})
-_KERNEL_WEIGHT = 1.5
+KERNEL_WEIGHT = 1.5
 _FLOAT_TYPES = frozenset({"float32", "float64"})
 _FUSED_AT_TIMES = frozenset({Kind.ADD, Kind.ACTIVATION, Kind.ELEMENTWISE, Kind.MOVE})
 _SAME_OPERATOR = {"hswish": "hardswish", "hsigmoid": "hardsigmoid", "mean": "reducemean"}
@@ -97,7 +97,7 @@ def point_of(layer: NetworkLayer) -> Point:
     has_groups = layer.kind in (Kind.DEPTHWISE, Kind.GROUPED, Kind.MATMUL)
     position = (
         *(math.log(max(size, 1.0)) for size in (rows, inner, columns, groups)),
-        _KERNEL_WEIGHT * math.log(kernel),
+        KERNEL_WEIGHT * math.log(kernel),
         math.log(stride),
     )
     quantities = (
