@@ -10,6 +10,8 @@
 //     edgeprof-harness predict P.edgp
 //         Reads codes of subnets from standard input, one JSON array of integers a line, and prints
 //         {"latency_ms": ...} for each (`edgeprof predict --codes` writes such lines).
+//     edgeprof-harness predict P.edgp --network LAYERS.json
+//         The same for one network, by layer costs (`edgeprof ship --network` writes both files).
 //     edgeprof-harness state [--root DIR]
 //         Prints the state of the machine as one JSON object.
 //     edgeprof-harness campaign DIR
@@ -91,7 +93,7 @@ int usage(const std::string& complaint) {
     std::cerr
         << "edgeprof-harness: " << complaint
         << "\nusage: edgeprof-harness run [--jobs FILE|-] [--out FILE|-]\n"
-           "       edgeprof-harness predict P.edgp\n"
+           "       edgeprof-harness predict P.edgp [--network LAYERS.json]\n"
            "       edgeprof-harness state [--root DIR]\n"
            "       edgeprof-harness counters [--loop N]\n"
            "       edgeprof-harness campaign DIR\n"
@@ -221,9 +223,13 @@ int counters_command(const Options& options) {
     return std::cout.flush() ? kDone : kFailed;
 }
 
-int predict_command(const std::string& predictor_path) {
+int predict_command(const std::string& predictor_path, const Options& options) {
+    if (!options.complaint().empty()) return usage(options.complaint());
+    const std::string network_path = options.get("--network", "");
     std::string complaint;
-    if (predict_lines(predictor_path, std::cin, std::cout, complaint)) return kDone;
+    if (network_path.empty() ? predict_lines(predictor_path, std::cin, std::cout, complaint)
+                             : predict_network(predictor_path, network_path, std::cout, complaint))
+        return kDone;
     std::cerr << "edgeprof-harness: " << complaint << "\n";
     return kFailed;
 }
@@ -254,8 +260,10 @@ int main_command(const std::vector<std::string>& arguments) {
         const Options options(rest, {"--jobs", "--out"});
         return options.complaint().empty() ? run_command(options) : usage(options.complaint());
     }
-    if (command == "predict")
-        return rest.size() == 1 ? predict_command(rest[0]) : usage("predict wants one file");
+    if (command == "predict") {
+        if (rest.empty()) return usage("predict wants one file");
+        return predict_command(rest[0], Options({rest.begin() + 1, rest.end()}, {"--network"}));
+    }
     if (command == "state") {
         const Options options(rest, {"--root"});
         return options.complaint().empty() ? state_command(options) : usage(options.complaint());

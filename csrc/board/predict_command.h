@@ -11,4 +11,9 @@ namespace edgeprof {
 bool predict_lines(const std::string& predictor_path, std::istream& in, std::ostream& out,
                    std::string& complaint);
 
+// Reads a list of layers (docs/predictors.md, "Layer lists") and prints {"name": ..., "latency_ms":
+// ...} of its network, predicted by an .edgp of layer costs. Returns as above.
+bool predict_network(const std::string& predictor_path, const std::string& network_path,
+                     std::ostream& out, std::string& complaint);
+
 }  // namespace edgeprof

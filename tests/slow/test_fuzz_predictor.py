@@ -1,4 +1,4 @@
-"""The reader of .edgp under sanitizers, fed with mutants."""
+"""The readers of .edgp under sanitizers, fed with mutants."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def fuzzer(tmp_path_factory):
     command = ["c++", "-std=c++17", "-O1", "-g", "-fsanitize=address,undefined"]
     command += ["-fno-sanitize-recover=all", "-D_GLIBCXX_ASSERTIONS", f"-I{SOURCES}"]
     command += [
-        f"{SOURCES}/predictor/predictor.cpp",
+        *(f"{SOURCES}/predictor/{name}.cpp" for name in ("edgp_bytes", "layer_costs", "predictor")),
         f"{SOURCES}/tests/predictor/fuzz_predictor.cpp",
         "-o",
     ]

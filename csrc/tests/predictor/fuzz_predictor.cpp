@@ -11,8 +11,10 @@
 #include <random>
 #include <vector>
 
+#include "predictor/layer_costs.h"
 #include "predictor/predictor.h"
 #include "tests/edgp_sample.h"
+#include "tests/layer_costs_sample.h"
 
 namespace edgeprof {
 namespace {
@@ -27,6 +29,9 @@ class Mutator {
               edgp_sample::Shape{{2, 2, 2, 2, 3}, 1, 0, 0, 2},
               edgp_sample::Shape{{1, 256, 1}, 1, 0, 3, 4}})
             seeds_.push_back(edgp_sample::make(shape));
+        // As likely as the others together.
+        for (std::size_t others = seeds_.size(), i = 0; i < others; ++i)
+            seeds_.push_back(layer_costs_sample::make());
     }
 
     Bytes next() {
@@ -88,17 +93,40 @@ bool predictions_are_sane(const CompactPredictor& predictor, Mutator& mutator) {
     return true;
 }
 
+// The same of networks: layers of all kinds, with numbers within range and beyond.
+bool costs_are_sane(const LayerCosts& costs, Mutator& mutator) {
+    constexpr double kNumbers[] = {0, 1, 3, 1e6, 1e18, -1, 1e300};
+    for (int attempt = 0; attempt < 4; ++attempt) {
+        const bool wild = attempt == 0;
+        LayerNumbers layers[3];
+        for (LayerNumbers& layer : layers) {
+            layer.kind = mutator.below(costs.n_kinds() + (wild ? 2 : 0));
+            layer.quantities.fill(1);
+            for (double& number : layer.quantities) number = kNumbers[mutator.below(wild ? 7 : 5)];
+            for (double& number : layer.sizes) number = kNumbers[mutator.below(wild ? 7 : 5)];
+            layer.quantities[6] = 1;
+        }
+        double latency_ms = 0;
+        const std::size_t good = costs.predict_ms(layers, 3, &latency_ms);
+        if (good == 3 ? !(std::isfinite(latency_ms) && latency_ms >= 0) : !wild) return false;
+    }
+    return true;
+}
+
 int fuzz(std::uint64_t n, std::uint64_t seed) {
     Mutator mutator(seed);
     CompactPredictor predictor;
+    LayerCosts costs;
     std::uint64_t accepted = 0;
     for (std::uint64_t i = 0; i < n; ++i) {
         const Bytes bytes = mutator.next();
         // Exactly as long as the file, so that a read beyond it is seen.
         const Bytes exact(bytes.begin(), bytes.end());
-        if (!predictor.load(exact.data(), exact.size()).ok()) continue;
+        const bool of_subnets = predictor.load(exact.data(), exact.size()).ok();
+        if (!of_subnets && !costs.load(exact.data(), exact.size()).ok()) continue;
         ++accepted;
-        if (!predictions_are_sane(predictor, mutator)) {
+        if (!(of_subnets ? predictions_are_sane(predictor, mutator)
+                         : costs_are_sane(costs, mutator))) {
             std::fprintf(stderr, "mutant %llu of seed %llu: a prediction is no number\n",
                          static_cast<unsigned long long>(i), static_cast<unsigned long long>(seed));
             return 1;
