@@ -21,6 +21,14 @@ class ShipArguments:
         type=click.Choice(["c", "edgp", "onnx"]),
         help="C99 header and source, the file itself, or an ONNX model.",
     )
+    networks: tuple[Path, ...] = options.option(
+        "--network",
+        multiple=True,
+        type=options.INPUT,
+        help="Write the layers of an .onnx or .tflite model beside layer costs; may be repeated.",
+    )
+    shapes: tuple[tuple[str, tuple[int, ...]], ...] = options.shapes()
+    batch: int | None = options.batch_of_models()
     output: Path = options.output_folder(required=True, help="Folder to write to.")
     as_json: bool = options.as_json()
 
@@ -30,16 +38,25 @@ class ShipArguments:
 def ship(arguments: ShipArguments) -> None:
     """Write an .edgp predictor as source, as a model, or as the file itself.
 
+    A .host.npz that was trained on networks becomes C source or an .edgp that predict networks from
+    their layers.
+
     \b
-    Example:
+    Examples:
       edgeprof ship pi4.edgp --to c -o firmware/
+      edgeprof ship pi4.host.npz --to edgp --network detector.onnx -o board/
     """
     import json
 
     from edgeprof.base.units import format_bytes
+    from edgeprof.networks import read_network
     from edgeprof.predictors.ship.forms import ship as write_form
 
-    files = write_form(arguments.predictor, arguments.form, arguments.output)
+    networks = [
+        (path.stem, read_network(path, shapes=dict(arguments.shapes), batch=arguments.batch))
+        for path in arguments.networks
+    ]
+    files = write_form(arguments.predictor, arguments.form, arguments.output, networks)
     if arguments.as_json:
         click.echo(json.dumps([str(file) for file in files]))
         return
