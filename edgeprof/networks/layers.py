@@ -328,10 +328,6 @@ class Network:
             block_input = found[-1].name
         return tuple(found)
 
-    def work_at(self, batch: int, element_type: str) -> tuple[NetworkLayer, ...]:
-        """Return the work of a network that was made or read at batch 1, at another one."""
-        return tuple(layer.at(batch, element_type) for layer in self.work)
-
     def layers(self) -> Iterator[Layer]:
         """Yield all layers of a subnet in order, with names that are unique in the network."""
         block_input = INPUT

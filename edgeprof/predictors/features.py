@@ -62,9 +62,6 @@ class LayerKind:
     POOL = 8
 
 
-N_KINDS = 9
-
-
 class LayerPoint(NamedTuple):
     """A layer as a point: layers of one kind that lie close cost alike.
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from edgeprof.base.errors import InvalidRecord, StoreError
+from edgeprof.base.errors import InvalidRecord
 from edgeprof.measuring.estimate import CampaignEstimate, ItemEstimate, Samples, estimate
 from edgeprof.measuring.measurement import Record
 from edgeprof.records.store import Store
@@ -65,23 +65,6 @@ def estimate_records(records: Mapping[str, Record]) -> EstimatedRecords:
         if not key.startswith(REFERENCE_PREFIX) and index[name] in whole.items
     }
     return EstimatedRecords(items, whole)
-
-
-def estimate_campaign(store: Store, campaign_id: str) -> dict[str, ItemEstimate]:
-    """Estimate the items of one campaign of a store, by job key.
-
-    Raises:
-        StoreError: the store holds no such campaign.
-        InvalidRecord: a record lacks its samples.
-    """
-    chosen = {
-        stored.job_key: stored.record
-        for stored in store.measurements(references=True)
-        if campaign_of(stored.record) == campaign_id
-    }
-    if not chosen:
-        raise StoreError(f"{store.path}: no campaign '{campaign_id}'")
-    return dict(estimate_records(chosen).items)
 
 
 def estimate_device(store: Store, device: str) -> EstimatedRecords | None:

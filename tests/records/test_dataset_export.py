@@ -15,7 +15,7 @@ from edgeprof import get_space
 from edgeprof.base.errors import DatasetError, MixedMachineState
 from edgeprof.cli import cli
 from edgeprof.networks.subnet import write_subnets
-from edgeprof.records.campaign_samples import estimate_campaign
+from edgeprof.records.campaign_samples import estimate_device
 from edgeprof.records.dataset import read_dataset
 from edgeprof.records.dataset_export import export_dataset, import_dataset
 from edgeprof.records.evidence import grade_device
@@ -293,12 +293,12 @@ def test_campaigns_are_exported_as_they_are_estimated_together(tmp_path):
             item = key.removeprefix("first-model")
             subnet = subnets[int(item)] if item.isdecimal() else None
             store.append(record, job_key=key, device="pi", subnet=subnet)
-        estimated = estimate_campaign(store, "first")
+        estimated = estimate_device(store, "pi")
         summary = export_dataset(store, tmp_path / "out.csv")
     rows = rows_written(tmp_path / "out.csv")
     assert [row["grade"] for row in rows] == ["good"] * 3
     for i, row in enumerate(rows):
-        item = estimated[f"first-model{i}"]
+        item = estimated.items[f"first-model{i}"]
         assert float(row["latency_ms"]) == pytest.approx(item.latency_ms)
         assert float(row["latency_se"]) == pytest.approx(item.latency_se)
     assert summary.verdict_by_device["pi"].grade.value == "good"
