@@ -75,8 +75,6 @@ def test_bytes_moved_are_those_of_a_hand_count(network: Network) -> None:
 
     # 40 channels of 20 x 20 in, 120 out, 40 * 120 weights and 120 biases
     assert moved(work["expand"]) == 4 * (16_000 + 48_000 + 4_800 + 120)
-    assert moved(work["expand"].at(1, "int8")) == 16_000 + 48_000 + 4_800 + 120
-    assert moved(work["expand"].at(8, "int8")) == 8 * (16_000 + 48_000) + 4_800 + 120
     # 120 channels of 5 x 5 weights and 120 biases
     assert moved(work["depthwise"]) == 4 * (48_000 + 48_000 + 3_000 + 120)
     # a map and 120 factors in, a map out; no weights
@@ -93,6 +91,5 @@ def test_the_work_of_a_network_is_that_of_its_blocks_under_names_of_its_own(
     assert len(names) == len(work)
     assert {name for layer in work for name in layer.inputs} <= names | {INPUT}
     assert sum(layer.macs for layer in work) == network.macs
-    assert all(layer.at(2, "int8").macs == 2 * layer.macs for layer in work)
     fused = sum(len(layer.fused) for layer in work)
     assert len(work) + fused == len(list(network.layers()))
