@@ -36,7 +36,8 @@ class Item:
         model: the model file here.
         weights: the file of weights that the model asks for beside it, shared with others.
         job: further fields of the job line (threads, cpus, seed ...).
-        name: what its record calls the model; the path on the board helps nobody.
+        name: what its record calls the model, by default the name of its file; the path on the
+            board helps nobody.
         subnet: the subnet that the model is of, if any.
         model_kind: format, precision and batch of the model, if known.
     """

@@ -142,8 +142,8 @@ class Intake:
             StoreError: it cannot be stored; it is still on the board then.
         """
         results, progress, trouble = self._context.results, self._progress, self._trouble
-        if "model" in record and item.name:
-            record["model"]["path"] = item.name
+        if "model" in record and item.model is not None:
+            record["model"]["path"] = item.name or item.model.name
         record["board"] = self._spec.name
         progress.temp_mdegc = temperature_of(record) or progress.temp_mdegc
         if self._comes_again(item, verdict_of(record)):
