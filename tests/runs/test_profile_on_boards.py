@@ -4,8 +4,6 @@ import asyncio
 import json
 import os
 import signal
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -14,6 +12,7 @@ import pytest
 import rack
 from dask_cluster import scheduler, worker
 from loopback_fleet import SLOW_JOB, null_items, run_items
+from run_cli import run
 
 from edgeprof.boards.deploy import Payload, Software
 from edgeprof.boards.inventory import BoardSpec, read_inventory
@@ -27,18 +26,20 @@ from edgeprof.runs.subnets import SubnetWorkload
 pytestmark = pytest.mark.skipif(rack.missing() is not None, reason=str(rack.missing()))
 
 
-def edgeprof(*arguments, cwd, status=0):
-    command = [sys.executable, "-P" if sys.version_info >= (3, 11) else "-s", "-m", "edgeprof"]
-    result = subprocess.run(
-        [*command, *arguments], capture_output=True, text=True, cwd=cwd, timeout=120
-    )
-    assert result.returncode == status, result.stderr
+@pytest.fixture(autouse=True)
+def in_own_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def edgeprof(*arguments, status=0):
+    result = run(*arguments)
+    assert result.exit_code == status, (result.output, result.exception)
     return result
 
 
 @pytest.fixture
 def subnets(tmp_path):
-    drawn = get_space("ofa-mbv3-w1.0").sample(4, np.random.default_rng(0), [128])
+    drawn = get_space("ofa-mbv3-w1.0").sample(2, np.random.default_rng(0), [128])
     write_subnets(tmp_path / "subnets.jsonl", drawn)
     return drawn
 
@@ -49,10 +50,10 @@ def test_subnets_are_measured_on_boards_and_a_repeated_command_resumes(boards, s
     command = ["profile", "--subnets", "subnets.jsonl", "--max-secs", "0.3", "--store", "s.db"]
     # One attempt: that a busy machine disturbs samples is no matter of this test.
     command += ["--boards", "boards.yaml", "--json", "--attempts", "1"]
-    summary = json.loads(edgeprof(*command, cwd=tmp_path).stdout)
-    assert (summary["measured"], summary["failed"], summary["duplicates"]) == (4, 0, 0)
-    again = json.loads(edgeprof(*command, cwd=tmp_path).stdout)
-    assert (again["measured"], again["found_done"]) == (0, 4)
+    summary = json.loads(edgeprof(*command).stdout)
+    assert (summary["measured"], summary["failed"], summary["duplicates"]) == (2, 0, 0)
+    again = json.loads(edgeprof(*command).stdout)
+    assert (again["measured"], again["found_done"]) == (0, 2)
     with Store(tmp_path / "s.db") as store:
         measurements = list(store.measurements("loopback"))
     assert {m.subnet.id for m in measurements} == {subnet.id for subnet in subnets}
@@ -67,24 +68,24 @@ def test_boards_are_listed_and_checked_from_the_command_line(boards, tmp_path):
     boards.inventory()
     text = (tmp_path / "boards.yaml").read_text()
     (tmp_path / "boards.yaml").write_text(f"{text}  bad: {{port: 99999}}\n")
-    listed = edgeprof("boards", "list", cwd=tmp_path)
+    listed = edgeprof("boards", "list")
     assert [line.split()[0] for line in listed.stdout.splitlines()] == ["BOARD", "b01", "b02"]
     assert "line 5: board 'bad': 'port': '99999'" in listed.stderr
-    checked = edgeprof("boards", "check", "--json", cwd=tmp_path, status=1)
+    checked = edgeprof("boards", "check", "--json", status=1)
     assert [report["usable"] for report in json.loads(checked.stdout)] == [True, True]
-    text = edgeprof("boards", "check", cwd=tmp_path, status=1).stdout
+    text = edgeprof("boards", "check", status=1).stdout
     assert "b01: ok: " in text
     assert "to install: edgeprof-harness" in text
 
 
-def test_boards_are_prepared_and_cleaned_from_the_command_line(boards, tmp_path):
+def test_boards_are_prepared_and_cleaned_from_the_command_line(boards):
     boards.inventory()
-    prepared = edgeprof("boards", "setup", "b01", "--restore-after", "600", cwd=tmp_path)
+    prepared = edgeprof("boards", "setup", "b01", "--restore-after", "600")
     assert prepared.stdout == "b01: prepared\n"
     assert [board.governor for board in boards.boards] == ["performance", "ondemand"]
-    restored = edgeprof("boards", "restore", cwd=tmp_path)
+    restored = edgeprof("boards", "restore")
     assert restored.stdout == "b01: as it was\nb02: as it was\n"
-    edgeprof("boards", "clean", "--json", cwd=tmp_path)
+    edgeprof("boards", "clean", "--json")
     assert [board.governor for board in boards.boards] == ["ondemand", "ondemand"]
     assert not any((board.home / ".edgeprof").exists() for board in boards.boards)
 
@@ -130,10 +131,10 @@ def test_no_usable_board_is_a_failure_and_an_unwanted_faulty_one_is_none(boards,
     text = (tmp_path / "boards.yaml").read_text()
     (tmp_path / "boards.yaml").write_text(f"{text}  bad: {{port: 99999}}\n")
     command = ["profile", "--boards", "boards.yaml", "--store", "s.db", "-n", "2"]
-    failed = edgeprof(*command, "--board", "bad", cwd=tmp_path, status=1)
+    failed = edgeprof(*command, "--board", "bad", status=1)
     assert "line 5: board 'bad': 'port': '99999'" in failed.stderr
-    assert "none of the boards asked for can be used" in failed.stderr
-    checked = edgeprof("boards", "check", "b01", cwd=tmp_path)
+    assert "none of the boards asked for can be used" in str(failed.exception)
+    checked = edgeprof("boards", "check", "b01")
     assert checked.stderr == ""
 
 
@@ -147,11 +148,12 @@ def test_models_for_boards_are_exported_through_an_executor(subnets, tmp_path):
             return super().submit(*arguments, **more)
 
     with Pool() as pool, Store(tmp_path / "s.db") as store:
-        run = SubnetWorkload(subnets, store, ProfileSettings(), tmp_path / "models", executor=pool)
+        models = tmp_path / "models"
+        work = SubnetWorkload(subnets, store, ProfileSettings(), models, executor=pool)
         board = BoardSpec("b", "b")
-        items = asyncio.run(run.plan(board, Software(program, None))).items
+        items = asyncio.run(work.plan(board, Software(program, None))).items
         other = replace(board, environment={"A": "b"})
-        others = asyncio.run(run.plan(other, Software(program, None))).items
+        others = asyncio.run(work.plan(other, Software(program, None))).items
     assert submitted
     assert len(items) == len(subnets)
     assert not {item.key for item in items} & {item.key for item in others}

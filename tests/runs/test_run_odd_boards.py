@@ -143,7 +143,11 @@ def test_two_users_take_turns_on_one_board_and_both_finish(board, tmp_path):
     other = tmp_path / "others.yaml"
     # Another account's folder; the lock is the same for all accounts.
     other.write_text(inventory.read_text().replace("~/lock", "~/lock, folder: ~/other"))
-    options = {"job": SLOW_JOB, "batch_size": 4, "policy": {"busy_limit_s": 300.0}}
+    options = {
+        "job": SLOW_JOB,
+        "batch_size": 4,
+        "policy": {"busy_limit_s": 300.0, "busy_look_s": 0.5},
+    }
     with ExitStack() as stack:
         processes = []
         for name, boards in (("mine", inventory), ("theirs", other)):
