@@ -150,6 +150,23 @@ def level_pool() -> NDArray[np.int8]:
     return np.array([round(inverse((byte + 0.5) / 256)) for byte in quantiles], dtype=np.int8)
 
 
+def made_levels(region: str, elements: int) -> NDArray[np.int8]:
+    """Return the pool again and again, each time from another start: int8 (elements,)."""
+    rounds = -(-elements // POOL_SIZE)
+    digest = hashlib.shake_256(region.encode()).digest(2 * rounds)
+    starts = np.frombuffer(digest, dtype="<u2") % POOL_SIZE
+    twice = np.concatenate([level_pool(), level_pool()])
+    turned = np.lib.stride_tricks.sliding_window_view(twice, POOL_SIZE)[starts]
+    levels: NDArray[np.int8] = turned.reshape(-1)[:elements]
+    return levels
+
+
+def made_values(region: str, elements: int, std: float) -> NDArray[np.float32]:
+    """Return made values of this standard deviation, float32 (elements,)."""
+    values: NDArray[np.float32] = made_levels(region, elements) * np.float32(std / _level_std())
+    return values
+
+
 @dataclass
 class _Region:
     """What a region must hold: the largest constant, scaled for the middle of its fans-in."""
@@ -232,13 +249,7 @@ class MadeWeights:
 
     def levels(self, region: str, elements: int) -> NDArray[np.int8]:
         """Return the values as int8; times ``unit`` they are the weights."""
-        rounds = -(-elements // POOL_SIZE)
-        digest = hashlib.shake_256(region.encode()).digest(2 * rounds)
-        starts = np.frombuffer(digest, dtype="<u2") % POOL_SIZE
-        twice = np.concatenate([level_pool(), level_pool()])
-        turned = np.lib.stride_tricks.sliding_window_view(twice, POOL_SIZE)[starts]
-        levels: NDArray[np.int8] = turned.reshape(-1)[:elements]
-        return levels
+        return made_levels(region, elements)
 
     def unit(self, region: str) -> float:
         """Return the weight that one level stands for.
