@@ -21,6 +21,7 @@ from typing import Any
 from edgeprof.base.errors import BoardSetupError, OutputError
 from edgeprof.boards.deploy import Payload
 from edgeprof.boards.transport.base import unreadable
+from edgeprof.networks.layers import Network
 from edgeprof.networks.subnet import Subnet
 
 _CHUNK_BYTES = 1 << 18
@@ -40,6 +41,7 @@ class Item:
             board helps nobody.
         subnet: the subnet that the model is of, if any.
         model_kind: format, precision and batch of the model, if known.
+        network: the layers of a model of no subnet, if they could be read.
     """
 
     key: str
@@ -49,6 +51,7 @@ class Item:
     name: str = ""
     subnet: Subnet | None = None
     model_kind: str | None = None
+    network: Network | None = None
 
 
 @dataclass(frozen=True)

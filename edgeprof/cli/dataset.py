@@ -52,11 +52,12 @@ def dataset() -> None:
 @dataset.command("export")
 @options.takes(ExportArguments)
 def export_command(arguments: ExportArguments) -> None:
-    """Write the measured subnets of STORE as rows: one per subnet and device.
+    """Write the measured subnets and networks of STORE as rows: one for each and device.
 
     Refuses to pool measurements of one device that were made under different states (runtime
     version and options, threads, CPUs, governor ...); choose one with --where. Each row has its
-    standard error (latency_se, in ms) and a grade; poor rows are left out.
+    standard error (latency_se, in ms) and a grade; poor rows are left out. The layers of networks
+    go into a file beside the rows (NAME.networks.jsonl.gz), so `train` needs no model files.
 
     \b
     Example:
@@ -88,6 +89,8 @@ def _as_dict(summary: ExportSummary) -> dict[str, object]:
     return {
         "path": str(summary.path),
         "rows": dict(summary.rows_by_device),
+        "networks": dict(summary.networks_by_device),
+        "models_without_layers": dict(summary.without_layers),
         "poor_rows_left_out": dict(summary.poor_by_device),
         "grades": grades_json(summary.verdict_by_device),
         "level_se_rel": dict(summary.level_se_by_device),
@@ -96,7 +99,15 @@ def _as_dict(summary: ExportSummary) -> dict[str, object]:
 
 def _print(summary: ExportSummary) -> None:
     for name, count in summary.rows_by_device.items():
-        click.echo(f"{summary.path}: {count} subnets of {name}")
+        n_networks = summary.networks_by_device.get(name, 0)
+        parts = [f"{count - n_networks} subnets"] if count > n_networks else []
+        parts += [f"{n_networks} networks"] if n_networks else []
+        click.echo(f"{summary.path}: {' and '.join(parts)} of {name}")
+    for name, count in summary.without_layers.items():
+        click.echo(
+            f"{name}: {count} models left out: the store lacks their layers, and their files are "
+            "not where they were (measured by an earlier edgeprof, or models that cannot be read)"
+        )
     for name, count in summary.poor_by_device.items():
         click.echo(
             f"{name}: {count} poor rows left out (--include-poor writes them; better measure again)"

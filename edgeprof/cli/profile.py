@@ -36,6 +36,13 @@ class ProfileArguments(RunArguments):
     seed: int = options.seed()
     resolutions: tuple[int, ...] | None = options.resolutions()
     subnet_file: Path | None = options.subnets()
+    suites: tuple[str, ...] = options.option(
+        "--suite",
+        multiple=True,
+        type=click.Choice(["layers", "networks"]),
+        help="Measure models of our own: layers of all kinds, or known networks; may be repeated.",
+    )
+    shapes: tuple[tuple[str, tuple[int, ...]], ...] = options.shapes()
     store: Path = options.store()
     models: Path | None = options.option(
         "--models",
@@ -45,7 +52,9 @@ class ProfileArguments(RunArguments):
     precision: str = options.precision()
     batch: int = options.batch()
     ci_rel: float = options.ci_rel()
-    max_secs: float = options.max_secs(default=5.0)
+    max_secs: float | None = options.max_secs(
+        help="Time a model for so many seconds at most  [default: 5; of the suite of layers 1]"
+    )
     passes: int = options.option(
         "--passes",
         default=1,
@@ -53,8 +62,20 @@ class ProfileArguments(RunArguments):
         help="Deprecated: multiplies --max-secs; subnets are measured in turns in any case.",
     )
 
+    def check(self) -> None:
+        """Refuse options that do not go together, with a usage error."""
+        super().check()
+        if self.files and self.suites:
+            raise click.UsageError("MODEL files and --suite are measured one after the other")
+        if self.suites and self.batch != 1:
+            raise click.UsageError("the models of a --suite have batches of their own")
+        if self.shapes and not self.files:
+            raise click.UsageError("--shape is for MODEL files")
+
     def subnets(self) -> list[Subnet]:
-        """Read or draw the subnets."""
+        """Read or draw the subnets; none where something else is measured."""
+        if self.files or self.suites:
+            return []
         import numpy as np
 
         from edgeprof.networks.spaces import get_space
@@ -75,22 +96,34 @@ class ProfileArguments(RunArguments):
                 precision=self.precision,
                 batch=self.batch,
                 ci_rel=self.ci_rel,
-                max_secs=self.max_secs * self.passes,
+                max_secs=self.passes * (self.max_secs or self._usual_secs),
+                shapes=dict(self.shapes),
             )
         )
         return replace(settings, format=format_of_files(self.files)) if self.files else settings
 
+    @property
+    def _usual_secs(self) -> float:
+        # Four hundred small models in ten minutes.
+        return 1.0 if self.suites == ("layers",) else 5.0
+
     def workload(
         self, store: Store, subnets: Sequence[Subnet], executor: Executor | None
     ) -> Workload[Any]:
-        """Return what is to be measured: model files, or subnets."""
+        """Return what is to be measured: model files, suites, or subnets."""
         from edgeprof.runs.files import FileWorkload
         from edgeprof.runs.subnets import SubnetWorkload
+        from edgeprof.runs.suites import SuiteWorkload
 
         settings, again = self.profile_settings(), self.retry_failed
         if self.files:
             return FileWorkload(self.files, store, settings, retry_failed=again)
         models = self.models or self.store.with_name(f"{self.store.stem}-models")
+        if self.suites:
+            suites = tuple(dict.fromkeys(self.suites))
+            return SuiteWorkload(
+                suites, store, settings, models, retry_failed=again, executor=executor
+            )
         return SubnetWorkload(
             subnets, store, settings, models, retry_failed=again, executor=executor
         )
@@ -101,7 +134,8 @@ class ProfileArguments(RunArguments):
 def profile(arguments: ProfileArguments) -> None:
     """Sample, export and measure subnets in bulk; every raw sample goes into a store.
 
-    With MODEL files, these are measured instead, whatever their networks.
+    With MODEL files, these are measured instead, whatever their networks; with --suite, models of
+    our own, from which `train` learns what layers cost on a device, and so any network.
 
     The same command continues where it stopped: what is in the store is not measured again. Ends
     with a grade of each device's measurements: their noise floor against what is to be learned.
@@ -111,13 +145,14 @@ def profile(arguments: ProfileArguments) -> None:
       edgeprof profile --space ofa-mbv3-w1.0 -n 100 --seed 1 --store here.db
       edgeprof profile --subnets subnets.jsonl --store here.db --threads 4
       edgeprof profile a.onnx b.onnx --store here.db
+      edgeprof profile --suite layers --suite networks --boards boards.yaml --store rack.db
       edgeprof profile -n 1000 --boards boards.yaml --board rpi4 --store rack.db
     """
     from edgeprof.base.executors import EXPORTS_WORTH_A_POOL, bulk_executor
     from edgeprof.records.store import Store
 
     arguments.check()
-    store, subnets = arguments.store, () if arguments.files else arguments.subnets()
+    store, subnets = arguments.store, arguments.subnets()
     with Store(store) as opened, bulk_executor(len(subnets), EXPORTS_WORTH_A_POOL) as executor:
         summary = arguments.measure(arguments.workload(opened, subnets, executor))
         grades = grades_of(opened, summary)

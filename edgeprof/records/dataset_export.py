@@ -1,7 +1,8 @@
 """From the store to rows for learning, and rows from elsewhere into the store.
 
-Owns: which measurements may be pooled into one dataset, and writing CSV and Parquet. Reading and
-checking rows is ``edgeprof.records.dataset``'s.
+Owns: what is in a row, and writing CSV and Parquet. Which measurements may be pooled is
+``pooling``'s, reading and checking rows ``dataset``'s, the layers of networks beside the rows
+``network_lists``'.
 """
 
 from __future__ import annotations
@@ -10,16 +11,14 @@ import csv
 import json
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from edgeprof.base.cpu_list import format_cpus
-from edgeprof.base.errors import DatasetError, MixedMachineState, OutputError
+from edgeprof.base.errors import DatasetError, OutputError
 from edgeprof.base.extras import optional
 from edgeprof.base.files import atomic_write, make_folder, sha256_of
 from edgeprof.base.units import ns_to_ms
@@ -35,28 +34,9 @@ from edgeprof.measuring.grade import (
 from edgeprof.networks.subnet import Subnet
 from edgeprof.records.dataset import COLUMNS, devices_of, read_dataset
 from edgeprof.records.evidence import DeviceEvidence
+from edgeprof.records.network_lists import ListedNetwork, listed_network, lists_beside, write_lists
+from edgeprof.records.pooling import STATE_FIELDS, mixed_states, pool_by_state, state_of
 from edgeprof.records.store import ImportedRow, Store, StoredMeasurement
-
-Kept = TypeVar("Kept")
-
-STATE_FIELDS = (
-    "model_kind",
-    "runtime",
-    "runtime_version",
-    "library_sha256",
-    "runtime_options",
-    "threads",
-    "cpus",
-    "governor",
-    "max_freq_khz",
-    "weights_sha256",
-)
-"""What the measurements of one device must have in common to be pooled.
-
-Whatever makes another item of a run, the clocks, which may change between two runs, and the
-weights that models keep in a file of their own, which another edgeprof may make otherwise. Subnets
-of one space share these, so they must agree within a space; empty where a model has them all.
-"""
 
 EXPORTED_COLUMNS = (
     *COLUMNS,
@@ -68,6 +48,8 @@ EXPORTED_COLUMNS = (
     "source",
     *STATE_FIELDS,
 )
+NETWORK_COLUMNS = ("model", "network")
+"""Columns of rows of networks that are no subnets: the model's path, and its layer list."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +59,10 @@ class ExportSummary:
     Attributes:
         path: the file.
         rows_by_device: rows that were written.
+        networks_by_device: how many of them are of networks that are no subnets.
         poor_by_device: rows that were left out as poor.
+        without_layers: by device, models that were left out: the store lacks their layers, and
+            their files are not where they were.
         verdict_by_device: how good the measured rows are together; none for imported rows alone.
         level_se_by_device: relative standard error of the reference speed that the milliseconds of
             campaigns hold at; their ratios do not have it.
@@ -85,7 +70,9 @@ class ExportSummary:
 
     path: Path
     rows_by_device: Mapping[str, int]
+    networks_by_device: Mapping[str, int]
     poor_by_device: Mapping[str, int]
+    without_layers: Mapping[str, int]
     verdict_by_device: Mapping[str, Verdict]
     level_se_by_device: Mapping[str, float]
 
@@ -93,7 +80,8 @@ class ExportSummary:
 class _Sample(NamedTuple):
     """What is kept of one measurement: not its raw samples, which may be many."""
 
-    subnet: Subnet
+    id: str  # of the subnet or of the network's layer list
+    columns: Mapping[str, Any]
     state: Mapping[str, str]
     evidence: Evidence
 
@@ -102,6 +90,8 @@ class _DeviceRows(NamedTuple):
     """The rows of a device, those that are poor, and how good they are together."""
 
     rows: list[dict[str, Any]]
+    networks: dict[str, ListedNetwork]
+    n_without_layers: int
     n_poor: int
     verdict: Verdict | None
     level_se_rel: float | None
@@ -116,16 +106,18 @@ def export_dataset(
     subnets: Sequence[Subnet] | None = None,
     include_poor: bool = False,
 ) -> ExportSummary:
-    """Write the store's subnets to ``.csv`` or ``.parquet``, one row each.
+    """Write the store's subnets and networks to ``.csv`` or ``.parquet``, one row each.
 
-    Several measurements of a subnet become one row, the median of their latencies.
+    Several measurements of one become one row, the median of their latencies. The layers of
+    networks stand in a file beside the rows.
 
     Args:
         store: where to read.
         path: where to write; the ending chooses the form.
         device: only this one.
         where: keep measurements whose state (see ``STATE_FIELDS``) has these values.
-        subnets: only these, in this order; all in the order of measuring if ``None``.
+        subnets: only these, in this order; all, and all networks, in the order of measuring if
+            ``None``.
         include_poor: write rows that are graded poor, too.
 
     Raises:
@@ -138,11 +130,19 @@ def export_dataset(
     order = None if subnets is None else {s.id: i for i, s in reversed([*enumerate(subnets)])}
     found = {name: _device_rows(store, name, where or {}, order, include_poor) for name in names}
     _check_any(store, found)
-    _write(path, [row for one in found.values() for row in one.rows])
+    networks = {key: listed for one in found.values() for key, listed in one.networks.items()}
+    rows = [row for one in found.values() for row in one.rows]
+    used = {row["network"] for row in rows if "network" in row}
+    if used:
+        write_lists(lists_beside(path), [networks[key] for key in sorted(used)])
+    _write(path, rows, (*EXPORTED_COLUMNS, *(NETWORK_COLUMNS if used else ())))
+    counts = {name: sum("network" in row for row in one.rows) for name, one in found.items()}
     return ExportSummary(
         path,
         {name: len(one.rows) for name, one in found.items() if one.rows},
+        {name: count for name, count in counts.items() if count},
         {name: one.n_poor for name, one in found.items() if one.n_poor},
+        {name: one.n_without_layers for name, one in found.items() if one.n_without_layers},
         {name: one.verdict for name, one in found.items() if one.verdict is not None},
         {name: one.level_se_rel for name, one in found.items() if one.level_se_rel is not None},
     )
@@ -168,56 +168,6 @@ def _check_any(store: Store, found: Mapping[str, _DeviceRows]) -> None:
             )
     there = ", ".join(store.devices()) or "none"
     raise DatasetError(f"{store.path}: no subnets to export; devices there: {there}")
-
-
-def state_of(measurement: StoredMeasurement) -> dict[str, str]:
-    """Return what measurements must have in common to be pooled, by ``STATE_FIELDS``."""
-    record = measurement.record
-    clusters = record.get("machine", {}).get("clusters", [])
-    runtime, settings = record["runtime"], record["settings"]
-    options = runtime.get("options", {})
-    return {
-        "model_kind": measurement.model_kind or "",
-        "runtime": str(runtime["name"]),
-        "runtime_version": str(runtime["version"]),
-        "library_sha256": str(runtime.get("library_sha256", "")),
-        "runtime_options": json.dumps(options, sort_keys=True, separators=(",", ":")),
-        "threads": str(settings["threads"]),
-        "cpus": format_cpus(settings.get("cpus", ())) or "any",
-        "governor": _joined(clusters, "governor"),
-        "max_freq_khz": _joined(clusters, "max_freq_khz"),
-        "weights_sha256": str(record["model"].get("weights_sha256", "")),
-    }
-
-
-def pool_by_state(
-    measurements: Iterable[StoredMeasurement],
-    keep: Callable[[StoredMeasurement], Kept],
-) -> dict[tuple[str, ...], list[Kept]]:
-    """Return measurements by the values of ``STATE_FIELDS``; those of one entry may be pooled.
-
-    The weights stand in the key (else "") only where one space was measured with several.
-
-    Args:
-        measurements: of one device.
-        keep: what is to be kept of each.
-    """
-    found = []
-    weights: dict[tuple[str, ...], set[str]] = {}
-    for measurement in measurements:
-        *rest, sha256 = state_of(measurement).values()
-        key = (_space_of(measurement), *rest)
-        weights.setdefault(key, set()).add(sha256)
-        found.append((keep(measurement), key, sha256))
-    pools: dict[tuple[str, ...], list[Kept]] = {}
-    for kept, key, sha256 in found:
-        differing = sha256 if len(weights[key]) > 1 else ""
-        pools.setdefault((*key[1:], differing), []).append(kept)
-    return pools
-
-
-def _space_of(measurement: StoredMeasurement) -> str:
-    return "" if measurement.subnet is None else measurement.subnet.space
 
 
 def import_dataset(store: Store, path: Path, *, drop_invalid: bool = False) -> int:
@@ -251,18 +201,12 @@ def _device_rows(
     order: Mapping[str, int] | None,
     include_poor: bool,
 ) -> _DeviceRows:
-    wanted = (
-        measurement
-        for measurement in store.measurements(device)
-        if measurement.subnet is not None
-        and (order is None or measurement.subnet.id in order)
-        and where.items() <= state_of(measurement).items()
-    )
     evidence = DeviceEvidence.read(store, device)
-    pools = pool_by_state(wanted, partial(_sample, evidence))
+    chosen = _Chosen(store, device, where, order, evidence)
+    pools = pool_by_state(chosen.measurements(), chosen.sample)
     if len(pools) > 1:
-        raise _mixed(store, device, list(pools))
-    measured = _measured_rows(device, [sample for samples in pools.values() for sample in samples])
+        raise mixed_states(store, device, list(pools))
+    measured = _measured_rows([sample for samples in pools.values() for sample in samples])
     verdict = _verdict(measured) if measured else None
     kept = [one for one in measured if include_poor or one[1]["grade"] != Grade.POOR.value]
     rows = list(kept)
@@ -271,12 +215,64 @@ def _device_rows(
     if order is not None:
         rows = sorted((row for row in rows if row[0] in order), key=lambda row: order[row[0]])
     n_poor = len(measured) - len(kept)
-    return _DeviceRows([row for _, row in rows], n_poor, verdict, evidence.level_se_rel)
+    return _DeviceRows(
+        [row for _, row in rows],
+        {listed.id: listed for listed in chosen.networks.values()},
+        len(chosen.without_layers),
+        n_poor,
+        verdict,
+        evidence.level_se_rel,
+    )
 
 
-def _sample(evidence: DeviceEvidence, measurement: StoredMeasurement) -> _Sample:
-    assert measurement.subnet is not None  # they are chosen so
-    return _Sample(measurement.subnet, state_of(measurement), evidence.of(measurement))
+@dataclass(frozen=True)
+class _Chosen:
+    """The measurements of a device that become rows.
+
+    Attributes:
+        networks: of those that are no subnets, by what was measured.
+        without_layers: what is left out, as nothing tells its layers.
+    """
+
+    store: Store
+    device: str
+    where: Mapping[str, str]
+    order: Mapping[str, int] | None
+    evidence: DeviceEvidence
+    networks: dict[str, ListedNetwork] = field(default_factory=dict)
+    without_layers: set[str] = field(default_factory=set)
+
+    def measurements(self) -> Iterator[StoredMeasurement]:
+        """Yield those of subnets, and of networks whose layers are known."""
+        for measurement in self.store.measurements(self.device):
+            subnet = measurement.subnet
+            if self.order is not None and (subnet is None or subnet.id not in self.order):
+                continue
+            if not self.where.items() <= state_of(measurement).items():
+                continue
+            if subnet is not None or self._is_listed(measurement):
+                yield measurement
+
+    def _is_listed(self, measurement: StoredMeasurement) -> bool:
+        identity = measurement.model_identity
+        if identity not in {*self.networks, *self.without_layers}:
+            listed = listed_network(self.store, measurement.record)
+            if listed is None:
+                self.without_layers.add(identity)
+            else:
+                self.networks[identity] = listed
+        return identity in self.networks
+
+    def sample(self, measurement: StoredMeasurement) -> _Sample:
+        """Return what is kept of one."""
+        if measurement.subnet is not None:
+            name = measurement.subnet.id
+            columns: Mapping[str, Any] = _subnet_row(self.device, measurement.subnet)
+        else:
+            listed = self.networks[measurement.model_identity]
+            name = listed.id
+            columns = {"device": self.device, "model": listed.model, "network": name}
+        return _Sample(name, columns, state_of(measurement), self.evidence.of(measurement))
 
 
 def _verdict(measured: Sequence[tuple[str, Mapping[str, Any]]]) -> Verdict:
@@ -285,38 +281,21 @@ def _verdict(measured: Sequence[tuple[str, Mapping[str, Any]]]) -> Verdict:
     return grade_run(latency_ms, se_ms / latency_ms)
 
 
-def _joined(clusters: Sequence[Mapping[str, Any]], field: str) -> str:
-    return "+".join(str(cluster[field]) for cluster in clusters if field in cluster)
-
-
-def _mixed(store: Store, device: str, states: Sequence[tuple[str, ...]]) -> MixedMachineState:
-    columns = zip(STATE_FIELDS, zip(*states, strict=True), strict=True)
-    differing = {name: sorted(set(values)) for name, values in columns if len(set(values)) > 1}
-    shown = "; ".join(f"{name}: {', '.join(values)}" for name, values in differing.items())
-    example = next(iter(differing))
-    return MixedMachineState(
-        f"{store.path}: device {device} was measured under {len(states)} states that must not be "
-        f"pooled ({shown}); choose one, e.g. --where {example}={differing[example][0]}",
-        states=states,
-    )
-
-
-def _measured_rows(device: str, samples: Sequence[_Sample]) -> list[tuple[str, dict[str, Any]]]:
-    """Return the id and the row of each subnet."""
-    by_subnet: dict[str, list[_Sample]] = {}
+def _measured_rows(samples: Sequence[_Sample]) -> list[tuple[str, dict[str, Any]]]:
+    """Return the id and the row of each subnet and network."""
+    by_id: dict[str, list[_Sample]] = {}
     for sample in samples:
-        by_subnet.setdefault(sample.subnet.id, []).append(sample)
+        by_id.setdefault(sample.id, []).append(sample)
     evidence = {
-        name: together([sample.evidence for sample in repeated])
-        for name, repeated in by_subnet.items()
+        name: together([sample.evidence for sample in repeated]) for name, repeated in by_id.items()
     }
     spread = spread_of(np.array([one.latency_ns for one in evidence.values()]))
     rows = []
-    for name, repeated in by_subnet.items():
+    for name, repeated in by_id.items():
         whole = evidence[name]
         latency_ms = ns_to_ms(whole.latency_ns)
         row = {
-            **_subnet_row(device, repeated[0].subnet),
+            **repeated[0].columns,
             "latency_ms": latency_ms,
             "latency_se": None if math.isnan(whole.se_rel) else latency_ms * whole.se_rel,
             "grade": grade_measurement(whole, spread).grade.value,
@@ -343,26 +322,27 @@ def _subnet_row(device: str, subnet: Subnet) -> dict[str, Any]:
     return {"device": device, "space": subnet.space, "resolution": subnet.r, **lists}
 
 
-def _write(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+def _write(path: Path, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
     make_folder(path.parent)
-    _write_csv(path, rows) if path.suffix == ".csv" else _write_parquet(path, rows)
+    write = _write_csv if path.suffix == ".csv" else _write_parquet
+    write(path, rows, columns)
 
 
-def _write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+def _write_csv(path: Path, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
     with atomic_write(path) as stream:
-        writer = csv.DictWriter(stream, EXPORTED_COLUMNS, lineterminator="\n")
+        writer = csv.DictWriter(stream, columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
 
 
-def _write_parquet(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+def _write_parquet(path: Path, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
     with optional(f"{path}: writing Parquet"):
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-    columns = {name: [row.get(name) for row in rows] for name in EXPORTED_COLUMNS}
+    values = {name: [row.get(name) for row in rows] for name in columns}
     try:
         with atomic_write(path, binary=True) as stream:
-            pq.write_table(pa.table(columns), stream)
+            pq.write_table(pa.table(values), stream)
     except pa.ArrowException as error:
         raise OutputError(f"{path}: cannot be written: {error}") from error

@@ -1,8 +1,9 @@
 """Rows for learning from networks of any kind: model files and subnets in one table.
 
-Owns: reading them with the layers of each network. A row with a ``model`` names an ONNX or TFLite
-file, relative to the table's folder; a row without one is a subnet, as in ``dataset``. Files
-without their weights will do.
+Owns: reading them with the layers of each network. A row with a ``network`` has its layers in the
+file of lists beside the table. A row with a ``model`` names an ONNX or TFLite file, relative to the
+table's folder, which is read where there is no list; files without their weights will do. A row
+with neither is a subnet, as in ``dataset``.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from edgeprof.records.dataset import (
     read_records,
     subnet_of_row,
 )
+from edgeprof.records.network_lists import lists_beside, read_lists
 
 _COLUMNS = ("device", "latency_ms")
 
@@ -86,11 +88,11 @@ def read_network_rows(
     if n is not None:
         records = _drawn(records, n, seed, path)
     dropped: Counter[str] = Counter()
-    files: dict[Path, Network] = {}
+    source = _Source(path.parent, read_lists(lists_beside(path)))
     good: list[_Checked] = []
     for record in records:
         try:
-            good.append(_check(record, path.parent, files))
+            good.append(_check(record, source))
         except InvalidRow as error:  # noqa: PERF203 - each row has its own
             if not drop_invalid:
                 raise DatasetError(
@@ -124,21 +126,41 @@ class _Checked(NamedTuple):
     space: str
 
 
-def _check(record: Record, folder: Path, files: dict[Path, Network]) -> _Checked:
-    """Return what a row says; each model file is read once."""
+@dataclass(frozen=True)
+class _Source:
+    """Where the layers of networks come from: lists by id, else files, each of them read once."""
+
+    folder: Path
+    lists: Mapping[str, Network]
+    files: dict[Path, Network] = field(default_factory=dict)
+
+    def network(self, model: str, list_id: str) -> Network:
+        """Return the network of a row.
+
+        Raises:
+            InvalidRow: there is neither its list nor its model.
+        """
+        if list_id in self.lists:
+            return self.lists[list_id]
+        path = self.folder / model
+        if path not in self.files:
+            try:
+                self.files[path] = read_network(path)
+            except EdgeprofError as error:
+                raise InvalidRow("model", str(error)) from error
+        return self.files[path]
+
+
+def _check(record: Record, source: _Source) -> _Checked:
+    """Return what a row says."""
     values = record.values
     latency_ms = parse_latency(values["latency_ms"])
     error_ms = parse_error(values.get("latency_se"))
     model = values.get("model")
-    if not model:
-        if any(values.get(name) in (None, "") for name in ("space", "resolution", "ks", "e", "d")):
-            raise InvalidRow("model", "names no file, and the row is no subnet")
-        subnet = subnet_of_row(values)
-        return _Checked(get_space(subnet.space).layers(subnet), latency_ms, error_ms, subnet.space)
-    path = folder / str(model)
-    if path not in files:
-        try:
-            files[path] = read_network(path)
-        except EdgeprofError as error:
-            raise InvalidRow("model", str(error)) from error
-    return _Checked(files[path], latency_ms, error_ms, "")
+    if model:
+        network = source.network(str(model), str(values.get("network") or ""))
+        return _Checked(network, latency_ms, error_ms, "")
+    if any(values.get(name) in (None, "") for name in ("space", "resolution", "ks", "e", "d")):
+        raise InvalidRow("model", "names no file, and the row is no subnet")
+    subnet = subnet_of_row(values)
+    return _Checked(get_space(subnet.space).layers(subnet), latency_ms, error_ms, subnet.space)

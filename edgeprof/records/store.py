@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,10 +20,14 @@ from typing import Any
 
 from edgeprof.base.errors import InvalidRecord, StoreError
 from edgeprof.measuring.measurement import Record
+from edgeprof.networks.layers import Network
+from edgeprof.networks.listed import network_from_dict, network_to_dict
 from edgeprof.networks.subnet import Subnet
 from edgeprof.records.store_file import (
     connect,
     connect_to_read,
+    ensure_networks,
+    has_networks,
     insert,
     prepare,
     remove_if_empty,
@@ -55,8 +60,8 @@ class StoredMeasurement:
 
     @property
     def model_identity(self) -> str:
-        """What was measured: the hash of the model file, ``+`` that of weights outside of it."""
-        return model_identity(self.record)
+        """What was measured, see ``network_key``."""
+        return network_key(self.record)
 
     @property
     def latency_median_ns(self) -> int:
@@ -198,6 +203,28 @@ class Store:
                 appended += insert(self._connection, "imported_rows", {**what, **further})
         return appended
 
+    def append_network(self, key: str, network: Network) -> None:
+        """Append the layer list of a model, once per ``network_key``."""
+        text = json.dumps(network_to_dict(network), separators=(",", ":"))
+        with self._errors_named():
+            ensure_networks(self._connection)
+            insert(
+                self._connection, "networks", {"key": key, "layers": zlib.compress(text.encode())}
+            )
+
+    def network_of(self, record: Record) -> Network | None:
+        """Return the layers of the model that a record is of, where the store has them.
+
+        Raises:
+            InvalidModel: the list is of a later version.
+        """
+        with self._errors_named():
+            if not has_networks(self._connection):
+                return None
+            query = "SELECT layers FROM networks WHERE key = ?"
+            row = self._connection.execute(query, (network_key(record),)).fetchone()
+        return None if row is None else network_from_dict(json.loads(zlib.decompress(row[0])))
+
     def session_id(self) -> str:
         """Return a name of this store that no other has, whatever its file is called.
 
@@ -274,6 +301,13 @@ class Store:
             yield
         except sqlite3.Error as error:
             raise StoreError(f"{self.path}: {error}") from error
+
+
+def network_key(record: Record) -> str:
+    """Return what names a record's network: its model's identity, and the shapes asked for."""
+    shapes = record["model"].get("shapes")
+    identity = model_identity(record)
+    return f"{identity}@{json.dumps(shapes, sort_keys=True)}" if shapes else identity
 
 
 def model_identity(record: Record) -> str:

@@ -8,6 +8,7 @@ Version history of the tables (``PRAGMA user_version``):
 
 1. ``measurements``, ``failures``, ``imported_rows``. Where a model keeps weights in another file,
    ``model_sha256`` is both hashes joined by ``+``; rows from before that have the first alone.
+   ``session`` and ``networks`` are made when they are first needed; older versions pass them over.
 """
 
 from __future__ import annotations
@@ -64,6 +65,7 @@ TABLES: dict[str, dict[str, str]] = {
     },
 }
 """The columns of each table, with their types."""
+_NETWORKS = {"key": "TEXT NOT NULL UNIQUE", "layers": "BLOB NOT NULL"}
 _INDEX = "CREATE INDEX measurements_by_device ON measurements (device, id)"
 
 
@@ -120,16 +122,34 @@ def _create_tables(connection: sqlite3.Connection) -> None:
         if connection.execute("PRAGMA user_version").fetchone()[0] != 0:
             return  # another process made them meanwhile
         for table, columns in TABLES.items():
-            listed = ", ".join(f"{name} {kind}" for name, kind in columns.items())
-            connection.execute(f"CREATE TABLE {table} ({listed}) STRICT")
-            for verb in ("UPDATE", "DELETE"):
-                connection.execute(
-                    f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} "
-                    "BEGIN SELECT RAISE(ABORT, 'the store is append-only'); END"
-                )
+            _create(connection, table, columns)
         connection.execute(_INDEX)
         connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
+
+
+def ensure_networks(connection: sqlite3.Connection) -> None:
+    """Make the table of layer lists where there is none."""
+    if not has_networks(connection):
+        with transaction(connection):
+            if not has_networks(connection):  # nor has another process made it meanwhile
+                _create(connection, "networks", _NETWORKS)
+
+
+def has_networks(connection: sqlite3.Connection) -> bool:
+    """Tell whether there is a table of layer lists."""
+    query = "SELECT 1 FROM sqlite_master WHERE name = 'networks'"
+    return connection.execute(query).fetchone() is not None
+
+
+def _create(connection: sqlite3.Connection, table: str, columns: Mapping[str, str]) -> None:
+    listed = ", ".join(f"{name} {kind}" for name, kind in columns.items())
+    connection.execute(f"CREATE TABLE {table} ({listed}) STRICT")
+    for verb in ("UPDATE", "DELETE"):
+        connection.execute(
+            f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} "
+            "BEGIN SELECT RAISE(ABORT, 'the store is append-only'); END"
+        )
 
 
 def insert(connection: sqlite3.Connection, table: str, row: Mapping[str, object]) -> bool:

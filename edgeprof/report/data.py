@@ -24,8 +24,8 @@ from edgeprof.predictors.base import LatencyPredictor
 from edgeprof.predictors.evaluation import evaluate_predictor, learned_rows
 from edgeprof.predictors.verdict import Verdict
 from edgeprof.records.dataset import Dataset
-from edgeprof.records.dataset_export import STATE_FIELDS, pool_by_state
 from edgeprof.records.evidence import DeviceEvidence
+from edgeprof.records.pooling import STATE_FIELDS, pool_by_state
 from edgeprof.records.store import ImportedRow, Store, StoredFailure, StoredMeasurement
 
 

@@ -1,19 +1,23 @@
 """Model files of any networks as a workload.
 
-Owns: the key of a file's item, and which files belong to a model.
+Owns: the key of a file's item, which files belong to a model, and that the layer list of what was
+measured goes into the store.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from edgeprof.base.errors import InvalidModel
+from edgeprof.base.errors import EdgeprofError, InvalidModel
 from edgeprof.base.extras import optional
 from edgeprof.base.files import sha256_of
 from edgeprof.boards.deploy import Payload
 from edgeprof.boards.transport.base import unreadable
 from edgeprof.measuring.runtimes import FORMAT_OF_SUFFIX
+from edgeprof.networks import read_network
+from edgeprof.networks.layers import Network
 from edgeprof.records.store import Store
 from edgeprof.runs.settings import ProfileSettings
 from edgeprof.runs.workload import ModelFile, Target, Workload
@@ -23,6 +27,9 @@ class FileWorkload(Workload[Path]):
     """Model files, each measured once; files with the same content are one item.
 
     Their records keep the paths as they were given. For the other arguments see ``Workload``.
+
+    Attributes:
+        keys: of the items, by path, once they are planned.
     """
 
     def __init__(
@@ -35,6 +42,7 @@ class FileWorkload(Workload[Path]):
     ) -> None:
         super().__init__(store, settings, retry_failed=retry_failed)
         self._files = files
+        self.keys: dict[Path, str] = {}
 
     @property
     def model_kind(self) -> str:
@@ -43,16 +51,21 @@ class FileWorkload(Workload[Path]):
 
     def items(self, target: Target) -> dict[str, Path]:
         """Return the files by key."""
-        return {_key(_model_file(path), target): path for path in self._files}
+        self.keys = {path: self.key(path, target) for path in self._files}
+        return {key: path for path, key in self.keys.items()}
+
+    def key(self, path: Path, target: Target) -> str:
+        """Return the key of a file's item: what changes its latency, the content among it."""
+        return target.key_of(model=_content(_model_file(path)))
 
     def make_models(
         self,
         labels: Sequence[Path],
-        settings: ProfileSettings,  # noqa: ARG002 - they are there
-        advance: Callable[..., object],  # noqa: ARG002
+        settings: ProfileSettings,
+        advance: Callable[..., object],  # noqa: ARG002 - they are there
     ) -> list[ModelFile]:
-        """Return the files with the weights that they name."""
-        return [_model_file(path) for path in labels]
+        """Return the files with the weights that they name, and read their layers."""
+        return [replace(_model_file(path), network=_layers(path, settings)) for path in labels]
 
     def name_of(self, file: ModelFile) -> str:
         """Return the path as it was given."""
@@ -74,14 +87,22 @@ def format_of_files(files: Sequence[Path]) -> str:
     return formats.pop()
 
 
-def _key(file: ModelFile, target: Target) -> str:
+def _layers(path: Path, settings: ProfileSettings) -> Network | None:
+    """Return the layers of a model; what cannot be read may still run."""
+    try:
+        return read_network(path, shapes=settings.shapes)
+    except EdgeprofError:
+        return None
+
+
+def _content(file: ModelFile) -> str:
     try:
         hashes = [sha256_of(file.path)]
     except OSError as error:
         raise unreadable(file.path, error) from error
     if file.weights is not None:
         hashes.append(file.weights.sha256)
-    return target.key_of(model="+".join(hashes))
+    return "+".join(hashes)
 
 
 def _model_file(path: Path) -> ModelFile:

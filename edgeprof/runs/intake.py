@@ -15,7 +15,7 @@ from edgeprof.base.errors import BoardSetupError
 from edgeprof.boards.batch import Item
 from edgeprof.boards.inventory import BoardSpec
 from edgeprof.boards.session import Collected
-from edgeprof.records.store import REFERENCE_KIND
+from edgeprof.records.store import REFERENCE_KIND, network_key
 from edgeprof.runs.context import RunContext
 from edgeprof.runs.queue import Verdict, verdict_of
 from edgeprof.runs.summary import BoardProgress, temperature_of
@@ -144,6 +144,8 @@ class Intake:
         results, progress, trouble = self._context.results, self._progress, self._trouble
         if "model" in record and item.model is not None:
             record["model"]["path"] = item.name or item.model.name
+            if shapes := item.job.get("shapes"):
+                record["model"]["shapes"] = shapes
         record["board"] = self._spec.name
         progress.temp_mdegc = temperature_of(record) or progress.temp_mdegc
         if self._comes_again(item, verdict_of(record)):
@@ -162,6 +164,8 @@ class Intake:
             progress.failed += queue.finish(item)
             return
         trouble.failed_items = 0
+        if item.network is not None and "sha256" in record["model"]:  # the null runtime has none
+            results.store.append_network(network_key(record), item.network)
         results.duplicates += not results.store.append(
             record,
             job_key=item.key,

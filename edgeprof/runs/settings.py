@@ -41,6 +41,7 @@ class ProfileSettings:
         library: the runtime's library on this machine; found where it is ``None``.
         runtime_options: options of the runtime by name.
         processes: that each model is timed in, one after the other.
+        shapes: shape per input, for inputs of model files with dynamic dimensions.
     """
 
     format: str = "onnx"
@@ -56,6 +57,7 @@ class ProfileSettings:
     library: Path | None = None
     runtime_options: Mapping[str, Any] = field(default_factory=dict)
     processes: int = 3
+    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
     @property
     def model_kind(self) -> str:
@@ -113,6 +115,7 @@ class ProfileSettings:
             threads=self.threads,
             cpus=self.cpus,
             seed=self.seed,
+            shapes=self.shapes,
             runtime_options=self.runtime_options,
         )
         return {"runtime": self.runtime_name, **job_fields(settings)}

@@ -18,6 +18,7 @@ from typing import Any, Generic, TypeVar
 from edgeprof.boards.batch import Item
 from edgeprof.boards.deploy import Payload, Software
 from edgeprof.boards.inventory import BoardSpec
+from edgeprof.networks.layers import Network
 from edgeprof.networks.subnet import Subnet
 from edgeprof.records.store import Store
 from edgeprof.runs.settings import ProfileSettings
@@ -66,15 +67,21 @@ class Target:
         }
         if self.environment:
             identity["environment"] = dict(sorted(self.environment.items()))
+        if settings.shapes:
+            identity["shapes"] = dict(sorted(settings.shapes.items()))
         return key_of(identity)
 
 
 @dataclass(frozen=True)
 class ModelFile:
-    """A model file on this machine, and the weights that it shares with others."""
+    """A model file on this machine, the weights that it shares with others, and its layers.
+
+    The layers of subnets follow from the subnet and are left out.
+    """
 
     path: Path
     weights: Payload | None = None
+    network: Network | None = None
 
 
 @dataclass(frozen=True)
@@ -153,6 +160,7 @@ class Workload(ABC, Generic[Label]):
                 self.name_of(file),
                 label if isinstance(label, Subnet) else None,
                 self.model_kind,
+                file.network,
             )
             for (key, label), file in zip(todo.items(), files, strict=True)
         ]
