@@ -135,6 +135,38 @@ def read_inventory(path: Path) -> Inventory:
     return parse_inventory(text, path)
 
 
+def find_boards(text: str, inventory: Path) -> tuple[BoardSpec, ...]:
+    """Return the boards of a name, tag or group of an inventory, or the one at ``user@host``.
+
+    Raises:
+        InventoryError: no such boards, or boards of several devices.
+        BoardSetupError: the board's entry has a fault.
+    """
+    if "@" in text and not inventory.exists():
+        return (_board_at(text),)
+    known = read_inventory(inventory)
+    try:
+        boards = known.select([text])
+    except InventoryError:
+        if "@" in text:
+            return (_board_at(text),)
+        raise
+    for problem in known.problems_of([text]):
+        raise problem
+    if len({board.device for board in boards}) > 1:
+        names = ", ".join(board.name for board in boards)
+        raise InventoryError(f"{inventory}: {text!r} is boards of several devices: {names}")
+    return boards
+
+
+def _board_at(text: str) -> BoardSpec:
+    try:
+        said = parse_destination(text)
+    except ValueError as error:
+        raise InventoryError(f"{text!r}: {error}") from error
+    return BoardSpec(said.host, said.host, said.port, said.user)
+
+
 def parse_inventory(text: str, source: Path) -> Inventory:
     """Parse the text of a ``boards.yaml``; see :func:`read_inventory`."""
     node = compose(text, source)

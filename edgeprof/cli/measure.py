@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import socket
+import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -17,6 +20,10 @@ if TYPE_CHECKING:
     from edgeprof.base.errors import EdgeprofError
     from edgeprof.measuring.harness import Settings
     from edgeprof.measuring.measurement import Measurement
+    from edgeprof.records.store import Store
+    from edgeprof.runs.files import FileWorkload
+    from edgeprof.runs.settings import ProfileSettings
+    from edgeprof.runs.summary import RunSummary
 
 Outcome: TypeAlias = "Measurement | EdgeprofError"
 
@@ -41,8 +48,32 @@ class MeasureArguments(SettingsArguments):
         default=None,
         help=f"Measure several models in turns  [default: up to {_MAX_INTERLEAVED} of them]",
     )
+    on_board: str | None = options.option(
+        "--on", metavar="BOARD", help="Measure there: a name of boards.yaml, or user@host."
+    )
+    inventory: Path = options.inventory()
+    store: Path | None = options.option(
+        "--store", type=options.INPUT, help="Keep the measurements in this store (.db), and resume."
+    )
     verbose: bool = options.verbose()
     as_json: bool = options.as_json()
+
+    @property
+    def is_queued(self) -> bool:
+        """Whether a run measures, as ``profile`` does."""
+        return self.on_board is not None or self.store is not None
+
+    def check(self) -> None:
+        """Refuse options that do not go together, with a usage error."""
+        only_here = {
+            "--per-op": self.per_op,
+            "--trace": self.trace is not None,
+            "--reference": self.reference is not None,
+            "--no-interleave": self.interleave is False,
+        }
+        for name, is_given in only_here.items():
+            if self.is_queued and is_given:
+                raise click.UsageError(f"{name} goes with neither --on nor --store")
 
     def settings(self) -> Settings:
         """Return the settings of one measurement."""
@@ -52,11 +83,31 @@ class MeasureArguments(SettingsArguments):
             timestamps=True if self.trace else None,
         )
 
+    def profile_settings(self) -> ProfileSettings:
+        """Return the settings of a run."""
+        from edgeprof.runs.settings import ProfileSettings
+
+        usual = ProfileSettings()
+        return replace(
+            usual,
+            runtime=self.runtime,
+            library=self.library,
+            threads=self.threads,
+            cpus=self.cpus,
+            shapes=dict(self.shapes),
+            runtime_options=options.with_providers(self.runtime_options, self.providers),
+            ci_rel=self.ci_rel,
+            max_secs=self.max_secs,
+            max_load_secs=self.max_load_secs,
+            seed=self.seed,
+            processes=self.launches if self.launches > 1 else usual.processes,
+        )
+
 
 @click.command()
 @options.takes(MeasureArguments)
 def measure(arguments: MeasureArguments) -> None:
-    """Time model files on this machine.
+    """Time model files on this machine, or with --on on a board.
 
     Warms up until the latency is steady, then times inferences until the 95 % interval of their
     median is narrow enough, and says what disturbed it. Several models are measured in turns, so
@@ -64,25 +115,33 @@ def measure(arguments: MeasureArguments) -> None:
     stderr, what could be measured is printed, and the exit status is 1. Each result ends with a
     grade (good, usable, poor) and its reason.
 
+    With --on or --store the models are one campaign, as with `edgeprof profile`; the store keeps
+    them, and what is in it is not measured again.
+
     \b
     Example:
       edgeprof measure model.onnx --threads 2 --ci 0.005
       edgeprof measure model.onnx --shape input=1,3,224,224 --json
       edgeprof measure model.onnx --launches 5 --per-op --trace trace.json
+      edgeprof measure a.onnx b.onnx --on rpi4 --store lab.db
     """
     from edgeprof.base.errors import EdgeprofError
     from edgeprof.cli.progress_bar import progress_bar
 
+    arguments.check()
     models = arguments.models
     runs: list[list[Outcome]] = [[] for _ in models]
     summaries = []
-    n_steps = len(models) * arguments.launches
-    with progress_bar("Measuring", n_steps, quiet=arguments.as_json) as advance:
-        for launch in range(arguments.launches):
-            for index, outcome in enumerate(_outcomes(arguments)):
+    launches, outcomes = arguments.launches, _outcomes
+    if arguments.is_queued:
+        launches, outcomes = 1, _queued
+    quiet = arguments.as_json or arguments.is_queued
+    with progress_bar("Measuring", len(models) * launches, quiet=quiet) as advance:
+        for launch in range(launches):
+            for index, outcome in enumerate(outcomes(arguments)):
                 runs[index].append(outcome)
                 advance()
-                if launch == arguments.launches - 1:
+                if launch == launches - 1:
                     summaries.append(_show(models[index], runs[index], arguments))
     _write_trace(arguments.trace, [run[0] for run in runs])
     if arguments.as_json:
@@ -118,6 +177,47 @@ def _outcomes(arguments: MeasureArguments) -> Iterator[Outcome]:
                 raise
             outcome = error
         yield outcome
+
+
+def _queued(arguments: MeasureArguments) -> Iterator[Outcome]:
+    """Yield what a run on this machine or a board found of each model, or its error.
+
+    Raises:
+        EdgeprofError: of the only model.
+    """
+    from edgeprof.base.errors import EdgeprofError
+    from edgeprof.boards.inventory import find_boards
+    from edgeprof.runs.files import measure_files
+    from edgeprof.runs.start import measure_here, measure_on
+    from edgeprof.runs.view import shown
+
+    on_board = arguments.on_board
+    boards = [] if on_board is None else find_boards(on_board, arguments.inventory)
+    with _store(arguments.store) as store, shown(quiet=arguments.as_json) as listener:
+
+        def measure_workload(workload: FileWorkload) -> RunSummary:
+            if boards:
+                return measure_on(workload, boards, listener=listener)
+            return measure_here(workload, socket.gethostname(), listener=listener)
+
+        models = [Path(model) for model in arguments.models]
+        found = measure_files(models, store, arguments.profile_settings(), measure_workload)
+    for outcome in found:
+        if isinstance(outcome, EdgeprofError) and len(found) == 1:
+            raise outcome
+        yield outcome
+
+
+@contextmanager
+def _store(path: Path | None) -> Iterator[Store]:
+    """Open the store, or one for the time being."""
+    from edgeprof.records.store import Store
+
+    with (
+        tempfile.TemporaryDirectory(prefix="edgeprof-") as folder,
+        Store(path or Path(folder) / "measured.db") as store,
+    ):
+        yield store
 
 
 def _show(model: str, run: Sequence[Outcome], arguments: MeasureArguments) -> dict[str, Any]:

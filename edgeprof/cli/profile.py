@@ -111,6 +111,7 @@ class ProfileArguments(RunArguments):
         self, store: Store, subnets: Sequence[Subnet], executor: Executor | None
     ) -> Workload[Any]:
         """Return what is to be measured: model files, suites, or subnets."""
+        from edgeprof.networks.suites import suite_models
         from edgeprof.runs.files import FileWorkload
         from edgeprof.runs.subnets import SubnetWorkload
         from edgeprof.runs.suites import SuiteWorkload
@@ -120,9 +121,12 @@ class ProfileArguments(RunArguments):
             return FileWorkload(self.files, store, settings, retry_failed=again)
         models = self.models or self.store.with_name(f"{self.store.stem}-models")
         if self.suites:
-            suites = tuple(dict.fromkeys(self.suites))
+            wanted = {"format": self.model_format, "precision": self.precision}
+            of_suites = [
+                m for suite in dict.fromkeys(self.suites) for m in suite_models(suite, **wanted)
+            ]
             return SuiteWorkload(
-                suites, store, settings, models, retry_failed=again, executor=executor
+                of_suites, store, settings, models, retry_failed=again, executor=executor
             )
         return SubnetWorkload(
             subnets, store, settings, models, retry_failed=again, executor=executor

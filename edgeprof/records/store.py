@@ -266,6 +266,17 @@ class Store:
                 key, created, name, _parse_subnet(subnet), kind, json.loads(record)
             )
 
+    def record_of(self, job_key: str) -> Record | None:
+        """Return the record of a measurement, or of the last attempt where there is none."""
+        with self._errors_named():
+            for table in ("measurements", "failures"):
+                query = f"SELECT record FROM {table} WHERE job_key = ? ORDER BY id DESC"
+                row = self._connection.execute(query, (job_key,)).fetchone()
+                if row is not None:
+                    record: Record = json.loads(row[0])
+                    return record
+        return None
+
     def failures(self, device: str | None = None) -> Iterator[StoredFailure]:
         """Yield failed attempts in the order they were appended."""
         query = "SELECT job_key, created_utc, device, subnet, kind, message, record FROM failures"

@@ -10,16 +10,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from edgeprof.base.errors import EdgeprofError, InvalidModel
+from edgeprof.base.errors import EdgeprofError, InvalidModel, StableError, StoreError
 from edgeprof.base.extras import optional
 from edgeprof.base.files import sha256_of
 from edgeprof.boards.deploy import Payload
 from edgeprof.boards.transport.base import unreadable
+from edgeprof.measuring.measurement import Measurement
 from edgeprof.measuring.runtimes import FORMAT_OF_SUFFIX
 from edgeprof.networks import read_network
 from edgeprof.networks.layers import Network
 from edgeprof.records.store import Store
 from edgeprof.runs.settings import ProfileSettings
+from edgeprof.runs.summary import RunSummary
 from edgeprof.runs.workload import ModelFile, Target, Workload
 
 
@@ -56,7 +58,7 @@ class FileWorkload(Workload[Path]):
 
     def key(self, path: Path, target: Target) -> str:
         """Return the key of a file's item: what changes its latency, the content among it."""
-        return target.key_of(model=_content(_model_file(path)))
+        return target.key_of(model=_content(model_file(path)))
 
     def make_models(
         self,
@@ -65,11 +67,69 @@ class FileWorkload(Workload[Path]):
         advance: Callable[..., object],  # noqa: ARG002 - they are there
     ) -> list[ModelFile]:
         """Return the files with the weights that they name, and read their layers."""
-        return [replace(_model_file(path), network=_layers(path, settings)) for path in labels]
+        return [replace(model_file(path), network=_layers(path, settings)) for path in labels]
 
     def name_of(self, file: ModelFile) -> str:
         """Return the path as it was given."""
         return str(file.path)
+
+
+def measure_files(
+    files: Sequence[Path],
+    store: Store,
+    settings: ProfileSettings,
+    measure: Callable[[FileWorkload], RunSummary],
+) -> list[Measurement | EdgeprofError]:
+    """Measure model files of any formats; one that fails keeps to itself.
+
+    Args:
+        files: the models.
+        store: where records go; what it has, is not measured again, unless it failed.
+        settings: how to measure; whatever the format.
+        measure: measures a workload, as ``measure_here`` and ``measure_on`` of
+            ``edgeprof.runs.start`` do.
+
+    Returns:
+        The measurement of each file, or why there is none.
+
+    Raises:
+        StoreError: records cannot be stored.
+    """
+    found: dict[Path, Measurement | EdgeprofError] = {}
+    by_format: dict[str, list[Path]] = {}
+    for path in dict.fromkeys(files):
+        try:
+            model_format = format_of_files([path])
+            _content(model_file(path))
+            by_format.setdefault(model_format, []).append(path)
+        except EdgeprofError as error:  # noqa: PERF203 - each file has its own
+            found[path] = error
+    for model_format, paths in by_format.items():
+        wanted = replace(settings, format=model_format)
+        workload = FileWorkload(paths, store, wanted, retry_failed=True)
+        trouble: EdgeprofError | None
+        try:
+            trouble = next((b.error for b in measure(workload).boards if b.error), None)
+        except StoreError:
+            raise
+        except EdgeprofError as error:
+            trouble = error
+        found |= {path: _outcome(workload, path, trouble) for path in paths}
+    return [found[path] for path in files]
+
+
+def _outcome(
+    workload: FileWorkload, path: Path, trouble: EdgeprofError | None
+) -> Measurement | EdgeprofError:
+    """Return what the store holds of a file, or else what went wrong with the run."""
+    record = workload.store.record_of(workload.keys.get(path, ""))
+    if record is None:
+        return trouble or StableError(f"{path}: was not measured; the same command tries again")
+    try:
+        measurement = Measurement.from_record(record)
+    except EdgeprofError as error:
+        return error
+    return replace(measurement, model=str(path))
 
 
 def format_of_files(files: Sequence[Path]) -> str:
@@ -105,7 +165,7 @@ def _content(file: ModelFile) -> str:
     return "+".join(hashes)
 
 
-def _model_file(path: Path) -> ModelFile:
+def model_file(path: Path) -> ModelFile:
     """Return a model file with the file of weights that it names.
 
     Raises:

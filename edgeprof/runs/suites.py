@@ -11,7 +11,7 @@ from pathlib import Path
 
 from edgeprof.base.executors import map_through
 from edgeprof.base.files import make_folder
-from edgeprof.networks.suites import SuiteModel, suite_models
+from edgeprof.networks.suites import SuiteModel
 from edgeprof.records.store import Store
 from edgeprof.runs.files import FileWorkload
 from edgeprof.runs.settings import ProfileSettings
@@ -19,37 +19,33 @@ from edgeprof.runs.workload import ModelFile, Target
 
 
 class SuiteWorkload(FileWorkload):
-    """The models of suites, those that the settings' format has.
+    """Models of suites, each measured once.
 
     Args:
-        suites: some of ``edgeprof.networks.suites.SUITES``.
+        models: of a suite, as the settings' format has them.
         store: where records go.
         settings: how to export and measure.
-        models: folder of the model files; those that are there are used again.
+        folder: of the model files; those that are there are used again.
         retry_failed: whether items that failed for good in an earlier run are tried again.
         executor: writes the models; this process by default.
     """
 
     def __init__(
         self,
-        suites: Sequence[str],
+        models: Sequence[SuiteModel],
         store: Store,
         settings: ProfileSettings,
-        models: Path,
+        folder: Path,
         *,
         retry_failed: bool = False,
         executor: Executor | None = None,
     ) -> None:
-        self._folder, self._executor = models, executor
+        self._folder, self._executor = folder, executor
         self._models = {
-            models / f"{model.recipe.name}-{_version(model)}.{settings.format}": model
-            for suite in suites
-            for model in suite_models(suite, format=settings.format, precision=settings.precision)
+            folder / f"{model.recipe.name}-{_version(model)}.{settings.format}": model
+            for model in models
         }
         super().__init__(list(self._models), store, settings, retry_failed=retry_failed)
-
-    def __len__(self) -> int:
-        return len(self._models)
 
     def key(self, path: Path, target: Target) -> str:
         """Return the key of a model's item: equal recipes are one, however they are written."""

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from edgeprof.base.errors import InventoryError
-from edgeprof.boards.inventory import parse_inventory, read_inventory
+from edgeprof.base.errors import BoardSetupError, InventoryError
+from edgeprof.boards.inventory import BoardSpec, find_boards, parse_inventory, read_inventory
 
 SOURCE = Path("lab/boards.yaml")
 
@@ -224,3 +224,21 @@ boards:
 def test_an_own_library_is_a_path_on_the_board():
     problems = parse("boards:\n  nano: {own_library: lib/a.so}\n  ok: {}\n").problems
     assert "wanted find, or a path from /" in str(problems["nano"])
+
+
+def test_boards_are_found_by_name_tag_or_destination(tmp_path):
+    path = tmp_path / "boards.yaml"
+    assert find_boards("pi@10.0.0.7:2222", path) == (BoardSpec("10.0.0.7", "10.0.0.7", 2222, "pi"),)
+    path.write_text(
+        "boards:\n  a: {tags: [pi4]}\n  b: {tags: [pi4]}\n  c: {}\ngroups:\n  g: [a, c]\n"
+    )
+    assert [board.name for board in find_boards("a", path)] == ["a"]
+    assert [board.name for board in find_boards("pi4", path)] == ["a", "b"]
+    assert [board.name for board in find_boards("me@d", path)] == ["d"]
+    with pytest.raises(InventoryError, match="no board, tag or group 'd'"):
+        find_boards("d", path)
+    with pytest.raises(InventoryError, match="several devices: a, c"):
+        find_boards("g", path)
+    path.write_text("boards:\n  a: {port: x}\n  b: {}\n")
+    with pytest.raises(BoardSetupError, match="port"):
+        find_boards("a", path)

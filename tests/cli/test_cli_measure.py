@@ -116,3 +116,31 @@ def test_more_threads_than_cpus_are_named_beside_the_number(models: list[Path]) 
         check=True,
     )
     assert f"warning: 3 threads on 1 CPU (cpu{cpu})" in result.stdout
+
+
+def test_models_kept_in_a_store_are_one_campaign_and_measured_once(
+    models: list[Path], tmp_path: Path
+) -> None:
+    command = ("measure", *models, "--store", tmp_path / "s.db", "--max-secs", "0.05", "--json")
+    result = run(*command)
+    assert result.exit_code == 1
+    first, bad, last = json.loads(result.stdout)
+    assert [item["model"] for item in (first, bad, last)] == [str(model) for model in models]
+    assert bad["error"]["kind"] == "InvalidModel"
+    assert first["grade"] in ("good", "usable", "poor")
+    # The two good models have equal contents: one item.
+    assert first["latency_median_ns"] == last["latency_median_ns"]
+    again = run("measure", models[0], *command[4:])
+    assert json.loads(again.stdout)["latency_median_ns"] == first["latency_median_ns"]
+    assert again.exit_code == 0
+    alone = run("measure", models[1], "--store", tmp_path / "s.db")
+    assert isinstance(alone.exception, InvalidModel)
+
+
+@pytest.mark.parametrize("option", [("--per-op",), ("--trace", "t.json"), ("--no-interleave",)])
+def test_what_a_run_cannot_do_is_a_usage_error(
+    models: list[Path], tmp_path: Path, option: tuple[str, ...]
+) -> None:
+    result = run("measure", models[0], *option, "--store", tmp_path / "s.db")
+    assert result.exit_code == 2
+    assert "goes with neither --on nor --store" in result.stderr

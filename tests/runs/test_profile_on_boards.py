@@ -17,6 +17,7 @@ from run_cli import run
 from edgeprof.boards.deploy import Payload, Software
 from edgeprof.boards.inventory import BoardSpec, read_inventory
 from edgeprof.boards.transport.dask import DaskNetwork
+from edgeprof.export import export_subnets
 from edgeprof.networks.spaces import get_space
 from edgeprof.networks.subnet import write_subnets
 from edgeprof.records.store import Store
@@ -157,3 +158,18 @@ def test_models_for_boards_are_exported_through_an_executor(subnets, tmp_path):
     assert submitted
     assert len(items) == len(subnets)
     assert not {item.key for item in items} & {item.key for item in others}
+
+
+def test_a_model_is_measured_on_a_named_board(boards, subnets, tmp_path):
+    pytest.importorskip("onnxruntime")
+    boards.inventory(extra="")
+    [entry] = export_subnets(subnets[:1], tmp_path / "models")
+    command = ["measure", f"models/{entry.file}", "--on", boards.boards[0].name, "--max-secs", "0.2"]
+    told = edgeprof(*command, cwd=tmp_path).stdout
+    assert told.startswith(f"models/{entry.file}: ")
+    kept = edgeprof(*command, "--store", "s.db", "--json", cwd=tmp_path).stdout
+    assert json.loads(kept)["n_samples"] >= 10
+    with Store(tmp_path / "s.db") as store:
+        [measurement] = store.measurements()
+        assert store.network_of(measurement.record).macs == entry.macs
+    assert "no board" in edgeprof(*command[:2], "--on", "nobody", cwd=tmp_path, status=1).stderr
