@@ -132,13 +132,11 @@ def measure(arguments: MeasureArguments) -> None:
     models = arguments.models
     runs: list[list[Outcome]] = [[] for _ in models]
     summaries = []
-    launches, outcomes = arguments.launches, _outcomes
-    if arguments.is_queued:
-        launches, outcomes = 1, _queued
+    launches = 1 if arguments.is_queued else arguments.launches  # a run has its own processes
     quiet = arguments.as_json or arguments.is_queued
     with progress_bar("Measuring", len(models) * launches, quiet=quiet) as advance:
         for launch in range(launches):
-            for index, outcome in enumerate(outcomes(arguments)):
+            for index, outcome in enumerate(_outcomes(arguments)):
                 runs[index].append(outcome)
                 advance()
                 if launch == launches - 1:
@@ -160,6 +158,9 @@ def _outcomes(arguments: MeasureArguments) -> Iterator[Outcome]:
     from edgeprof.measuring.harness import measure as measure_model
     from edgeprof.measuring.harness import measure_interleaved
 
+    if arguments.is_queued:
+        yield from _queued(arguments)
+        return
     models, settings, interleave = arguments.models, arguments.settings(), arguments.interleave
     if len(models) > 1 and (interleave or (interleave is None and len(models) <= _MAX_INTERLEAVED)):
         try:

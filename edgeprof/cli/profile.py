@@ -52,9 +52,7 @@ class ProfileArguments(RunArguments):
     precision: str = options.precision()
     batch: int = options.batch()
     ci_rel: float = options.ci_rel()
-    max_secs: float | None = options.max_secs(
-        help="Time a model for so many seconds at most  [default: 5; of the suite of layers 1]"
-    )
+    max_secs: float | None = options.max_secs()
     passes: int = options.option(
         "--passes",
         default=1,
@@ -140,6 +138,8 @@ def profile(arguments: ProfileArguments) -> None:
 
     With MODEL files, these are measured instead, whatever their networks; with --suite, models of
     our own, from which `train` learns what layers cost on a device, and so any network.
+
+    A model is timed for 5 seconds where --max-secs is not given, one of the suite of layers for 1.
 
     The same command continues where it stopped: what is in the store is not measured again. Ends
     with a grade of each device's measurements: their noise floor against what is to be learned.

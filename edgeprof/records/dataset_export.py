@@ -130,12 +130,11 @@ def export_dataset(
     order = None if subnets is None else {s.id: i for i, s in reversed([*enumerate(subnets)])}
     found = {name: _device_rows(store, name, where or {}, order, include_poor) for name in names}
     _check_any(store, found)
-    networks = {key: listed for one in found.values() for key, listed in one.networks.items()}
-    rows = [row for one in found.values() for row in one.rows]
-    used = {row["network"] for row in rows if "network" in row}
-    if used:
-        write_lists(lists_beside(path), [networks[key] for key in sorted(used)])
-    _write(path, rows, (*EXPORTED_COLUMNS, *(NETWORK_COLUMNS if used else ())))
+    _write_all(path, list(found.values()))
+    return _summary(path, found)
+
+
+def _summary(path: Path, found: Mapping[str, _DeviceRows]) -> ExportSummary:
     counts = {name: sum("network" in row for row in one.rows) for name, one in found.items()}
     return ExportSummary(
         path,
@@ -146,6 +145,16 @@ def export_dataset(
         {name: one.verdict for name, one in found.items() if one.verdict is not None},
         {name: one.level_se_rel for name, one in found.items() if one.level_se_rel is not None},
     )
+
+
+def _write_all(path: Path, found: Sequence[_DeviceRows]) -> None:
+    """Write the rows, and beside them the layers of their networks, if there are any."""
+    networks = {key: listed for one in found for key, listed in one.networks.items()}
+    rows = [row for one in found for row in one.rows]
+    used = {row["network"] for row in rows if "network" in row}
+    if used:
+        write_lists(lists_beside(path), [networks[key] for key in sorted(used)])
+    _write(path, rows, (*EXPORTED_COLUMNS, *(NETWORK_COLUMNS if used else ())))
 
 
 def _check_request(path: Path, where: Mapping[str, str]) -> None:

@@ -107,15 +107,21 @@ def measure_files(
     for model_format, paths in by_format.items():
         wanted = replace(settings, format=model_format)
         workload = FileWorkload(paths, store, wanted, retry_failed=True)
-        trouble: EdgeprofError | None
-        try:
-            trouble = next((b.error for b in measure(workload).boards if b.error), None)
-        except StoreError:
-            raise
-        except EdgeprofError as error:
-            trouble = error
+        trouble = _measured(workload, measure)
         found |= {path: _outcome(workload, path, trouble) for path in paths}
     return [found[path] for path in files]
+
+
+def _measured(
+    workload: FileWorkload, measure: Callable[[FileWorkload], RunSummary]
+) -> EdgeprofError | None:
+    """Measure a workload; return what kept a board from its work."""
+    try:
+        return next((board.error for board in measure(workload).boards if board.error), None)
+    except StoreError:
+        raise
+    except EdgeprofError as error:
+        return error
 
 
 def _outcome(
