@@ -52,9 +52,7 @@ class MeasureArguments(SettingsArguments):
         "--on", metavar="BOARD", help="Measure there: a name of boards.yaml, or user@host."
     )
     inventory: Path = options.inventory()
-    store: Path | None = options.option(
-        "--store", type=options.INPUT, help="Keep the measurements in this store (.db), and resume."
-    )
+    store: Path | None = options.store(required=False)
     verbose: bool = options.verbose()
     as_json: bool = options.as_json()
 

@@ -197,4 +197,4 @@ def model_file(path: Path) -> ModelFile:
     if len(names) > 1:
         raise InvalidModel(f"{path}: names {len(names)} files of weights; wanted one at most")
     weights = [Payload.of(path.parent / name, executable=False) for name in names]
-    return ModelFile(path, *weights)
+    return ModelFile(path, weights[0] if weights else None)

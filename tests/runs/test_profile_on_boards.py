@@ -164,7 +164,14 @@ def test_a_model_is_measured_on_a_named_board(boards, subnets, tmp_path):
     pytest.importorskip("onnxruntime")
     boards.inventory(extra="")
     [entry] = export_subnets(subnets[:1], tmp_path / "models")
-    command = ["measure", f"models/{entry.file}", "--on", boards.boards[0].name, "--max-secs", "0.2"]
+    command = [
+        "measure",
+        f"models/{entry.file}",
+        "--on",
+        boards.boards[0].name,
+        "--max-secs",
+        "0.2",
+    ]
     told = edgeprof(*command, cwd=tmp_path).stdout
     assert told.startswith(f"models/{entry.file}: ")
     kept = edgeprof(*command, "--store", "s.db", "--json", cwd=tmp_path).stdout
