@@ -4,16 +4,18 @@ The held-out subnets are measured a second time after all others: two measuremen
 subnet differ by the noise that no predictor can be better than.
 
 python benchmarks/quickstart_error.py [--train 100] [--held-out 50] [--max-secs 0.5]
-    [--store FILE]
+    [--store FILE] [--burner]
 """
 
 from __future__ import annotations
 
 import argparse
 import tempfile
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
+from burner import Burner
 
 from edgeprof.networks.spaces import get_space
 from edgeprof.predictors.base import LatencyPredictor
@@ -69,12 +71,14 @@ def main() -> None:
     parser.add_argument("--held-out", type=int, default=50, help="subnets to predict")
     parser.add_argument("--max-secs", type=float, default=0.5, help="seconds per subnet and pass")
     parser.add_argument("--store", type=Path, help="keep the measurements, and resume from them")
+    parser.add_argument("--burner", action="store_true", help="measure with other work beside")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         store = options.store or folder / "store.db"
         settings = ProfileSettings(max_secs=options.max_secs)
-        measure_twice(folder, store, options.train, options.held_out, settings)
+        with Burner(SEED) if options.burner else nullcontext():
+            measure_twice(folder, store, options.train, options.held_out, settings)
         first = read_dataset(folder / "data.csv", device="first")
         again = read_dataset(folder / "data.csv", device="second")
     rows = np.arange(len(first))

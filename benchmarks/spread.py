@@ -1,9 +1,10 @@
 """How far the reported latency spreads from one process to the next, by policy.
 
-python benchmarks/spread.py [--processes N] [--quick]
+python benchmarks/spread.py [--processes N] [--quick] [--burner] [--only-same-time]
 
 Each value comes from a fresh process; the policies take turns in an order drawn anew each round
-(seed 0). Two tables:
+(seed 0). With ``--burner``, that of ``burner.py`` runs beside each, drawn anew each round and the
+same for all policies of a round. Two tables:
 
 - the same wall time for all (5 s): those that take a duration (onnxruntime_perf_test, edgeprof) are
   given it, the others are repeated until the time is over, and their results averaged;
@@ -26,9 +27,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
+from burner import Burner
 from models import python_session, save_medium
 
 SEED = 0
@@ -90,20 +93,19 @@ def one_value_ns(policy: str, model: Path, budget_s: float) -> float:
     return float(np.mean(values))
 
 
-def spread_table(model: Path, policies: list[str], rounds: int, budget_s: float) -> None:
+def spread_table(
+    model: Path, policies: list[str], rounds: int, budget_s: float, *, burns: bool
+) -> None:
     rng = random.Random(SEED)
     values: dict[str, list[float]] = {policy: [] for policy in policies}
     seconds = dict.fromkeys(policies, 0.0)
-    for _ in range(rounds):
+    for number in range(rounds):
         for policy in rng.sample(policies, len(policies)):
             command = [sys.executable, __file__, "--worker", policy, str(model), str(budget_s)]
-            start = time.perf_counter()
-            while (done := subprocess.run(command, capture_output=True, text=True)).returncode:
-                if "UnsteadyMeasurement" not in done.stderr:
-                    raise SystemExit(done.stderr)
-                print("refused:", done.stderr.splitlines()[-1])
-            seconds[policy] += (time.perf_counter() - start) / rounds
-            values[policy].append(float(done.stdout))
+            with Burner(number) if burns else nullcontext():
+                start = time.perf_counter()
+                values[policy].append(in_fresh_process(command))
+                seconds[policy] += (time.perf_counter() - start) / rounds
     cv = {p: float(np.std(v, ddof=1) / np.mean(v)) for p, v in values.items()}
     best = min(cv[p] for p in policies if p != "edgeprof")
     print("| policy | mean, ms | coefficient of variation | against the best other | s each |")
@@ -114,10 +116,20 @@ def spread_table(model: Path, policies: list[str], rounds: int, budget_s: float)
         print(f"| {policy} | {mean_ms:.3f} | {cv[policy]:.2%} | {ratio} | {seconds[policy]:.1f} |")
 
 
+def in_fresh_process(command: list[str]) -> float:
+    while (done := subprocess.run(command, capture_output=True, text=True)).returncode:
+        if "UnsteadyMeasurement" not in done.stderr:
+            raise SystemExit(done.stderr)
+        print("refused:", done.stderr.splitlines()[-1])
+    return float(done.stdout)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--processes", type=int, default=20, help="fresh ones per policy")
     parser.add_argument("--quick", action="store_true", help="5 processes and 2 s instead of 20, 5")
+    parser.add_argument("--burner", action="store_true", help="with other work on the machine")
+    parser.add_argument("--only-same-time", action="store_true", help="the first table alone")
     parser.add_argument("--worker", nargs=3, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.worker:
@@ -131,10 +143,13 @@ def main() -> None:
         model = save_medium(Path(folder))
         print(f"{rounds} fresh processes per policy, interleaved, seed {SEED}\n")
         print(f"The same {budget_s:g} s for each:\n")
-        spread_table(model, policies, rounds, budget_s)
+        spread_table(model, policies, rounds, budget_s, burns=arguments.burner)
+        if arguments.only_same_time:
+            return
         # onnxruntime_perf_test has no length of its own worth waiting for (600 s).
         print("\nEach at its own default length:\n")
-        spread_table(model, ["Python loop", "LiteRT policy", "edgeprof"], rounds, 0.0)
+        own = ["Python loop", "LiteRT policy", "edgeprof"]
+        spread_table(model, own, rounds, 0.0, burns=arguments.burner)
 
 
 if __name__ == "__main__":
