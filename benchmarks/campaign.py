@@ -228,6 +228,7 @@ def main() -> None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     with tempfile.TemporaryDirectory() as temporary:
         folder = arguments.models or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
         options = Options(folder, arguments.program, arguments.quick)
         print("| | found | must | aim |\n|---|---|---|---|")
         for name in arguments.only or ROWS:
