@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from edgeprof.base.errors import BoardSetupError, EdgeprofError
+from edgeprof.base.errors import EdgeprofError
 from edgeprof.boards.deploy import Payload, Software, SoftwareSource
 from edgeprof.boards.facts import BoardFacts, read_facts
 from edgeprof.boards.inventory import BoardSpec
@@ -107,10 +107,9 @@ async def read_state(
     except ValueError:
         state = None
     if completed.status != 0 or not isinstance(state, dict):
-        raise BoardSetupError(
-            f"board {board.name}: {program.source.name} for {facts.architecture} does not run "
+        raise board.error(
+            f"{program.source.name} for {facts.architecture} does not run "
             f"there: {completed.complaint}",
-            board=board.name,
             status=completed.status,
         )
     return state

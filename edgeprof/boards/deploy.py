@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgeprof.base.cpu_list import format_cpus
-from edgeprof.base.errors import BoardSetupError, RuntimeUnavailable, StableError
+from edgeprof.base.errors import RuntimeUnavailable, StableError
 from edgeprof.base.files import sha256_of
 from edgeprof.base.units import format_bytes
 from edgeprof.boards.board_runtimes import fetch_runtime
@@ -147,10 +147,9 @@ def check_cores(board: BoardSpec, facts: BoardFacts) -> None:
     """
     absent = [core for core in board.cores if facts.online and core not in facts.online]
     if absent:
-        raise BoardSetupError(
-            f"board {board.name}: no core {format_cpus(absent)} there, only "
-            f"{format_cpus(facts.online)}; set 'cores' in boards.yaml, or --cpus",
-            board=board.name,
+        raise board.error(
+            f"no core {format_cpus(absent)} there, only "
+            f"{format_cpus(facts.online)}; set 'cores' in boards.yaml, or --cpus"
         )
 
 
@@ -162,11 +161,10 @@ def check_space(board: BoardSpec, facts: BoardFacts, needed_bytes: int) -> None:
     """
     free = facts.free_bytes
     if free is not None and needed_bytes > 0 and free < needed_bytes + _MARGIN_BYTES:
-        raise BoardSetupError(
-            f"board {board.name}: {facts.folder}: {format_bytes(free)} free, need "
+        raise board.error(
+            f"{facts.folder}: {format_bytes(free)} free, need "
             f"{format_bytes(needed_bytes + _MARGIN_BYTES)}; free some space or set 'folder' of "
-            "this board to another place in boards.yaml",
-            board=board.name,
+            "this board to another place in boards.yaml"
         )
 
 
@@ -193,7 +191,7 @@ def _named(board: BoardSpec) -> Iterator[None]:
     try:
         yield
     except StableError as error:
-        raise BoardSetupError(f"board {board.name}: {error}", board=board.name) from error
+        raise board.error(str(error)) from error
 
 
 def _local_program(facts: BoardFacts) -> Path | None:

@@ -140,9 +140,8 @@ async def read_facts(transport: Transport, board: BoardSpec) -> BoardFacts:
     argv = script(_PROBE, board.folder, board.lock, _library_patterns(board), *_NEEDED_TOOLS)
     completed = await transport.run(argv, deadline_s=PROBE_DEADLINE_S)
     if completed.status != 0:
-        raise BoardSetupError(
-            f"board {board.name}: cannot run a shell script: {completed.complaint}",
-            board=board.name,
+        raise board.error(
+            f"cannot run a shell script: {completed.complaint}",
             status=completed.status,
         )
     return parse_facts(completed.text, board)
@@ -193,7 +192,7 @@ def _refuse_unusable(first: dict[str, str], missing: list[str], board: BoardSpec
         "variable EDGEPROF_CACHE)"
     )
     if "folder" not in first:
-        raise BoardSetupError(f"board {board.name}: no answer to the probe", board=board.name)
+        raise board.error("no answer to the probe")
     if "unsafe" in first:
         raise mistrusted(board, first["folder"], first["unsafe"])
     if "unwritable" in first:
@@ -206,10 +205,7 @@ def _refuse_unusable(first: dict[str, str], missing: list[str], board: BoardSpec
             board=board.name,
         )
     if missing:
-        raise BoardSetupError(
-            f"board {board.name}: {', '.join(missing)} not found; install coreutils, gzip and tar",
-            board=board.name,
-        )
+        raise board.error(f"{', '.join(missing)} not found; install coreutils, gzip and tar")
 
 
 def _architecture(machine: str, bits: str) -> str:

@@ -143,8 +143,7 @@ async def claim_folder(
 
 def mistrusted(board: BoardSpec, folder: str, reason: str) -> BoardSetupError:
     """Return the error for a folder that edgeprof must not use."""
-    return BoardSetupError(
-        f"board {board.name}: {folder} is not safe to run programs from: {reason}; make it yours "
-        "alone (chown, chmod go-w), or set 'folder' of this board to another place in boards.yaml",
-        board=board.name,
+    return board.error(
+        f"{folder} is not safe to run programs from: {reason}; make it yours "
+        "alone (chown, chmod go-w), or set 'folder' of this board to another place in boards.yaml"
     )

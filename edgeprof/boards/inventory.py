@@ -83,6 +83,10 @@ class BoardSpec:
         """Name that measurements are filed under, and of the shared queue."""
         return self.tags[0] if self.tags else self.name
 
+    def error(self, what: str, **evidence: object) -> BoardSetupError:
+        """Return the error that says what is wrong with this board."""
+        return BoardSetupError(f"board {self.name}: {what}", board=self.name, **evidence)
+
 
 @dataclass(frozen=True)
 class Inventory:

@@ -131,10 +131,9 @@ async def restore(
     if completed.status == ExitStatus.NO_ROOT:
         return PreparedState(False, None, completed.complaint)
     if completed.status != 0:
-        raise BoardSetupError(
-            f"board {board.name}: its state could not be restored: {completed.complaint}; "
-            f"try again with `edgeprof boards restore {board.name}`",
-            board=board.name,
+        raise board.error(
+            f"its state could not be restored: {completed.complaint}; "
+            f"try again with `edgeprof boards restore {board.name}`"
         )
     return PreparedState(False, _parse_status(completed))
 

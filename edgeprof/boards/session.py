@@ -339,9 +339,7 @@ async def clean_board(transport: Transport, board: BoardSpec) -> None:
 async def _run_alone(transport: Transport, board: BoardSpec, text: str, what: str) -> None:
     completed = await transport.run(script(text, board.folder), deadline_s=COMMAND_DEADLINE_S)
     if completed.status != 0:
-        raise BoardSetupError(
-            f"board {board.name}: {what}: {completed.complaint}", board=board.name
-        )
+        raise board.error(f"{what}: {completed.complaint}")
 
 
 def _unpacked(content: bytes) -> bytes:

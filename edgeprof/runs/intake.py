@@ -11,7 +11,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from edgeprof.base.errors import BoardSetupError
 from edgeprof.boards.batch import Item
 from edgeprof.boards.inventory import BoardSpec
 from edgeprof.boards.session import Collected
@@ -79,10 +78,9 @@ class Intake:
         n_new = self.keep(name, collected)
         self._stalls[name] = 0 if n_new else self._stalls.get(name, 0) + 1
         if self.is_failing:
-            raise BoardSetupError(
-                f"board {self._spec.name}: {self._trouble.failed_items} models in a row failed "
-                f"there, the last so: {self._trouble.last_failure}",
-                board=self._spec.name,
+            raise self._spec.error(
+                f"{self._trouble.failed_items} models in a row failed "
+                f"there, the last so: {self._trouble.last_failure}"
             )
         if self._stalls[name] >= _STALLS_PER_ITEM and self.held[name]:
             self._give_up_first(name, collected)

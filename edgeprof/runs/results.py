@@ -11,7 +11,6 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from edgeprof.base.errors import BoardSetupError
 from edgeprof.boards.deploy import Software
 from edgeprof.boards.inventory import BoardSpec
 from edgeprof.runs.queue import RetryPolicy, WorkQueue
@@ -69,10 +68,9 @@ class Results:
         mine = _conditions(board, software)
         first, theirs = self._conditions.setdefault(board.device, (board.name, mine))
         if theirs != mine:
-            raise BoardSetupError(
-                f"board {board.name}: would measure with {mine}, but {first} of the same queue "
-                f"{board.device!r} with {theirs}; give it a tag of its own",
-                board=board.name,
+            raise board.error(
+                f"would measure with {mine}, but {first} of the same queue "
+                f"{board.device!r} with {theirs}; give it a tag of its own"
             )
         async with self._planning:
             if board.device not in self._queues:

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from edgeprof.base.errors import BoardSetupError
 from edgeprof.boards.inventory import BoardSpec
 from edgeprof.boards.this_machine import LOCAL_HOST
 from edgeprof.measuring.harness import Settings, job_fields
@@ -141,8 +140,7 @@ class ProfileSettings:
         runtime = self.on(board).runtime_name
         wanted = entry_of(runtime).formats
         if self.format not in wanted:
-            raise BoardSetupError(
-                f"board {board.name}: runtime {runtime} does not read {self.format} models; "
-                f"use --format {wanted[0]}, or another 'runtime' of this board",
-                board=board.name,
+            raise board.error(
+                f"runtime {runtime} does not read {self.format} models; "
+                f"use --format {wanted[0]}, or another 'runtime' of this board"
             )

@@ -252,9 +252,7 @@ class _Target:
         """
         path = self.board.ssh_config
         if path is not None and not path.exists():
-            raise BoardSetupError(
-                f"board {self.board.name}: ssh_config {path}: no such file", board=self.board.name
-            )
+            raise self.board.error(f"ssh_config {path}: no such file")
         self.settings = ask_ssh(self._asked, path)
         host = self.settings.host
         self._where = f"{f'[{host}]' if ':' in host else host}:{self.settings.port}"
