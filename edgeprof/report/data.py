@@ -29,6 +29,14 @@ from edgeprof.records.pooling import STATE_FIELDS, pool_by_state
 from edgeprof.records.store import ImportedRow, Store, StoredFailure, StoredMeasurement
 
 
+@dataclass(frozen=True)
+class NamedModel:
+    """A network that is no subnet: what was measured, and the path it had."""
+
+    identity: str
+    path: str = field(compare=False)
+
+
 @dataclass
 class Device:
     """Everything the stores hold of one device in one state, which may be pooled.
@@ -39,6 +47,7 @@ class Device:
         measurements: with raw samples and machine state.
         failures: attempts that gave no measurement.
         latencies_ms: per subnet, all latencies known, imported ones included.
+        networks_ms: the same per network that is no subnet.
         n_imported: rows from elsewhere.
     """
 
@@ -47,12 +56,19 @@ class Device:
     measurements: list[StoredMeasurement] = field(default_factory=list)
     failures: list[StoredFailure] = field(default_factory=list)
     latencies_ms: dict[Subnet, list[float]] = field(default_factory=lambda: defaultdict(list))
+    networks_ms: dict[NamedModel, list[float]] = field(default_factory=lambda: defaultdict(list))
     n_imported: int = 0
 
     @property
     def median_ms(self) -> dict[Subnet, float]:
         """One latency per subnet: the median of those known."""
         return {subnet: statistics.median(v) for subnet, v in self.latencies_ms.items()}
+
+    @property
+    def all_medians_ms(self) -> dict[Subnet | NamedModel, float]:
+        """One latency per subnet and per other network."""
+        known = [*self.latencies_ms.items(), *self.networks_ms.items()]
+        return {what: statistics.median(latencies_ms) for what, latencies_ms in known}
 
     def dataset(self, space_id: str) -> Dataset | None:
         """Return the rows of one space, or ``None`` where there are none."""
@@ -164,9 +180,13 @@ def _split(name: str, contents: _Contents) -> Iterator[Device]:
 def _device(label: str, name: str, contents: _Contents) -> Device:
     device = Device(label, name, contents.measurements, contents.failures)
     for measurement in contents.measurements:
+        latency_ms = contents.latencies_ms[id(measurement)]
         if measurement.subnet is not None:
-            latency_ms = contents.latencies_ms[id(measurement)]
             device.latencies_ms[measurement.subnet].append(latency_ms)
+        else:
+            path = str(measurement.record["model"].get("path", ""))
+            model = NamedModel(measurement.model_identity, path)
+            device.networks_ms[model].append(latency_ms)
     for row in contents.imported:
         device.latencies_ms[row.subnet].append(row.latency_ms)
     device.n_imported = len(contents.imported)

@@ -13,7 +13,7 @@ import numpy as np
 from edgeprof.base.units import ns_to_ms
 from edgeprof.networks.subnet import Subnet
 from edgeprof.predictors.metrics import metrics_of
-from edgeprof.report.data import Device, Evaluation, FrontPoint
+from edgeprof.report.data import Device, Evaluation, FrontPoint, NamedModel
 from edgeprof.report.figure import BARS, LINE, Figure, Series
 
 _Item = TypeVar("_Item")
@@ -32,6 +32,11 @@ def subnet_text(subnet: Subnet) -> str:
     kept = {"d": subnet.d, "ks": subnet.ks, "e": subnet.e}
     lists = "\n".join(f"{name}: {' '.join(map(str, v))}" for name, v in kept.items() if v)
     return f"{subnet.id}, {subnet.r} px\n{lists}"
+
+
+def what_text(what: Subnet | NamedModel) -> str:
+    """Write what was measured for people."""
+    return what.path if isinstance(what, NamedModel) else subnet_text(what)
 
 
 def latency_figure(devices: Sequence[Device]) -> Figure | None:
@@ -58,7 +63,7 @@ def latency_figure(devices: Sequence[Device]) -> Figure | None:
         "latencies",
         "Measured latencies",
         "Each point is one model: the median of its undisturbed samples and the interval of that "
-        "median. Hover for the subnet and its spread.",
+        "median. Hover for the network and its spread.",
         "model, fastest to slowest",
         "latency, ms",
         tuple(series),
@@ -272,13 +277,13 @@ def _front_figure(points: Sequence[FrontPoint], *, is_proxy: bool) -> Figure:
 
 
 def boards_figure(devices: Sequence[Device]) -> Figure | None:
-    """The same subnets on several devices, each against the first that measured some of them."""
+    """The same networks on several devices, each against the first that measured some of them."""
     series, names = [], []
     for index, other in enumerate(devices):
-        theirs = other.median_ms
+        theirs = other.all_medians_ms
         for first in devices[:index]:
-            mine = first.median_ms
-            common = _thinned([subnet for subnet in mine if subnet in theirs])
+            mine = first.all_medians_ms
+            common = _thinned([what for what in mine if what in theirs])
             if common:
                 series.append(_pair(first, other, common))
                 names.append((first.name, other.name))
@@ -287,7 +292,7 @@ def boards_figure(devices: Sequence[Device]) -> Figure | None:
         return None
     return Figure(
         "boards",
-        "The same subnets on several devices",
+        "The same networks on several devices",
         "Points on one straight line: a factor moves a predictor between the devices; a cloud: "
         "it must be measured. The dotted line is equal speed.",
         *_pair_titles(names),
@@ -302,11 +307,11 @@ def _pair_titles(names: Sequence[tuple[str, str]]) -> tuple[str, str]:
     return f"{first}, ms", f"{other}, ms"
 
 
-def _pair(first: Device, other: Device, common: Sequence[Subnet]) -> Series:
-    mine, theirs = first.median_ms, other.median_ms
+def _pair(first: Device, other: Device, common: Sequence[Subnet | NamedModel]) -> Series:
+    mine, theirs = first.all_medians_ms, other.all_medians_ms
     hover = [
         f"{first.name} {mine[s]:.4g} ms, {other.name} {theirs[s]:.4g} ms "
-        f"(x {theirs[s] / mine[s]:.3g})\n{subnet_text(s)}"
+        f"(x {theirs[s] / mine[s]:.3g})\n{what_text(s)}"
         for s in common
     ]
     name = f"{other.name} against {first.name}"

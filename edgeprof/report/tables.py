@@ -55,7 +55,7 @@ def device_table(devices: Sequence[Device]) -> Table:
 
 def _device_row(device: Device) -> tuple[str, ...]:
     records = [measurement.record for measurement in device.measurements]
-    latencies_ms = sorted(device.median_ms.values())
+    latencies_ms = sorted(device.all_medians_ms.values())
     span = f"{latencies_ms[0]:.4g} .. {latencies_ms[-1]:.4g} ms" if latencies_ms else "-"
     summaries = [record["summary"] for record in records]
     half = [(s["ci_high_ns"] - s["ci_low_ns"]) / 2 / s["latency_median_ns"] for s in summaries]
@@ -204,6 +204,9 @@ def headline(devices: Sequence[Device], evaluations: Sequence[Evaluation]) -> li
         (f"{n_measured:,}", "measurements"),
         (f"{len(subnets):,}", "subnets"),
     ]
+    networks = {model.identity for device in devices for model in device.networks_ms}
+    if networks:
+        cards.append((f"{len(networks):,}", "other networks"))
     n_failed = sum(len(device.failures) for device in devices)
     if n_failed:
         cards.append((f"{n_failed:,}", "failed attempts"))

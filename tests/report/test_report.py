@@ -24,7 +24,7 @@ from edgeprof.report.figure import BARS, Figure, Series
 from edgeprof.report.plotly_figure import to_plotly
 from edgeprof.report.png import write_png
 from edgeprof.report.sections import boards_figure
-from edgeprof.report.tables import warnings_table
+from edgeprof.report.tables import device_table, headline, warnings_table
 
 SPACE = get_space("ofa-mbv3-w1.0")
 BOARDS = (AdditiveLatency(SPACE, "rpi4"), InteractingLatency(SPACE, "jetson <nano>", 0.5))
@@ -353,3 +353,26 @@ def test_a_file_that_is_no_search_result_is_named(store, tmp_path, content):
     path.write_text(content)
     with pytest.raises(SearchError, match=r"front\.json: is no result"):
         write_report([store], tmp_path / "r.html", results=[path], learning_curve=False)
+
+
+def test_networks_stand_beside_subnets(tmp_path):
+    """Counted, in the range of latencies, and compared between devices by what was measured."""
+    rng = np.random.default_rng(0)
+    subnets = SPACE.sample(2, rng)
+    path = fill_store(tmp_path / "lab.db", BOARDS, subnets)
+    with Store(path) as store:
+        for device, latency_ms in (("rpi4", 900.0), ("jetson <nano>", 450.0)):
+            record = make_record(latency_ms, rng)
+            record["model"] |= {"path": f"zoo/{device}/yolo.onnx", "sha256": "a" * 64}
+            store.append(record, job_key=device, device=device, model_kind="onnx")
+    devices = read_stores([path])
+    assert [len(device.measurements) for device in devices] == [3, 3]
+    cards = {what: number for number, what in headline(devices, [])}
+    assert (cards["subnets"], cards["other networks"]) == ("2", "1")
+    [_, pi] = device_table(devices).rows
+    assert re.search(r" \.\. 90\d(\.\d)? ms", " ".join(pi))
+    [series] = boards_figure(devices).series
+    assert len(series.x) == 3
+    assert any("yolo.onnx" in text for text in series.hover)
+    write_report([path], tmp_path / "report.html", learning_curve=False)
+    assert "yolo.onnx" in (tmp_path / "report.html").read_text("utf-8")
