@@ -67,6 +67,7 @@ class Device:
     @property
     def all_medians_ms(self) -> dict[Subnet | NamedModel, float]:
         """One latency per subnet and per other network."""
+        known: list[tuple[Subnet | NamedModel, list[float]]]
         known = [*self.latencies_ms.items(), *self.networks_ms.items()]
         return {what: statistics.median(latencies_ms) for what, latencies_ms in known}
 
