@@ -1,6 +1,6 @@
 """The suite of networks: known architectures at several widths and resolutions.
 
-Owns: which ones. Each costs less than a billion and a half multiply-accumulates.
+Owns: which ones. Each has less than a billion multiply-accumulates.
 """
 
 from __future__ import annotations
