@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from tree import SUPPORT
 
 import edgeprof
-from edgeprof.base.errors import InvalidJob, RuntimeUnavailable
+from edgeprof.base.errors import EdgeprofError, InvalidJob, RuntimeUnavailable
+from edgeprof.base.files import sha256_of
 from edgeprof.measuring.harness import Settings, make_job, run_jobs
 
 onnx = pytest.importorskip("onnx")
@@ -130,3 +134,30 @@ def test_settings_of_the_session_are_recorded(model: Path) -> None:
 def test_malformed_options_are_refused(model: Path, options: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidJob, match=message):
         edgeprof.measure(model, QUICK, runtime_options=options)
+
+
+def test_libraries_of_custom_operators_can_be_named(tmp_path: Path) -> None:
+    library = tmp_path / "libcount.so"
+    compiler = shutil.which("cc")
+    if compiler is None:
+        pytest.skip("no C compiler for the library of operators")
+    source = SUPPORT / "custom_ops.c"
+    subprocess.run([compiler, "-w", "-shared", "-fPIC", "-o", library, source], check=True)
+    values = [
+        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [4]) for name in "xy"
+    ]
+    node = onnx.helper.make_node("Count", ["x"], ["y"], domain="test")
+    graph = onnx.helper.make_graph([node], "g", values[:1], values[1:])
+    opsets = [onnx.helper.make_opsetid("", 17), onnx.helper.make_opsetid("test", 1)]
+    model = tmp_path / "counting.onnx"
+    onnx.save(onnx.helper.make_model(graph, ir_version=8, opset_imports=opsets), str(model))
+    with pytest.raises(EdgeprofError, match=r"Count.*custom_op_libraries"):
+        edgeprof.measure(model, max_secs=0.1)
+    for named in (str(library), [str(library)]):
+        measured = edgeprof.measure(
+            model, max_secs=0.1, runtime_options={"custom_op_libraries": named}
+        )
+        [recorded] = measured.record["runtime"]["options"]["custom_op_libraries"]
+        assert recorded == {"path": str(library), "sha256": sha256_of(library)}
+    with pytest.raises(InvalidJob, match="is no library of custom operators"):
+        edgeprof.measure(model, runtime_options={"custom_op_libraries": str(model)})

@@ -86,6 +86,7 @@ enum ElementType : int {
     F(SetSessionGraphOptimizationLevel, 23, SessionOptions*, int level)                        \
     F(SetIntraOpNumThreads, 24, SessionOptions*, int n)                                        \
     F(SetInterOpNumThreads, 25, SessionOptions*, int n)                                        \
+    F(RegisterCustomOpsLibrary, 29, SessionOptions*, const char* path, void** handle)          \
     F(SessionGetInputCount, 30, const Session*, std::size_t* out)                              \
     F(SessionGetOutputCount, 31, const Session*, std::size_t* out)                             \
     F(SessionGetInputTypeInfo, 33, const Session*, std::size_t index, TypeInfo** out)          \
@@ -98,6 +99,7 @@ enum ElementType : int {
     F(CreateTensorWithDataAsOrtValue, 49, const MemoryInfo*, void* data, std::size_t n_bytes,  \
       const std::int64_t* shape, std::size_t rank, int element_type, Value** out)              \
     F(GetTensorMutableData, 51, Value*, void** out)                                            \
+    F(FillStringTensor, 52, Value*, const char* const* texts, std::size_t n)                   \
     F(CastTypeInfoToTensorInfo, 55, const TypeInfo*, const TensorInfo** out)                   \
     F(GetOnnxTypeFromTypeInfo, 56, const TypeInfo*, int* out)                                  \
     F(GetTensorElementType, 60, const TensorInfo*, int* out)                                   \

@@ -3,6 +3,7 @@
 #include <cstdlib>
 
 #include "base/error.h"
+#include "base/sha256.h"
 #include "runtimes/ort/ort_api.h"
 
 namespace edgeprof {
@@ -30,6 +31,15 @@ std::vector<std::pair<std::string, std::string>> read_pairs(const std::string& k
     std::vector<std::pair<std::string, std::string>> pairs;
     for (const auto& [name, item] : *object) pairs.emplace_back(name, read_text(key, item));
     return pairs;
+}
+
+// One path may stand alone.
+std::vector<std::string> read_paths(const std::string& key, const json::Value& value) {
+    if (value.as_string() != nullptr) return {*value.as_string()};
+    if (value.as_array() == nullptr) refuse_option(key, "a path or a list of paths");
+    std::vector<std::string> paths;
+    for (const json::Value& item : *value.as_array()) paths.push_back(read_text(key, item));
+    return paths;
 }
 
 std::vector<OrtProvider> read_providers(const std::string& key, const json::Value& value) {
@@ -86,9 +96,18 @@ std::string OrtOptions::to_json() const {
         writer.end_object();
     };
     json::Writer writer;
-    writer.begin_object()
-        .member("arena", arena)
-        .member("graph_optimization", graph_optimization)
+    writer.begin_object().member("arena", arena);
+    if (!custom_op_libraries.empty()) {
+        writer.key("custom_op_libraries").begin_array();
+        for (const std::string& path : custom_op_libraries) {
+            writer.begin_object().member("path", path);
+            const std::string sha256 = remembered_sha256(path);
+            if (!sha256.empty()) writer.member("sha256", sha256);  // a path, no name for the loader
+            writer.end_object();
+        }
+        writer.end_array();
+    }
+    writer.member("graph_optimization", graph_optimization)
         .member("memory_pattern", memory_pattern);
     writer.key("providers").begin_array();
     for (const OrtProvider& provider : providers) {
@@ -109,6 +128,8 @@ OrtOptions read_ort_options(const json::Value& given) {
     for (const auto& [key, value] : *object) {
         if (key == "arena") {
             options.arena = read_flag(key, value);
+        } else if (key == "custom_op_libraries") {
+            options.custom_op_libraries = read_paths(key, value);
         } else if (key == "graph_optimization") {
             options.graph_optimization = read_text(key, value);
         } else if (key == "memory_pattern") {
@@ -127,8 +148,9 @@ OrtOptions read_ort_options(const json::Value& given) {
         } else {
             throw Error(ErrorKind::kInvalidJob,
                         "runtime option '" + key +
-                            "' is unknown to onnxruntime; known: arena, graph_optimization, "
-                            "memory_pattern, providers, session_config, spinning, time_copies");
+                            "' is unknown to onnxruntime; known: arena, custom_op_libraries, "
+                            "graph_optimization, memory_pattern, providers, session_config, "
+                            "spinning, time_copies");
         }
     }
     return options;

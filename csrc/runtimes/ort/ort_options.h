@@ -32,6 +32,7 @@ struct OrtOptions {
     bool spinning = true;
     bool time_copies = false;
     std::vector<OrtProvider> providers;
+    std::vector<std::string> custom_op_libraries;  // paths
     std::vector<std::pair<std::string, std::string>> session_config;
 
     int graph_optimization_level() const;

@@ -87,6 +87,11 @@ Owned<ort::SessionOptions> session_options(const OrtCore& core, const LoadSettin
                    "session_config '" + key + "'");
     }
     if (!profile_prefix.empty()) check(api.EnableProfiling(o, profile_prefix.c_str()), "profiler");
+    for (const std::string& path : options.custom_op_libraries) {
+        void* handle = nullptr;  // never closed, as the runtime's own library
+        core.check(api.RegisterCustomOpsLibrary(o, path.c_str(), &handle), ErrorKind::kInvalidJob,
+                   path + ": is no library of custom operators");
+    }
     for (const OrtProvider& provider : options.providers) append_provider(core, o, provider);
     // After the providers: in some releases XNNPACK switches it off, unseen.
     check(api.AddSessionConfigEntry(o, kSpinningConfig, options.spinning ? "1" : "0"), "spinning");
@@ -106,7 +111,8 @@ Owned<ort::SessionOptions> session_options(const OrtCore& core, const LoadSettin
     if (contains(message, "No Op registered") ||
         contains(message, "not a registered function/op") || code == ort::kNotImplemented) {
         throw Error(ErrorKind::kUnsupportedModel,
-                    where + runtime + " lacks an operator of this model: " + message);
+                    where + runtime + " lacks an operator of this model: " + message +
+                        "; a library that has it can be named by the option custom_op_libraries");
     }
     if (contains(message, "ValidateOpsetForDomain") || contains(message, "IR version") ||
         contains(message, "ir_version")) {
