@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "board/given_values_json.h"
 #include "board/json_fields.h"
 
 namespace edgeprof {
@@ -67,7 +68,11 @@ bool read_load_field(LoadSettings& settings, const std::string& field, const jso
             read_integer(field, value, 0, std::numeric_limits<std::int64_t>::max()));
     } else if (field == "shapes") {
         for (const auto& [name, shape] : read_object(field, value)) {
-            settings.shapes[name] = read_integers("shapes." + name, shape, 1, 1 << 30);
+            settings.shapes[name] = read_integers("shapes." + name, shape, 0, 1 << 30);
+        }
+    } else if (field == "inputs") {
+        for (const auto& [name, given] : read_object(field, value)) {
+            settings.inputs[name] = read_given_values("inputs." + name, given);
         }
     } else if (field == "runtime_options") {
         read_object(field, value);

@@ -36,6 +36,7 @@
 //     cpus             [int]    cores to run on; empty: the scheduler's choice
 //     seed             integer  of the inputs' values
 //     shapes           object   input name -> [integers], for dynamic dimensions
+//     inputs           object   input name, or type for all of it -> values (given_values_json.h)
 //     clock            string   auto | clock_monotonic_raw | x86_tsc | arm_generic_timer
 //     ci_rel           number   stop when half the interval is within this share of the median
 //     min_secs, max_secs, min_samples, max_samples    bounds of the timed inferences

@@ -79,7 +79,7 @@ RecordParts report(const Subjob& subjob, const LoadedSubjob& loaded, const Energ
 std::vector<Reference> own_references() {
     const auto make = [](const char* model) {
         return [model] {
-            LoadSettings settings{model, 1, 0, {}, {}};
+            LoadSettings settings{model, 1, 0, {}, {}, {}};
             return open_reference_runtime()->load(settings);
         };
     };

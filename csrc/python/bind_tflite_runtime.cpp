@@ -19,6 +19,8 @@
 #include "runtimes/input_shapes.h"
 #include "runtimes/input_values.h"
 #include "runtimes/library.h"
+#include "runtimes/model_file.h"
+#include "runtimes/reason.h"
 
 namespace py = pybind11;
 
@@ -88,6 +90,7 @@ class PythonModel final : public LoadedModel {
     PythonModel(const py::object& module, Invoke invoke, const LoadSettings& settings)
         : invoke_(invoke),
           kernel_mode_(read_kernel_mode(settings.options)),
+          file_(read_model_file(settings.model_path).value_or(ModelFile{})),
           model_(module.attr("TfliteModel")(settings.model_path, settings.threads, kernel_mode_)) {
         using Description = std::tuple<std::string, std::string, std::vector<std::int64_t>>;
         using Memory = std::pair<std::uintptr_t, std::size_t>;
@@ -99,28 +102,31 @@ class PythonModel final : public LoadedModel {
             }
             return facts;
         };
-        inputs_ = describe("inputs");
-        std::vector<std::vector<std::int64_t>> shapes;
-        for (TensorFacts& input : inputs_) {
-            input.shape = shape_to_feed(input, {}, settings);
-            shapes.push_back(input.shape);
+        std::vector<ModelInput> stated;
+        for (TensorFacts& input : describe("inputs")) {
+            const std::size_t i = stated.size();
+            const bool has_rank = i >= file_.inputs.size() || file_.inputs[i].has_rank;
+            stated.push_back({std::move(input), has_rank});
         }
-        refuse_unknown_inputs(inputs_, settings);
+        inputs_ = fix_shapes(stated, settings);
+        std::vector<std::vector<std::int64_t>> shapes;
+        for (const TensorFacts& input : inputs_) shapes.push_back(input.shape);
         model_.attr("allocate")(shapes);
         interpreter_ = reinterpret_cast<void*>(model_.attr("handle")().cast<std::uintptr_t>());
         const auto memory = model_.attr("input_memory")().cast<std::vector<Memory>>();
         for (std::size_t i = 0; i < inputs_.size(); ++i) {
             const auto& [address, n_bytes] = memory.at(i);
-            fill_input(reinterpret_cast<void*>(address),
-                       n_bytes / bytes_per_element(inputs_[i].type), inputs_[i].type, settings.seed,
-                       i);
+            fill_input(reinterpret_cast<void*>(address), n_bytes, inputs_[i], settings, i);
         }
         outputs_ = describe("outputs");
         n_delegates_ = model_.attr("count_delegates")().cast<std::size_t>();
     }
 
     bool invoke() noexcept override { return invoke_(interpreter_) == 0; }
-    std::string failure() const override { return "tflite-runtime gives no reason"; }
+    std::string failure() const override {
+        const std::string logged = errors_of_log(log_.read());
+        return logged.empty() ? "tflite-runtime gives no reason" : logged;
+    }
     const std::vector<TensorFacts>& inputs() const override { return inputs_; }
     const std::vector<TensorFacts>& outputs() const override { return outputs_; }
     std::vector<std::uint8_t> output_bytes(std::size_t index) const override {
@@ -133,14 +139,17 @@ class PythonModel final : public LoadedModel {
         json::Writer writer;
         writer.begin_object()
             .member("kernel_mode", kernel_mode_)
-            .member("partitions", n_delegates_)  // of the graph that XNNPACK took over
-            .end_object();
+            .member("partitions", n_delegates_);  // of the graph that XNNPACK took over
+        write_entry_points(writer, file_, 0);
+        writer.end_object();
         return writer.text();
     }
 
   private:
+    StderrLog log_;
     Invoke invoke_;
     std::string kernel_mode_;
+    ModelFile file_;  // empty where it cannot be read
     Held model_;
     void* interpreter_ = nullptr;
     std::size_t n_delegates_ = 0;

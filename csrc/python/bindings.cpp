@@ -18,6 +18,7 @@
 #include "python/bind_tflite_runtime.h"
 #include "record/record.h"
 #include "record/warnings.h"
+#include "runtimes/model_file.h"
 #include "timing/statistics.h"
 
 namespace py = pybind11;
@@ -60,6 +61,19 @@ std::optional<std::pair<double, double>> median_interval(std::vector<double> val
     return std::make_pair(interval->low, interval->high);
 }
 
+// The names by which a model file's inputs can be given shapes or values; None: it cannot be read.
+std::optional<std::vector<std::string>> input_names(const std::string& path) {
+    const std::optional<edgeprof::ModelFile> file = edgeprof::read_model_file(path);
+    if (!file) return std::nullopt;
+    std::vector<std::string> names;
+    const auto add = [&](const std::vector<edgeprof::FileInput>& inputs) {
+        for (const edgeprof::FileInput& input : inputs) names.push_back(input.name);
+    };
+    add(file->inputs);
+    for (const edgeprof::FileSignature& signature : file->signatures) add(signature.inputs);
+    return names;
+}
+
 // (id, found, consequence, remedy) of each, in the order in which they are told.
 std::vector<std::array<std::string, 4>> warning_texts() {
     std::vector<std::array<std::string, 4>> texts;
@@ -73,6 +87,8 @@ std::vector<std::array<std::string, 4>> warning_texts() {
 
 PYBIND11_MODULE(_core, module) {
     module.doc() = "The C++ core of edgeprof: timing harness and predictor reader.";
+    module.def("input_names", &input_names, py::arg("path"),
+               "Names of a model file's inputs; None where the file cannot be read.");
     module.def("machine_state_json", &edgeprof::machine_state_json, py::arg("root"),
                "Facts about the machine below a root folder, as one JSON object.");
     module.def("median_interval", &median_interval, py::arg("values"),

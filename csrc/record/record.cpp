@@ -28,6 +28,27 @@ void write_tensors(json::Writer& writer, const char* name, const std::vector<Ten
     writer.end_array();
 }
 
+// Many values by their digest.
+void write_given_values(json::Writer& writer, const GivenValues& given) {
+    constexpr std::size_t kFew = 16;
+    json::Writer list;
+    const auto write = [&](const auto& all) {
+        list.begin_array();
+        for (const auto& item : all) list.value(item);
+        list.end_array();
+    };
+    std::visit(write, given.values);
+    writer.begin_object();
+    if (given.is_range) {
+        writer.key("range").raw(list.text());
+    } else if (given.size() <= kFew) {
+        writer.key("values").raw(list.text());
+    } else {
+        writer.member("n", given.size()).member("sha256", sha256_of_bytes(list.text()));
+    }
+    writer.end_object();
+}
+
 void write_settings(json::Writer& writer, const RecordParts& parts) {
     const MeasureSettings& settings = parts.settings;
     writer.key("settings")
@@ -39,8 +60,15 @@ void write_settings(json::Writer& writer, const RecordParts& parts) {
         .member("min_secs", settings.min_secs)
         .member("max_secs", settings.max_secs)
         .member("min_samples", settings.min_samples)
-        .member("max_samples", settings.max_samples)
-        .end_object();
+        .member("max_samples", settings.max_samples);
+    if (!parts.load.inputs.empty()) {
+        writer.key("inputs").begin_object();
+        for (const auto& [name, given] : parts.load.inputs) {
+            write_given_values(writer.key(name), given);
+        }
+        writer.end_object();
+    }
+    writer.end_object();
 }
 
 void write_record(json::Writer& writer, const std::string& job_id, const Clock& clock,

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/json.h"
+#include "runtimes/given_values.h"
 #include "timing/loaded_model.h"
 
 namespace edgeprof {
@@ -22,6 +23,7 @@ struct LoadSettings {
     int threads;
     std::uint64_t seed;                                       // of the inputs' values
     std::map<std::string, std::vector<std::int64_t>> shapes;  // input name -> shape
+    std::map<std::string, GivenValues> inputs;  // by name, or by type for all inputs of it
     json::Value options;  // the runtime's own, as the job gave them; unknown ones are refused
 };
 

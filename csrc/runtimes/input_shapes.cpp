@@ -1,6 +1,10 @@
 #include "runtimes/input_shapes.h"
 
 #include <algorithm>
+#include <cctype>
+#include <map>
+#include <optional>
+#include <type_traits>
 
 #include "base/error.h"
 #include "runtimes/input_values.h"
@@ -9,68 +13,149 @@ namespace edgeprof {
 
 namespace {
 
+using ShapeOf = std::vector<std::int64_t>;
+using Named = std::map<std::string, std::int64_t>;  // sizes of dimensions by their names
+
+bool is_fixed(const ShapeOf& shape) {
+    return std::none_of(shape.begin(), shape.end(), [](std::int64_t n) { return n < 0; });
+}
+
+std::string symbol_of(const ModelInput& input, std::size_t index) {
+    return index < input.symbols.size() ? input.symbols[index] : "";
+}
+
 // [batch, 3, ?, 224]
-std::string shape_text(const std::vector<std::int64_t>& shape,
-                       const std::vector<std::string>& symbols) {
+std::string shape_text(const ModelInput& input) {
+    if (!input.has_rank) return "of unknown rank";
     std::string text = "[";
-    for (std::size_t i = 0; i < shape.size(); ++i) {
+    for (std::size_t i = 0; i < input.facts.shape.size(); ++i) {
+        const std::string symbol = symbol_of(input, i);
         if (i > 0) text += ", ";
-        if (shape[i] >= 0) {
-            text += std::to_string(shape[i]);
+        if (input.facts.shape[i] >= 0) {
+            text += std::to_string(input.facts.shape[i]);
         } else {
-            text += i < symbols.size() && !symbols[i].empty() ? symbols[i] : "?";
+            text += symbol.empty() ? "?" : symbol;
         }
     }
     return text + "]";
 }
 
-}  // namespace
-
-std::vector<std::int64_t> shape_to_feed(const TensorFacts& facts,
-                                        const std::vector<std::string>& symbols,
-                                        const LoadSettings& settings) {
-    const std::string input = settings.model_path + ": input '" + facts.name + "' ";
-    if (bytes_per_element(facts.type) == 0) {
-        throw Error(ErrorKind::kUnsupportedModel,
-                    input + "is of type " + facts.type + ", for which no values can be made");
-    }
-    const std::vector<std::int64_t>& own = facts.shape;
-    const std::string where = input + "has the shape " + shape_text(own, symbols);
-    const auto given = settings.shapes.find(facts.name);
-    if (given == settings.shapes.end()) {
-        if (std::none_of(own.begin(), own.end(), [](std::int64_t n) { return n < 0; })) return own;
-        std::string example;
-        for (const std::int64_t n : own) {
-            example += (example.empty() ? "" : ",") + std::to_string(n < 0 ? 1 : n);
-        }
-        throw Error(ErrorKind::kInvalidModel, where +
-                                                  " with dynamic dimensions; fix them, e.g. "
-                                                  "--shape " +
-                                                  facts.name + "=" + example);
-    }
-    const bool fits = std::equal(
-        own.begin(), own.end(), given->second.begin(), given->second.end(),
-        [](std::int64_t n, std::int64_t wanted) { return wanted > 0 && (n < 0 || n == wanted); });
-    if (!fits) {
-        throw Error(ErrorKind::kInvalidJob, where + ", which the given shape does not fit");
-    }
-    return given->second;
+// A size that most models take: a small image where the input looks like one, else 1.
+std::int64_t usual_size(const ModelInput& input, std::size_t index, const Named& named) {
+    const ShapeOf& own = input.facts.shape;
+    if (own[index] >= 0) return own[index];
+    const auto known = named.find(symbol_of(input, index));
+    if (known != named.end()) return known->second;
+    if (own.size() != 4 || index == 0) return 1;
+    const auto is_channels = [&](std::size_t i) { return own[i] == 1 || own[i] == 3; };
+    const std::size_t channels = is_channels(3) && !is_channels(1) ? 3 : 1;
+    const bool is_image = is_channels(channels) ||
+                          std::all_of(own.begin() + 1, own.end(), [](auto n) { return n < 0; });
+    if (!is_image) return 1;
+    if (index == channels) return 3;
+    const std::size_t other = (channels == 1 ? 5 : 3) - index;  // of height and width
+    return own[other] > 0 ? own[other] : 224;
 }
 
-void refuse_unknown_inputs(const std::vector<TensorFacts>& inputs, const LoadSettings& settings) {
-    for (const auto& given : settings.shapes) {
-        const std::string& name = given.first;
+// The option that gives the shape, as a shell takes it.
+std::string proposal(const ModelInput& input, const Named& named) {
+    std::string sizes = input.has_rank ? "" : ",SIZE,SIZE,...";
+    for (std::size_t i = 0; i < input.facts.shape.size(); ++i) {
+        sizes += "," + std::to_string(usual_size(input, i, named));
+    }
+    const std::string option = input.facts.name + "=" + sizes.substr(sizes.empty() ? 0 : 1);
+    const bool is_plain = std::all_of(option.begin(), option.end(), [](char c) {
+        return std::isalnum(static_cast<unsigned char>(c)) != 0 ||
+               std::string("_-.,:/=+@").find(c) != std::string::npos;
+    });
+    return " --shape " + (is_plain ? option : "'" + option + "'");
+}
+
+[[noreturn]] void ask_for_shapes(const std::vector<const ModelInput*>& open, const Named& named,
+                                 const LoadSettings& settings) {
+    std::string inputs, options;
+    for (const ModelInput* input : open) {
+        inputs +=
+            (inputs.empty() ? "" : ", ") + ("'" + input->facts.name) + "' " + shape_text(*input);
+        options += proposal(*input, named);
+    }
+    throw Error(ErrorKind::kInvalidModel, settings.model_path + ": dynamic shapes of its inputs " +
+                                              inputs + "; give them, e.g." + options);
+}
+
+// What the job says of an input's shape, which values that are an array have too.
+std::optional<ShapeOf> given_shape(const ModelInput& input, const LoadSettings& settings) {
+    const auto given = settings.shapes.find(input.facts.name);
+    if (given != settings.shapes.end()) return given->second;
+    if (input.has_rank && is_fixed(input.facts.shape)) return std::nullopt;
+    const GivenValues* values = given_values(input.facts, settings);
+    return values == nullptr ? std::nullopt : values->shape;
+}
+
+void check_fits(const ModelInput& input, const ShapeOf& given, const LoadSettings& settings) {
+    const ShapeOf& own = input.facts.shape;
+    const bool fits =
+        !input.has_rank ||
+        std::equal(own.begin(), own.end(), given.begin(), given.end(),
+                   [](std::int64_t n, std::int64_t wanted) { return n < 0 || n == wanted; });
+    if (fits) return;
+    throw Error(ErrorKind::kInvalidJob, settings.model_path + ": input '" + input.facts.name +
+                                            "' has the shape " + shape_text(input) +
+                                            ", which the given shape does not fit");
+}
+
+void check_type(const TensorFacts& facts, const LoadSettings& settings) {
+    const bool is_made = bytes_per_element(facts.type) > 0;
+    if (is_made || (facts.type == "string" && given_values(facts, settings) != nullptr)) return;
+    throw Error(
+        ErrorKind::kUnsupportedModel,
+        settings.model_path + ": input '" + facts.name + "' is of type " + facts.type +
+            ", for which no values can be made" +
+            (facts.type == "string" ? "; give one, as in --input " + facts.name + "=hello" : ""));
+}
+
+// What the job gives must be for an input that is there.
+template <class Given>
+void refuse_unknown(const std::vector<ModelInput>& inputs, const std::map<std::string, Given>& all,
+                    const LoadSettings& settings, const char* what) {
+    for (const auto& given : all) {
         std::string known;
         bool is_known = false;
-        for (const TensorFacts& input : inputs) {
-            is_known = is_known || input.name == name;
-            known += (known.empty() ? "" : ", ") + input.name;
+        for (const ModelInput& input : inputs) {
+            is_known = is_known || input.facts.name == given.first ||
+                       (std::is_same_v<Given, GivenValues> && input.facts.type == given.first);
+            known += (known.empty() ? "" : ", ") + input.facts.name;
         }
-        if (!is_known) {
-            throw Error(ErrorKind::kInvalidJob, settings.model_path + ": has no input '" + name +
-                                                    "' to give a shape; its inputs: " + known);
+        if (is_known) continue;
+        throw Error(ErrorKind::kInvalidJob, settings.model_path + ": has no input '" + given.first +
+                                                "' to give " + what + "; its inputs: " + known);
+    }
+}
+
+}  // namespace
+
+std::vector<TensorFacts> fix_shapes(const std::vector<ModelInput>& inputs,
+                                    const LoadSettings& settings) {
+    refuse_unknown(inputs, settings.shapes, settings, "a shape");
+    refuse_unknown(inputs, settings.inputs, settings, "values");
+    std::vector<TensorFacts> fixed;
+    std::vector<const ModelInput*> open;
+    Named named;
+    for (const ModelInput& input : inputs) {
+        check_type(input.facts, settings);
+        fixed.push_back(input.facts);
+        if (const std::optional<ShapeOf> given = given_shape(input, settings)) {
+            check_fits(input, *given, settings);
+            fixed.back().shape = *given;
+            for (std::size_t i = 0; i < given->size(); ++i) {
+                if (!symbol_of(input, i).empty()) named[symbol_of(input, i)] = (*given)[i];
+            }
+        } else if (!input.has_rank || !is_fixed(input.facts.shape)) {
+            open.push_back(&input);
         }
     }
+    if (!open.empty()) ask_for_shapes(open, named, settings);
+    return fixed;
 }
 
 }  // namespace edgeprof

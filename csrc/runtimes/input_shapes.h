@@ -1,7 +1,6 @@
 // The shapes that inputs are fed with: the model's own where they are fixed, the job's elsewhere.
 #pragma once
 
-#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -9,14 +8,17 @@
 
 namespace edgeprof {
 
-// Returns the shape to feed. Negative dimensions of `facts` are dynamic; `symbols` names them where
-// the model does (else empty). Throws kInvalidModel when a dynamic one is not given, kInvalidJob
-// when what is given does not fit, kUnsupportedModel when no values can be made for the type.
-std::vector<std::int64_t> shape_to_feed(const TensorFacts& facts,
-                                        const std::vector<std::string>& symbols,
-                                        const LoadSettings& settings);
+// An input as the model states it: negative dimensions are dynamic.
+struct ModelInput {
+    TensorFacts facts;
+    bool has_rank = true;                   // false: the model gives no shape at all
+    std::vector<std::string> symbols = {};  // names of dynamic dimensions; may be fewer than those
+};
 
-// Throws kInvalidJob when a shape is given for an input that the model does not have.
-void refuse_unknown_inputs(const std::vector<TensorFacts>& inputs, const LoadSettings& settings);
+// Returns the inputs with the shapes to feed, which stand in the job where the model's are dynamic
+// or unknown. Throws kInvalidModel when one is not given (naming all of them), kInvalidJob when
+// what is given fits no input, kUnsupportedModel when no values can be made for a type.
+std::vector<TensorFacts> fix_shapes(const std::vector<ModelInput>& inputs,
+                                    const LoadSettings& settings);
 
 }  // namespace edgeprof

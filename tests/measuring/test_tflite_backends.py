@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
+from run_cli import run
 from tree import SUPPORT
 
 import edgeprof
@@ -129,8 +131,9 @@ def test_an_unknown_operator_is_refused(model: Path) -> None:
             if operator.opcodeIndex == 0:
                 operator.builtinOptions, operator.builtinOptionsType = None, 0
 
-    with pytest.raises(UnsupportedModel, match="operator"):
+    with pytest.raises(UnsupportedModel, match="FromTheFuture") as refused:
         edgeprof.measure(rewritten(model, add_custom_operator), QUICK)
+    assert ".cc" not in str(refused.value)
 
 
 def test_dynamic_dimensions_are_named_and_can_be_given(model: Path) -> None:
@@ -147,6 +150,79 @@ def test_dynamic_dimensions_are_named_and_can_be_given(model: Path) -> None:
     assert result.record["runtime"]["outputs"][0]["shape"] == [2, 10]
     with pytest.raises(InvalidJob, match="does not fit"):
         edgeprof.measure(path, QUICK, shapes={"input": [1, 16, 16, 3]})
+
+
+def free_the_rank(tree: Any) -> None:
+    tensor = tree.subgraphs[0].tensors[tree.subgraphs[0].inputs[0]]
+    tensor.shape, tensor.hasRank = [], False
+
+
+def test_an_unknown_rank_is_asked_for_and_an_empty_input_is_refused(tmp_path: Path) -> None:
+    path = doubling(tmp_path / "any.tflite", {"main": [1, 8]})
+    any_rank = rewritten(path, free_the_rank)
+    with pytest.raises(InvalidModel, match=r"'x' of unknown rank.*--shape x=SIZE"):
+        edgeprof.measure(any_rank, QUICK)
+    measured = edgeprof.measure(any_rank, QUICK, shapes={"x": [2, 3]})
+    assert measured.record["runtime"]["outputs"][0]["shape"] == [2, 3]
+    with pytest.raises(UnsupportedModel, match="no dimensions of 0"):
+        edgeprof.measure(any_rank, QUICK, shapes={"x": [0, 3]})
+
+
+def doubling(path: Path, signatures: dict[str, list[int]]) -> Path:
+    """A model with an entry point per name, which adds its input of that shape to itself."""
+    from tflite_models import operator, signature, subgraph, tensor, write_tflite
+
+    graphs, entries = [], []
+    for index, (name, shape) in enumerate(signatures.items()):
+        both = [tensor("x", shape), tensor("y", shape)]
+        add = operator(0, [0, 0], [1], "AddOptions")
+        graphs.append(subgraph(both, [add], [0], [1], name))
+        entries.append(signature(name, index))
+        for names, tensor_index in ((entries[-1].inputs, 0), (entries[-1].outputs, 1)):
+            names.append(schema.TensorMapT())
+            names[0].name, names[0].tensorIndex = "xy"[tensor_index].encode(), tensor_index
+    return write_tflite(path, graphs, ["ADD"], entries)
+
+
+def test_the_signature_that_is_timed_is_told_and_can_be_chosen(tmp_path: Path) -> None:
+    path = doubling(tmp_path / "language.tflite", {"decode": [1, 8], "prefill": [64, 8]})
+    for asked, told, rows in (
+        ((), "decode", 1),
+        (("--option", "signature=prefill"), "prefill", 64),
+    ):
+        text = run("measure", path, "--max-secs", "0.1", *asked)
+        other = {"decode", "prefill"} - {told}
+        assert f"signature {told}, not {other.pop()}" in text.stdout
+        printed = json.loads(run("measure", path, "--max-secs", "0.1", "--json", *asked).stdout)
+        assert printed["runtime_options"]["signature"] == told
+        assert printed["runtime_options"]["signatures"] == ["decode", "prefill"]
+        measured = edgeprof.measure(path, QUICK, runtime_options={"signature": told})
+        assert measured.record["runtime"]["inputs"][0]["shape"] == [rows, 8]
+    with pytest.raises(InvalidJob, match="no signature 'train'; its signatures: decode, prefill"):
+        edgeprof.measure(path, QUICK, runtime_options={"signature": "train"})
+    single = run(
+        "measure", doubling(tmp_path / "one.tflite", {"main": [1, 8]}), "--max-secs", "0.1"
+    )
+    assert "signature main" not in single.stdout
+
+
+def test_tensorflow_lite_is_asked_by_what_the_file_says(fake_library: Path, tmp_path: Path) -> None:
+    """The C API shows a dynamic dimension as 1; the stand-in reads the file's first byte only."""
+
+    def free(tree: Any) -> None:
+        tree.subgraphs[0].tensors[0].shapeSignature = [-1, 16]
+
+    settings = fake_settings(fake_library)
+    path = doubling(tmp_path / "m.tflite", {"decode": [1, 16], "prefill": [2, 16]})
+    for shape in ({}, {"x": [4, 16]}):
+        model = rewritten(path, free)
+        if not shape:
+            with pytest.raises(InvalidModel, match=r"'x' \[\?, 16\].*--shape x=1,16"):
+                edgeprof.measure(model, settings)
+            continue
+        options = edgeprof.measure(model, settings, shapes=shape).record["runtime"]["options"]
+        assert options["signature"] == "decode"
+        assert options["signatures"] == ["decode", "prefill"]
 
 
 def compile_fake(folder: Path, *flags: str) -> Path:

@@ -1,6 +1,7 @@
 /* A stand-in for libtensorflowlite_c.so: the part of its C API that edgeprof uses, around a "model"
- * that doubles its input. It reads the first byte of the model file: 'T' loads, anything else is
- * refused; "Tx" loads and then fails to prepare, with a reason given to the error reporter. */
+ * that doubles its input. It reads the first bytes of the model file: 'T' loads, as does whatever has
+ * the mark of a TFLite file; anything else is refused; "Tx" loads and then fails to prepare, with a
+ * reason given to the error reporter. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,8 +38,11 @@ Model* TfLiteModelCreateFromFile(const char* path) {
     FILE* file = fopen(path, "rb");
     if (file == NULL) return NULL;
     Model* model = calloc(1, sizeof(Model));
-    const size_t n = fread(model->kind, 1, 2, file);
+    char start[8] = {0};
+    const size_t n = fread(start, 1, sizeof start, file);
     fclose(file);
+    if (memcmp(start + 4, "TFL3", 4) == 0) memcpy(start, "T", 2);
+    memcpy(model->kind, start, 2);
     if (n >= 1 && model->kind[0] == 'T') return model;
     free(model);
     return NULL;

@@ -43,6 +43,7 @@ Api::Api(const Library& library) {
     need(library, "LiteRtDestroyCompiledModel", destroy_compiled_model);
     find(library, "LiteRtCompiledModelIsFullyAccelerated", is_fully_accelerated);
     need(library, "LiteRtCompiledModelResizeInputTensor", resize_input);
+    find(library, "LiteRtCompiledModelResizeInputTensorNonStrict", resize_freely);
     need(library, "LiteRtGetCompiledModelOutputTensorLayouts", output_layouts);
     need(library, "LiteRtGetModelSignature", get_signature);
     need(library, "LiteRtGetNumSignatureInputs", count_inputs);

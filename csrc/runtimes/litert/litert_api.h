@@ -80,6 +80,8 @@ struct Api {
     void (*destroy_compiled_model)(CompiledModelT*);
     Status (*is_fully_accelerated)(CompiledModelT*, bool*);  // may be missing
     Status (*resize_input)(CompiledModelT*, std::size_t, std::size_t, const int*, std::size_t);
+    // Takes another rank too; may be missing.
+    Status (*resize_freely)(CompiledModelT*, std::size_t, std::size_t, const int*, std::size_t);
     Status (*output_layouts)(CompiledModelT*, std::size_t, std::size_t, Layout*, bool);
     Status (*get_signature)(ModelT*, std::size_t, SignatureT**);
     Status (*count_inputs)(SignatureT*, std::size_t*);

@@ -14,17 +14,20 @@ namespace edgeprof {
 
 namespace {
 
-constexpr std::size_t kSignature = 0;
-
 LiteRtOptions read_options(const json::Value& given) {
     LiteRtOptions options;
     const json::Object* object = given.as_object();
     if (object == nullptr) return options;
     for (const auto& [key, value] : *object) {
         const std::string* text = value.as_string();
+        if (key == "signature" && text != nullptr) {
+            options.signature = *text;
+            continue;
+        }
         if (key != "kernel_mode") {
             throw Error(ErrorKind::kInvalidJob,
-                        "runtime option '" + key + "' is unknown to litert; known: kernel_mode");
+                        "runtime option '" + key +
+                            "' is unknown to litert; known: kernel_mode, signature (a text)");
         }
         if (text == nullptr || (*text != "xnnpack" && *text != "builtin" && *text != "reference")) {
             throw Error(ErrorKind::kInvalidJob,
@@ -44,18 +47,26 @@ LiteRtModel::LiteRtModel(std::shared_ptr<const LiteRtCore> core, const LoadSetti
       threads_(settings.threads),
       options_(read_options(settings.options)),
       is_profiled_(is_profiled),
+      file_(read_model_file(path_).value_or(ModelFile{})),
       model_(nullptr, core_->api.destroy_model),
       compiled_(nullptr, core_->api.destroy_compiled_model) {
     load_model();
+    choose_signature();
     compile();
     bind(settings);
 }
 
+std::string LiteRtModel::reason(litert::Status status) const {
+    const std::string logged = errors_of_log(log_.read());
+    return logged.empty() ? core_->text_of(status) : logged + " (" + core_->text_of(status) + ")";
+}
+
 bool LiteRtModel::invoke() noexcept {
-    status_ = core_->api.run(compiled_.get(), kSignature, raw_inputs_.size(), raw_inputs_.data(),
-                             raw_outputs_.size(), raw_outputs_.data());
+    status_ = core_->api.run(compiled_.get(), signature_index_, raw_inputs_.size(),
+                             raw_inputs_.data(), raw_outputs_.size(), raw_outputs_.data());
     return status_ == litert::kOk;
 }
+
 void LiteRtModel::load_model() {
     const litert::Api& api = core_->api;
     litert::ModelT* created = nullptr;
@@ -73,6 +84,25 @@ void LiteRtModel::load_model() {
     }
     check(status, "cannot be read");
     model_.reset(created);
+}
+
+void LiteRtModel::choose_signature() {
+    if (!options_.signature.empty()) {
+        std::string known;
+        const std::vector<FileSignature>& all = file_.signatures;
+        for (const FileSignature& one : all) known += (known.empty() ? "" : ", ") + one.name;
+        const auto found = std::find_if(all.begin(), all.end(), [&](const FileSignature& one) {
+            return one.name == options_.signature;
+        });
+        if (found == all.end()) {
+            throw Error(ErrorKind::kInvalidJob,
+                        path_ + ": has no signature '" + options_.signature +
+                            "'; its signatures: " + (known.empty() ? "none" : known));
+        }
+        signature_index_ = static_cast<std::size_t>(found - all.begin());
+    }
+    check(core_->api.get_signature(model_.get(), signature_index_, &signature_),
+          "has no signature");
 }
 
 litert::OpaqueOptionsT* LiteRtModel::make_cpu_options() const {
@@ -122,7 +152,7 @@ void LiteRtModel::compile() {
     if (status != litert::kOk) {
         throw Error(ErrorKind::kUnsupportedModel,
                     path_ + ": LiteRT cannot prepare it, perhaps for an operator it lacks: " +
-                        core_->text_of(status));
+                        reason(status));
     }
     compiled_.reset(compiled);
 }
@@ -143,12 +173,26 @@ litert::TensorType LiteRtModel::describe(std::size_t index, bool is_input,
     return type;
 }
 
+void LiteRtModel::check_size(const TensorFacts& facts) const {
+    constexpr std::size_t kMostDimensions = std::size(decltype(litert::Layout::dimensions){});
+    if (facts.shape.size() <= kMostDimensions && count_elements(facts.shape) > 0) return;
+    throw Error(ErrorKind::kUnsupportedModel,
+                path_ + ": input '" + facts.name +
+                    "': LiteRT takes no dimensions of 0, and 8 of them at most");
+}
+
 void LiteRtModel::resize(std::size_t index, litert::TensorType& type, const TensorFacts& facts) {
+    const std::size_t rank = type.layout.rank();
+    type.layout.rank_and_flag =
+        (type.layout.rank_and_flag & ~0x7fU) | static_cast<std::uint32_t>(facts.shape.size());
     for (std::size_t i = 0; i < facts.shape.size(); ++i) {
         type.layout.dimensions[i] = static_cast<std::int32_t>(facts.shape[i]);
     }
-    check(core_->api.resize_input(compiled_.get(), kSignature, index, type.layout.dimensions,
-                                  facts.shape.size()),
+    // The strict function keeps the rank.
+    const bool is_new_rank = facts.shape.size() != rank && core_->api.resize_freely != nullptr;
+    const auto resize = is_new_rank ? core_->api.resize_freely : core_->api.resize_input;
+    check(resize(compiled_.get(), signature_index_, index, type.layout.dimensions,
+                 facts.shape.size()),
           "input '" + facts.name + "' does not take the given shape");
 }
 
@@ -156,8 +200,8 @@ litert::BufferT* LiteRtModel::make_buffer(std::size_t index, bool is_input,
                                           const litert::TensorType& type) {
     const litert::Api& api = core_->api;
     litert::RequirementsT* requirements = nullptr;  // the compiled model's
-    check((is_input ? api.input_requirements : api.output_requirements)(compiled_.get(), kSignature,
-                                                                        index, &requirements),
+    check((is_input ? api.input_requirements : api.output_requirements)(
+              compiled_.get(), signature_index_, index, &requirements),
           "no buffer requirements");
     litert::BufferT* buffer = nullptr;
     check(api.create_buffer(core_->environment.get(), &type, requirements, &buffer), "no buffer");
@@ -181,37 +225,49 @@ std::vector<std::uint8_t> LiteRtModel::output_bytes(std::size_t index) const {
     return copy;
 }
 
-void LiteRtModel::fill(litert::BufferT* buffer, const TensorFacts& facts, std::uint64_t seed,
-                       std::size_t index) const {
+void LiteRtModel::fill(std::size_t index, const LoadSettings& settings) const {
     const litert::Api& api = core_->api;
+    litert::BufferT* buffer = raw_inputs_[index];
     std::size_t n_bytes = 0;
     void* data = nullptr;
     check(api.buffer_bytes(buffer, &n_bytes), "no buffer size");
     check(api.lock_buffer(buffer, &data, litert::kLockWrite), "a buffer cannot be written");
-    fill_input(data, n_bytes / bytes_per_element(facts.type), facts.type, seed, index);
+    fill_input(data, n_bytes, inputs_[index], settings, index);
     check(api.unlock_buffer(buffer), "a buffer cannot be written");
 }
 
-void LiteRtModel::bind(const LoadSettings& settings) {
-    const litert::Api& api = core_->api;
-    check(api.get_signature(model_.get(), kSignature, &signature_), "has no signature");
-    std::size_t n_inputs = 0, n_outputs = 0;
-    check(api.count_inputs(signature_, &n_inputs), "no inputs");
-    check(api.count_outputs(signature_, &n_outputs), "no outputs");
-    std::vector<litert::TensorType> types;
+std::vector<ModelInput> LiteRtModel::describe_inputs(std::vector<litert::TensorType>& types) const {
+    std::size_t n_inputs = 0;
+    check(core_->api.count_inputs(signature_, &n_inputs), "no inputs");
+    const bool is_named = signature_index_ < file_.signatures.size();
+    const std::vector<FileInput>& stated =
+        is_named ? file_.signatures[signature_index_].inputs : file_.inputs;
+    std::vector<ModelInput> inputs(n_inputs);
     for (std::size_t i = 0; i < n_inputs; ++i) {
-        TensorFacts facts;
-        litert::TensorType type = describe(i, true, facts);
-        const std::vector<std::int64_t> own = facts.shape;
-        facts.shape = shape_to_feed(facts, {}, settings);
-        if (facts.shape != own) resize(i, type, facts);
-        types.push_back(type);
-        inputs_.push_back(std::move(facts));
+        types.push_back(describe(i, true, inputs[i].facts));
+        const auto found = std::find_if(stated.begin(), stated.end(), [&](const FileInput& input) {
+            return input.name == inputs[i].facts.name;
+        });
+        inputs[i].has_rank = found == stated.end() || found->has_rank;
     }
-    refuse_unknown_inputs(inputs_, settings);
-    for (std::size_t i = 0; i < n_inputs; ++i) {
+    return inputs;
+}
+
+void LiteRtModel::bind(const LoadSettings& settings) {
+    std::size_t n_outputs = 0;
+    check(core_->api.count_outputs(signature_, &n_outputs), "no outputs");
+    std::vector<litert::TensorType> types;
+    const std::vector<ModelInput> stated = describe_inputs(types);
+    inputs_ = fix_shapes(stated, settings);
+    for (std::size_t i = 0; i < inputs_.size(); ++i) {
+        check_size(inputs_[i]);
+        if (inputs_[i].shape == stated[i].facts.shape) continue;
+        resize(i, types[i], inputs_[i]);
+        is_resized_ = true;
+    }
+    for (std::size_t i = 0; i < inputs_.size(); ++i) {
         raw_inputs_.push_back(make_buffer(i, true, types[i]));
-        fill(raw_inputs_.back(), inputs_[i], settings.seed, i);
+        fill(i, settings);
     }
     bind_outputs(n_outputs);
 }
@@ -222,10 +278,10 @@ void LiteRtModel::bind_outputs(std::size_t n_outputs) {
     for (std::size_t i = 0; i < n_outputs; ++i) {
         TensorFacts facts;
         litert::TensorType type = describe(i, false, facts);
-        if (type.layout.is_dynamic()) {
+        if (is_resized_ || type.layout.is_dynamic()) {
             // Known only now that the inputs have their shapes.
             if (!has_layouts) {
-                check(core_->api.output_layouts(compiled_.get(), kSignature, n_outputs,
+                check(core_->api.output_layouts(compiled_.get(), signature_index_, n_outputs,
                                                 layouts.data(), true),
                       "its outputs' shapes cannot be known before it runs");
                 has_layouts = true;
@@ -246,7 +302,9 @@ std::string LiteRtModel::options_json() const {
         core_->api.is_fully_accelerated(compiled_.get(), &is_full) == litert::kOk) {
         writer.member("fully_delegated", is_full);  // false: XNNPACK left operators to others
     }
-    writer.member("kernel_mode", options_.kernel_mode).end_object();
+    writer.member("kernel_mode", options_.kernel_mode);
+    write_entry_points(writer, file_, signature_index_);
+    writer.end_object();
     return writer.text();
 }
 

@@ -7,13 +7,17 @@
 #include <vector>
 
 #include "runtimes/backend.h"
+#include "runtimes/input_shapes.h"
 #include "runtimes/litert/litert_core.h"
+#include "runtimes/model_file.h"
+#include "runtimes/reason.h"
 
 namespace edgeprof {
 
 // What a job may set.
 struct LiteRtOptions {
     std::string kernel_mode = "xnnpack";
+    std::string signature;  // empty: the first
 };
 
 class LiteRtModel final : public LoadedModel {
@@ -23,7 +27,7 @@ class LiteRtModel final : public LoadedModel {
                 bool is_profiled);
 
     bool invoke() noexcept override;
-    std::string failure() const override { return core_->text_of(status_); }
+    std::string failure() const override { return reason(status_); }
     const std::vector<TensorFacts>& inputs() const override { return inputs_; }
     const std::vector<TensorFacts>& outputs() const override { return outputs_; }
     std::vector<std::uint8_t> output_bytes(std::size_t index) const override;
@@ -41,26 +45,35 @@ class LiteRtModel final : public LoadedModel {
     litert::OpaqueOptionsT* make_cpu_options() const;
     litert::OpaqueOptionsT* make_toml_options(const char* identifier,
                                               const std::string& toml) const;
+    void choose_signature();
+    std::vector<ModelInput> describe_inputs(std::vector<litert::TensorType>& types) const;
     void bind(const LoadSettings& settings);
     void bind_outputs(std::size_t n_outputs);
     litert::TensorType describe(std::size_t index, bool is_input, TensorFacts& facts) const;
+    void check_size(const TensorFacts& facts) const;
     void resize(std::size_t index, litert::TensorType& type, const TensorFacts& facts);
     litert::BufferT* make_buffer(std::size_t index, bool is_input, const litert::TensorType& type);
-    void fill(litert::BufferT* buffer, const TensorFacts& facts, std::uint64_t seed,
-              std::size_t index) const;
+    void fill(std::size_t index, const LoadSettings& settings) const;
 
+    // What LiteRT says of a failed call, and logged since it was given the model.
+    std::string reason(litert::Status status) const;
     // Throws kInvalidModel.
     void check(litert::Status status, const std::string& what) const {
-        core_->check(status, ErrorKind::kInvalidModel, path_ + ": " + what);
+        if (status == litert::kOk) return;
+        throw Error(ErrorKind::kInvalidModel, path_ + ": " + what + ": " + reason(status));
     }
 
+    StderrLog log_;
     std::shared_ptr<const LiteRtCore> core_;
     std::string path_;
     int threads_;
     LiteRtOptions options_;
     bool is_profiled_;
+    bool is_resized_ = false;  // an input; the outputs' shapes in the file no longer hold
+    ModelFile file_;           // empty where it cannot be read
     Owned<litert::ModelT> model_;
     Owned<litert::CompiledModelT> compiled_;
+    std::size_t signature_index_ = 0;
     litert::SignatureT* signature_ = nullptr;  // the model's
     std::vector<Owned<litert::BufferT>> buffers_;
     std::vector<litert::BufferT*> raw_inputs_, raw_outputs_;

@@ -7,6 +7,7 @@
 #include "base/owned.h"
 #include "runtimes/library.h"
 #include "runtimes/ort/ort_api.h"
+#include "runtimes/reason.h"
 
 namespace edgeprof {
 
@@ -20,9 +21,9 @@ struct OrtCore {
     Owned<ort::Env> env;
     std::string version;
 
-    // Message of a failed call; releases it.
+    // Message of a failed call, without places in the runtime's source; releases it.
     std::string message_of(ort::Status* status) const {
-        std::string message = api.GetErrorMessage(status);
+        const std::string message = without_source_paths(api.GetErrorMessage(status));
         api.ReleaseStatus(status);
         return message;
     }

@@ -1,10 +1,12 @@
 #include "runtimes/ort/ort_model.h"
 
+#include <optional>
 #include <utility>
 
 #include "base/error.h"
 #include "runtimes/input_shapes.h"
 #include "runtimes/input_values.h"
+#include "runtimes/model_file.h"
 #include "runtimes/ort/ort_session.h"
 
 namespace edgeprof {
@@ -48,11 +50,11 @@ const char* type_name(int element_type) {
 
 }  // namespace
 
-// Name, type and shape of an input or output; negative dimensions are not known before the run.
+// An input or output; negative dimensions are not known before the run. A tensor without any may
+// be a scalar, or one of unknown rank: the runtime does not tell.
 struct OrtTensor {
-    TensorFacts facts;
+    ModelInput input;
     int element_type = 0;
-    std::vector<std::string> symbols;  // names of dynamic dimensions, empty where there is none
 };
 
 OrtModel::OrtModel(std::shared_ptr<const OrtCore> core, const LoadSettings& settings,
@@ -64,6 +66,7 @@ OrtModel::OrtModel(std::shared_ptr<const OrtCore> core, const LoadSettings& sett
       binding_(nullptr, core_->api.ReleaseIoBinding),
       run_options_(nullptr, core_->api.ReleaseRunOptions),
       host_memory_(nullptr, core_->api.ReleaseMemoryInfo),
+      device_memory_(nullptr, core_->api.ReleaseMemoryInfo),
       is_on_gpu_(options_.gpu_provider() != nullptr) {
     const ort::Api& api = core_->api;
     ort::RunOptions* run_options = nullptr;
@@ -78,7 +81,8 @@ OrtModel::OrtModel(std::shared_ptr<const OrtCore> core, const LoadSettings& sett
     host_memory_.reset(host);
 
     bind_inputs(settings);
-    bind_outputs();
+    describe_outputs();
+    check(bind_outputs(), "an output cannot be bound");
 }
 
 OrtTensor OrtModel::describe(std::size_t index, bool is_input) const {
@@ -91,7 +95,7 @@ OrtTensor OrtModel::describe(std::size_t index, bool is_input) const {
                    : api.SessionGetOutputName(session, index, allocator, &name),
           "no name");
     OrtTensor tensor;
-    tensor.facts.name = name;
+    tensor.input.facts.name = name;
     check(api.AllocatorFree(allocator, name), "no memory");
 
     ort::TypeInfo* created = nullptr;
@@ -102,73 +106,108 @@ OrtTensor OrtModel::describe(std::size_t index, bool is_input) const {
     int onnx_type = 0;
     check(api.GetOnnxTypeFromTypeInfo(type.get(), &onnx_type), "no type");
     if (onnx_type != ort::kTypeTensor) {
-        tensor.facts.type = "no tensor";
+        tensor.input.facts.type = "no tensor";
         return tensor;
     }
     const ort::TensorInfo* info = nullptr;
     check(api.CastTypeInfoToTensorInfo(type.get(), &info), "no tensor");
     check(api.GetTensorElementType(info, &tensor.element_type), "no element type");
-    tensor.facts.type = type_name(tensor.element_type);
+    tensor.input.facts.type = type_name(tensor.element_type);
     std::size_t rank = 0;
     check(api.GetDimensionsCount(info, &rank), "no shape");
-    tensor.facts.shape.resize(rank);
+    tensor.input.facts.shape.resize(rank);
     std::vector<const char*> symbols(rank, "");
-    check(api.GetDimensions(info, tensor.facts.shape.data(), rank), "no shape");
+    check(api.GetDimensions(info, tensor.input.facts.shape.data(), rank), "no shape");
     check(api.GetSymbolicDimensions(info, symbols.data(), rank), "no shape");
-    tensor.symbols.assign(symbols.begin(), symbols.end());
+    tensor.input.symbols.assign(symbols.begin(), symbols.end());
     return tensor;
+}
+
+std::vector<OrtTensor> OrtModel::describe_inputs() const {
+    std::size_t n_inputs = 0;
+    check(core_->api.SessionGetInputCount(session_.get(), &n_inputs), "no inputs");
+    std::vector<OrtTensor> tensors;
+    std::optional<ModelFile> file;
+    for (std::size_t i = 0; i < n_inputs; ++i) {
+        ModelInput& input = tensors.emplace_back(describe(i, true)).input;
+        if (!input.facts.shape.empty()) continue;
+        if (!file) file = read_model_file(path_).value_or(ModelFile{});
+        const FileInput* stated = file->find_input(input.facts.name);
+        input.has_rank = stated == nullptr || stated->has_rank;
+    }
+    return tensors;
+}
+
+ort::Value* OrtModel::make_input(const TensorFacts& facts, int element_type,
+                                 const LoadSettings& settings) {
+    const ort::Api& api = core_->api;
+    const std::vector<std::int64_t>& shape = facts.shape;
+    ort::Value* value = nullptr;
+    if (element_type == ort::kString) {
+        const std::vector<std::string> texts = input_texts(facts, settings);
+        std::vector<const char*> pointers;
+        for (const std::string& text : texts) pointers.push_back(text.c_str());
+        ort::Allocator* allocator = nullptr;  // the runtime's own, not ours to release
+        check(api.GetAllocatorWithDefaultOptions(&allocator), "no allocator");
+        check(
+            api.CreateTensorAsOrtValue(allocator, shape.data(), shape.size(), element_type, &value),
+            "an input cannot be made");
+        input_values_.emplace_back(value, api.ReleaseValue);
+        check(api.FillStringTensor(value, pointers.data(), pointers.size()),
+              "an input cannot be filled");
+        return value;
+    }
+    const std::size_t n_bytes = count_elements(shape) * bytes_per_element(facts.type);
+    // At least one: an input of no elements has an address too.
+    input_data_.emplace_back((n_bytes + 7) / 8 + 1);
+    void* data = input_data_.back().data();
+    fill_input(data, n_bytes, facts, settings, input_data_.size() - 1);
+    check(api.CreateTensorWithDataAsOrtValue(host_memory_.get(), data, n_bytes, shape.data(),
+                                             shape.size(), element_type, &value),
+          "an input cannot be made");
+    input_values_.emplace_back(value, api.ReleaseValue);
+    return value;
 }
 
 void OrtModel::bind_inputs(const LoadSettings& settings) {
     const ort::Api& api = core_->api;
-    std::size_t n_inputs = 0;
-    check(api.SessionGetInputCount(session_.get(), &n_inputs), "no inputs");
-    for (std::size_t i = 0; i < n_inputs; ++i) {
-        OrtTensor tensor = describe(i, true);
-        tensor.facts.shape = shape_to_feed(tensor.facts, tensor.symbols, settings);
-        std::size_t n_elements = 1;
-        for (const std::int64_t n : tensor.facts.shape) n_elements *= static_cast<std::size_t>(n);
-        const std::size_t n_bytes = n_elements * bytes_per_element(tensor.facts.type);
-        input_data_.emplace_back((n_bytes + 7) / 8);
-        void* data = input_data_.back().data();
-        fill_input(data, n_elements, tensor.facts.type, settings.seed, i);
-
-        ort::Value* value = nullptr;
-        check(api.CreateTensorWithDataAsOrtValue(
-                  host_memory_.get(), data, n_bytes, tensor.facts.shape.data(),
-                  tensor.facts.shape.size(), tensor.element_type, &value),
-              "an input cannot be made");
-        input_values_.emplace_back(value, api.ReleaseValue);
-        check(api.BindInput(binding_.get(), tensor.facts.name.c_str(), value),
+    const std::vector<OrtTensor> tensors = describe_inputs();
+    std::vector<ModelInput> stated;
+    for (const OrtTensor& tensor : tensors) stated.push_back(tensor.input);
+    inputs_ = fix_shapes(stated, settings);
+    for (std::size_t i = 0; i < inputs_.size(); ++i) {
+        ort::Value* value = make_input(inputs_[i], tensors[i].element_type, settings);
+        check(api.BindInput(binding_.get(), inputs_[i].name.c_str(), value),
               "an input cannot be bound");
-        inputs_.push_back(std::move(tensor.facts));
     }
-    refuse_unknown_inputs(inputs_, settings);
     if (is_on_gpu_) check(api.SynchronizeBoundInputs(binding_.get()), "inputs cannot be copied");
 }
 
-void OrtModel::bind_outputs() {
+void OrtModel::describe_outputs() {
     const ort::Api& api = core_->api;
     std::size_t n_outputs = 0;
     check(api.SessionGetOutputCount(session_.get(), &n_outputs), "no outputs");
+    for (std::size_t i = 0; i < n_outputs; ++i) outputs_.push_back(describe(i, false).input.facts);
     // Outputs stay where they are computed: on the provider's device unless copies are timed.
-    Owned<ort::MemoryInfo> device(nullptr, api.ReleaseMemoryInfo);
-    const ort::MemoryInfo* memory = host_memory_.get();
     if (is_on_gpu_ && !options_.time_copies) {
         ort::MemoryInfo* created = nullptr;
         check(
             api.CreateMemoryInfo("Cuda", ort::kArenaAllocator, options_.gpu_provider()->device_id(),
                                  ort::kMemoryDefault, &created),
             "no device memory");
-        device.reset(created);
-        memory = device.get();
+        device_memory_.reset(created);
     }
-    for (std::size_t i = 0; i < n_outputs; ++i) {
-        OrtTensor tensor = describe(i, false);
-        check(api.BindOutputToDevice(binding_.get(), tensor.facts.name.c_str(), memory),
-              "an output cannot be bound");
-        outputs_.push_back(std::move(tensor.facts));
+}
+
+ort::Status* OrtModel::bind_outputs() noexcept {
+    const ort::MemoryInfo* memory =
+        device_memory_ != nullptr ? device_memory_.get() : host_memory_.get();
+    for (const TensorFacts& output : outputs_) {
+        ort::Status* status =
+            core_->api.BindOutputToDevice(binding_.get(), output.name.c_str(), memory);
+        if (status != nullptr) return status;
     }
+    return nullptr;
 }
 
 std::vector<std::uint8_t> OrtModel::output_bytes(std::size_t index) const {
@@ -199,9 +238,24 @@ std::vector<std::uint8_t> OrtModel::output_bytes(std::size_t index) const {
     return {bytes, bytes + n_elements * bytes_per_element(outputs_.at(index).type)};
 }
 
+// A binding keeps the outputs of the run before and lets the next one write into them. Where their
+// sizes change from run to run, they are bound anew before each, as an application has it.
 bool OrtModel::invoke() noexcept {
+    ort::Status* status = run();
+    if (status != nullptr && !has_new_outputs_ && has_run_) {
+        core_->api.ReleaseStatus(status);
+        has_new_outputs_ = true;
+        status = run();
+    }
+    has_run_ = true;
+    if (status == nullptr) return true;
+    failure_ = core_->message_of(status);
+    return false;
+}
+
+ort::Status* OrtModel::run() noexcept {
     const ort::Api& api = core_->api;
-    ort::Status* status = nullptr;
+    ort::Status* status = has_new_outputs_ ? bind_outputs() : nullptr;
     if (is_on_gpu_ && options_.time_copies) {
         for (std::size_t i = 0; status == nullptr && i < inputs_.size(); ++i) {
             status = api.BindInput(binding_.get(), inputs_[i].name.c_str(), input_values_[i].get());
@@ -212,9 +266,7 @@ bool OrtModel::invoke() noexcept {
         status = api.RunWithBinding(session_.get(), run_options_.get(), binding_.get());
     }
     if (status == nullptr && is_on_gpu_) status = api.SynchronizeBoundOutputs(binding_.get());
-    if (status == nullptr) return true;
-    failure_ = core_->message_of(status);
-    return false;
+    return status;
 }
 
 std::string OrtModel::end_profiling() {

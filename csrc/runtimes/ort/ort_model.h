@@ -40,8 +40,13 @@ class OrtModel final : public LoadedModel {
         core_->check(status, ErrorKind::kUnsupportedModel, path_ + ": " + what);
     }
     OrtTensor describe(std::size_t index, bool is_input) const;
+    std::vector<OrtTensor> describe_inputs() const;
+    ort::Value* make_input(const TensorFacts& facts, int element_type,
+                           const LoadSettings& settings);
     void bind_inputs(const LoadSettings& settings);
-    void bind_outputs();
+    void describe_outputs();
+    ort::Status* bind_outputs() noexcept;
+    ort::Status* run() noexcept;
 
     std::shared_ptr<const OrtCore> core_;
     std::string path_;
@@ -50,11 +55,14 @@ class OrtModel final : public LoadedModel {
     Owned<ort::IoBinding> binding_;
     Owned<ort::RunOptions> run_options_;
     Owned<ort::MemoryInfo> host_memory_;
+    Owned<ort::MemoryInfo> device_memory_;  // of outputs that stay there, else nullptr
     std::vector<std::vector<std::uint64_t>> input_data_;  // 64-bit units: aligned for every type
     std::vector<Owned<ort::Value>> input_values_;
     std::vector<TensorFacts> inputs_;
     std::vector<TensorFacts> outputs_;
     bool is_on_gpu_;
+    bool has_run_ = false;
+    bool has_new_outputs_ = false;  // bound before each run
     std::string failure_;
 };
 

@@ -4,6 +4,7 @@
 //
 // External delegates (Edge TPU, Arm NN, NPUs ...) are shared libraries of their own with the two
 // functions of TensorFlow Lite's delegate plug-ins; a job names them by path.
+#include <algorithm>
 #include <cstdarg>
 #include <cstdio>
 #include <utility>
@@ -15,6 +16,8 @@
 #include "runtimes/input_shapes.h"
 #include "runtimes/input_values.h"
 #include "runtimes/library.h"
+#include "runtimes/model_file.h"
+#include "runtimes/reason.h"
 #include "runtimes/tflite_c/tflite_types.h"
 
 namespace edgeprof {
@@ -145,7 +148,7 @@ std::vector<DelegateOption> read_options(const json::Value& given) {
 void keep_complaint(void* last, const char* format, va_list arguments) {
     char text[512];
     std::vsnprintf(text, sizeof text, format, arguments);
-    *static_cast<std::string*>(last) = text;
+    *static_cast<std::string*>(last) = without_source_paths(text);
 }
 
 // The same of a delegate, which is told no place to report to.
@@ -158,6 +161,7 @@ class TfLiteModel final : public LoadedModel {
         : core_(std::move(core)),
           path_(settings.model_path),
           delegate_options_(read_options(settings.options)),
+          file_(read_model_file(path_).value_or(ModelFile{})),
           model_(nullptr, core_->api.delete_model),
           options_(nullptr, core_->api.delete_options),
           interpreter_(nullptr, core_->api.delete_interpreter) {
@@ -181,6 +185,7 @@ class TfLiteModel final : public LoadedModel {
   private:
     void create_interpreter(int threads);
     tflite::Delegate* open_delegate(const DelegateOption& option);
+    std::vector<ModelInput> describe_inputs(const LoadSettings& settings) const;
     void bind(const LoadSettings& settings);
     void allocate();
     TensorFacts describe(const tflite::Tensor* tensor) const;
@@ -189,6 +194,7 @@ class TfLiteModel final : public LoadedModel {
     std::string path_;
     std::string complaint_;
     std::vector<DelegateOption> delegate_options_;
+    ModelFile file_;  // empty where it cannot be read
     // In the order of creation: the interpreter goes before what it uses.
     Owned<tflite::Model> model_;
     std::vector<Owned<tflite::Delegate>> delegates_;
@@ -251,31 +257,42 @@ void TfLiteModel::allocate() {
     }
 }
 
+// The C API shows a dynamic dimension as 1, and an unknown rank as a scalar: the file tells. Where
+// it cannot be read, any shape of that rank may be asked for, as of a dimension that is fixed.
+std::vector<ModelInput> TfLiteModel::describe_inputs(const LoadSettings& settings) const {
+    std::vector<ModelInput> inputs;
+    const auto n_inputs = static_cast<std::size_t>(core_->api.count_inputs(interpreter_.get()));
+    for (std::size_t i = 0; i < n_inputs; ++i) {
+        ModelInput& input = inputs.emplace_back(ModelInput{
+            describe(core_->api.input(interpreter_.get(), static_cast<std::int32_t>(i)))});
+        std::vector<std::int64_t>& shape = input.facts.shape;
+        if (i < file_.inputs.size()) {
+            input.has_rank = file_.inputs[i].has_rank;
+            if (file_.inputs[i].shape.size() == shape.size()) shape = file_.inputs[i].shape;
+        }
+        if (settings.shapes.count(input.facts.name) > 0) std::fill(shape.begin(), shape.end(), -1);
+    }
+    return inputs;
+}
+
 void TfLiteModel::bind(const LoadSettings& settings) {
     const tflite::Api& api = core_->api;
     tflite::Interpreter* interpreter = interpreter_.get();
-    for (std::int32_t i = 0; i < api.count_inputs(interpreter); ++i) {
-        TensorFacts facts = describe(api.input(interpreter, i));
-        // The C API shows a dynamic dimension as 1: any shape of that rank may be asked for.
-        const auto given = settings.shapes.find(facts.name);
-        if (given != settings.shapes.end()) {
-            std::vector<int> dimensions(given->second.begin(), given->second.end());
-            if (api.resize_input(interpreter, i, dimensions.data(),
-                                 static_cast<std::int32_t>(dimensions.size())) != tflite::kOk) {
-                throw Error(ErrorKind::kInvalidJob,
-                            path_ + ": input '" + facts.name + "' does not take the given shape");
-            }
-            facts.shape = given->second;
+    inputs_ = fix_shapes(describe_inputs(settings), settings);
+    for (std::size_t i = 0; i < inputs_.size(); ++i) {
+        const auto index = static_cast<std::int32_t>(i);
+        if (inputs_[i].shape == describe(api.input(interpreter, index)).shape) continue;
+        const std::vector<int> dimensions(inputs_[i].shape.begin(), inputs_[i].shape.end());
+        if (api.resize_input(interpreter, index, dimensions.data(),
+                             static_cast<std::int32_t>(dimensions.size())) != tflite::kOk) {
+            throw Error(ErrorKind::kInvalidJob,
+                        path_ + ": input '" + inputs_[i].name + "' does not take the given shape");
         }
-        facts.shape = shape_to_feed(facts, {}, settings);
-        inputs_.push_back(std::move(facts));
     }
-    refuse_unknown_inputs(inputs_, settings);
     allocate();
     for (std::size_t i = 0; i < inputs_.size(); ++i) {
         const tflite::Tensor* tensor = api.input(interpreter, static_cast<std::int32_t>(i));
-        const std::size_t n = api.bytes(tensor) / bytes_per_element(inputs_[i].type);
-        fill_input(api.data(tensor), n, inputs_[i].type, settings.seed, i);
+        fill_input(api.data(tensor), api.bytes(tensor), inputs_[i], settings, i);
     }
     for (std::int32_t i = 0; i < api.count_outputs(interpreter); ++i) {
         outputs_.push_back(describe(api.output(interpreter, i)));
@@ -293,7 +310,9 @@ std::string TfLiteModel::options_json() const {
         if (!sha256.empty()) writer.member("sha256", sha256);  // a path, no name for the loader
         writer.end_object();
     }
-    writer.end_array().member("xnnpack_in_library", core_->api.has_xnnpack).end_object();
+    writer.end_array();
+    write_entry_points(writer, file_, 0);
+    writer.member("xnnpack_in_library", core_->api.has_xnnpack).end_object();
     return writer.text();
 }
 

@@ -78,7 +78,7 @@ TEST_CASE("a job is read with its defaults, and bad ones name the field") {
     names(R"({"model": "m", "cpus": 3})", "'cpus'");
     names(R"({"model": "m", "ci_rel": 0})", "'ci_rel'");
     names(R"({"model": "m", "max_secs": -1})", "'max_secs'");
-    names(R"({"model": "m", "shapes": {"x": [0]}})", "'shapes.x'");
+    names(R"({"model": "m", "shapes": {"x": [-1]}})", "'shapes.x'");
     names(R"({"model": "m", "runtime_options": 3})", "'runtime_options'");
     names(R"({"model": 3})", "'model'");
     names(R"({"model": "m", "counters": "some"})", "'counters'");
