@@ -83,10 +83,12 @@ def _as_dict(result: Comparison) -> dict[str, Any]:
 
 def _print(result: Comparison, *, verbose: bool) -> None:
     from edgeprof.base.units import format_duration_ns
-    from edgeprof.cli.measurement_text import quality_lines
+    from edgeprof.cli.measurement_text import entry_point, quality_lines
 
     for name, side in (("A", result.a), ("B", result.b)):
         click.echo(f"{name}: {side.model}: {format_duration_ns(side.latency_median_ns)}")
+        if choice := entry_point(side):
+            click.echo(f"   {choice}")
         for line in quality_lines([side], verbose=verbose):
             click.echo(f"   {line}")
     click.echo(

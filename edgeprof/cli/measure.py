@@ -93,6 +93,7 @@ class MeasureArguments(SettingsArguments):
             threads=self.threads,
             cpus=self.cpus,
             shapes=dict(self.shapes),
+            inputs=dict(self.inputs),
             runtime_options=options.with_providers(self.runtime_options, self.providers),
             ci_rel=self.ci_rel,
             max_secs=self.max_secs,
@@ -120,6 +121,7 @@ def measure(arguments: MeasureArguments) -> None:
     Example:
       edgeprof measure model.onnx --threads 2 --ci 0.005
       edgeprof measure model.onnx --shape input=1,3,224,224 --json
+      edgeprof measure speech.onnx --input sr=16000 --input tokens=0:999
       edgeprof measure model.onnx --launches 5 --per-op --trace trace.json
       edgeprof measure a.onnx b.onnx --on rpi4 --store lab.db
     """
@@ -132,18 +134,31 @@ def measure(arguments: MeasureArguments) -> None:
     summaries = []
     launches = 1 if arguments.is_queued else arguments.launches  # a run has its own processes
     quiet = arguments.as_json or arguments.is_queued
-    with progress_bar("Measuring", len(models) * launches, quiet=quiet) as advance:
-        for launch in range(launches):
-            for index, outcome in enumerate(_outcomes(arguments)):
-                runs[index].append(outcome)
-                advance()
-                if launch == launches - 1:
-                    summaries.append(_show(models[index], runs[index], arguments))
+    try:
+        with progress_bar("Measuring", len(models) * launches, quiet=quiet) as advance:
+            for launch in range(launches):
+                for index, outcome in enumerate(_outcomes(arguments)):
+                    runs[index].append(outcome)
+                    advance()
+                    if launch == launches - 1:
+                        summaries.append(_show(models[index], runs[index], arguments))
+    except EdgeprofError as error:
+        if arguments.as_json:
+            _print_json([_failed(model, error) for model in models])
+        raise
     _write_trace(arguments.trace, [run[0] for run in runs])
     if arguments.as_json:
-        click.echo(json.dumps(summaries[0] if len(models) == 1 else summaries, indent=2))
+        _print_json(summaries)
     if any(isinstance(outcome, EdgeprofError) for run in runs for outcome in run):
         raise SystemExit(1)
+
+
+def _print_json(summaries: Sequence[dict[str, Any]]) -> None:
+    click.echo(json.dumps(summaries[0] if len(summaries) == 1 else summaries, indent=2))
+
+
+def _failed(model: str, error: EdgeprofError) -> dict[str, Any]:
+    return {"model": model, "error": {"kind": error.kind, "message": str(error)}}
 
 
 def _outcomes(arguments: MeasureArguments) -> Iterator[Outcome]:
@@ -154,23 +169,25 @@ def _outcomes(arguments: MeasureArguments) -> Iterator[Outcome]:
     """
     from edgeprof.base.errors import EdgeprofError, UnsteadyMeasurement
     from edgeprof.measuring.harness import measure as measure_model
-    from edgeprof.measuring.harness import measure_interleaved
+    from edgeprof.measuring.harness import measure_interleaved, settings_of_each
 
     if arguments.is_queued:
         yield from _queued(arguments)
         return
-    models, settings, interleave = arguments.models, arguments.settings(), arguments.interleave
+    models, interleave = arguments.models, arguments.interleave
+    settings = arguments.settings()
+    each = settings_of_each([(model, settings) for model in models])
     if len(models) > 1 and (interleave or (interleave is None and len(models) <= _MAX_INTERLEAVED)):
         try:
-            yield from measure_interleaved([(model, settings) for model in models])
+            yield from measure_interleaved(each)
             return
         except EdgeprofError as error:
             if interleave or isinstance(error, UnsteadyMeasurement):  # drift is no model's fault
                 raise
             click.echo(f"edgeprof: not in turns, but one after the other: {error}", err=True)
-    for model in models:
+    for model, own in each:
         try:
-            outcome: Outcome = measure_model(model, settings)
+            outcome: Outcome = measure_model(model, own)
         except EdgeprofError as error:
             if len(models) == 1:
                 raise
@@ -229,7 +246,7 @@ def _show(model: str, run: Sequence[Outcome], arguments: MeasureArguments) -> di
     for outcome in run:
         if isinstance(outcome, EdgeprofError):
             click.echo(f"edgeprof: {outcome}", err=True)
-            return {"model": model, "error": {"kind": outcome.kind, "message": str(outcome)}}
+            return _failed(model, outcome)
     results = [outcome for outcome in run if isinstance(outcome, Measurement)]
     study = Launches.of(results) if len(results) > 1 else None
     if not arguments.as_json:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from edgeprof.base.units import format_bytes, format_duration_ns
 from edgeprof.measuring.grade import Verdict, evidence_of, grade_measurement, together
 from edgeprof.measuring.machine import Severity
+from edgeprof.measuring.runtimes import entry_of
 
 if TYPE_CHECKING:
     from edgeprof.measuring.launches import Launches
@@ -37,6 +38,8 @@ def describe(
             f" {format_duration_ns(launches.ci_low_ns)} to"
             f" {format_duration_ns(launches.ci_high_ns)}; the first of them:"
         )
+    if choice := entry_point(result):
+        lines.append(f"  {choice}")
     lines += [f"  {line}" for line in _facts(result)]
     if "per_op" in result.record:
         lines += _operators(result.record["per_op"])
@@ -100,6 +103,20 @@ def _facts(result: Measurement) -> list[str]:
         f" clock {record['clock']['kind']}"
     )
     return [interval, samples, setting, start, *map(_energy, record.get("energy", ()))]
+
+
+def entry_point(result: Measurement) -> str:
+    """Say which entry point of a TFLite file was timed, where it has several; else nothing."""
+    runtime = result.record["runtime"]
+    options = runtime.get("options", {})
+    others = [name for name in options.get("signatures", ()) if name != options["signature"]]
+    if others:
+        can_choose = entry_of(runtime["name"]).takes_signature
+        remedy = "; --option signature=NAME times another" if can_choose else ""
+        return f"signature {options['signature']}, not {', '.join(others)}{remedy}"
+    if options.get("subgraphs", 1) > 1:
+        return f"the first of its {options['subgraphs']} subgraphs, and those that it calls"
+    return ""
 
 
 def _energy(rail: dict[str, Any]) -> str:

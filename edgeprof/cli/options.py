@@ -26,7 +26,7 @@ from typing import Any, TypeVar
 import click
 
 from edgeprof.base.parse import first_double
-from edgeprof.cli.values import CpuList, Integers, KeyValue, Shape
+from edgeprof.cli.values import CpuList, InputValue, Integers, KeyValue, Shape
 from edgeprof.measuring.runtimes import FORMATS, RUNTIMES
 
 Arguments = TypeVar("Arguments")
@@ -131,7 +131,14 @@ shapes = partial(
     pairs,
     "--shape",
     type=Shape(),
-    help="Shape of a dynamic input; may be repeated.",
+    help="Shape of a dynamic input; may be repeated. Of one of several models: MODEL:NAME=...",
+)
+inputs = partial(
+    pairs,
+    "--input",
+    type=InputValue(),
+    help="Values of an input: a number, a list, LOW:HIGH to draw from, FILE.npy, a text; may be "
+    "repeated. A type for NAME, as in int64=0:999, means all its inputs.",
 )
 
 # How to measure.

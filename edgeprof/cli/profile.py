@@ -43,6 +43,7 @@ class ProfileArguments(RunArguments):
         help="Measure models of our own: layers of all kinds, or known networks; may be repeated.",
     )
     shapes: tuple[tuple[str, tuple[int, ...]], ...] = options.shapes()
+    inputs: tuple[tuple[str, Any], ...] = options.inputs()
     store: Path = options.store()
     models: Path | None = options.option(
         "--models",
@@ -67,8 +68,8 @@ class ProfileArguments(RunArguments):
             raise click.UsageError("MODEL files and --suite are measured one after the other")
         if self.suites and self.batch != 1:
             raise click.UsageError("the models of a --suite have batches of their own")
-        if self.shapes and not self.files:
-            raise click.UsageError("--shape is for MODEL files")
+        if (self.shapes or self.inputs) and not self.files:
+            raise click.UsageError("--shape and --input are for MODEL files")
 
     def subnets(self) -> list[Subnet]:
         """Read or draw the subnets; none where something else is measured."""
@@ -96,6 +97,7 @@ class ProfileArguments(RunArguments):
                 ci_rel=self.ci_rel,
                 max_secs=self.passes * (self.max_secs or self._usual_secs),
                 shapes=dict(self.shapes),
+                inputs=dict(self.inputs),
             )
         )
         return replace(settings, format=format_of_files(self.files)) if self.files else settings
@@ -148,7 +150,7 @@ def profile(arguments: ProfileArguments) -> None:
     Example:
       edgeprof profile --space ofa-mbv3-w1.0 -n 100 --seed 1 --store here.db
       edgeprof profile --subnets subnets.jsonl --store here.db --threads 4
-      edgeprof profile a.onnx b.onnx --store here.db
+      edgeprof profile a.onnx b.onnx --shape x=1,3,224,224 --store here.db
       edgeprof profile --suite layers --suite networks --boards boards.yaml --store rack.db
       edgeprof profile -n 1000 --boards boards.yaml --board rpi4 --store rack.db
     """

@@ -165,8 +165,11 @@ def print_local_summary(summary: RunSummary, as_json: bool, store: Path) -> None
     for group in summary.failures:
         failed[group.kind] += group.count
     if as_json:
-        resumed = {"measured": summary.measured, "resumed": summary.found_done}
-        click.echo(json.dumps({**resumed, "failed": dict(failed)}))
+        printed: dict[str, Any] = {"measured": summary.measured, "resumed": summary.found_done}
+        printed["failed"] = dict(failed)
+        if summary.failures:
+            printed["failures"] = [vars(group) for group in summary.failures]
+        click.echo(json.dumps(printed))
         return
     there = f", {summary.found_done} there already" if summary.found_done else ""
     click.echo(f"{store}: {summary.measured} measurements{there}")

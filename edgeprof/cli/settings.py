@@ -23,6 +23,7 @@ class SettingsArguments:
     threads: int = options.threads()
     cpus: tuple[int, ...] = options.cpus()
     shapes: tuple[tuple[str, tuple[int, ...]], ...] = options.shapes()
+    inputs: tuple[tuple[str, Any], ...] = options.inputs()
     providers: tuple[str, ...] = options.providers()
     runtime_options: tuple[tuple[str, Any], ...] = options.runtime_options()
     ci_rel: float = options.ci_rel()
@@ -47,5 +48,5 @@ class SettingsArguments:
 
         values = {field.name: getattr(self, field.name) for field in fields(SettingsArguments)}
         chosen = options.with_providers(self.runtime_options, values.pop("providers"))
-        values.update(shapes=dict(self.shapes), runtime_options=chosen)
+        values.update(shapes=dict(self.shapes), inputs=dict(self.inputs), runtime_options=chosen)
         return Settings(**values)

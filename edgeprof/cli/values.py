@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -38,10 +39,60 @@ class Shape(_Value):
     def parse(text: str) -> tuple[str, tuple[int, ...]]:
         """Split at the last ``=``: names of inputs may hold anything."""
         name, _, numbers = text.rpartition("=")
-        shape = tuple(int(number) for number in numbers.split(","))
-        if not name or min(shape) < 0:
+        shape = tuple(int(number) for number in numbers.split(",")) if numbers else ()
+        if not name or min(shape, default=0) < 0:
             raise ValueError(text)
         return name, shape
+
+
+class InputValue(_Value):
+    """An input and its values."""
+
+    name = "NAME=VALUE"
+    wanted = "of the form NAME=16000, NAME=0:99, NAME=[1,2] or NAME=FILE.npy"
+
+    @staticmethod
+    def parse(text: str) -> tuple[str, Any]:
+        """Split at the last ``=``: names of inputs may hold anything."""
+        from edgeprof.base.errors import InvalidJob
+        from edgeprof.measuring.inputs import read_array, values_of
+
+        name, _, value = text.rpartition("=")
+        if not name or not value:
+            raise ValueError(text)
+        try:
+            if value.endswith(".npy"):
+                return name, read_array(Path(value.removeprefix("@")))
+            low, colon, high = value.partition(":")
+            if colon and (ends := [_number(low), _number(high)]) and None not in ends:
+                return name, {"range": ends}
+            return name, values_of(_plain(value))
+        except InvalidJob as error:
+            raise click.UsageError(str(error)) from error
+
+
+def _number(text: str) -> float | int | None:
+    """Return what a text says, if that is a finite number."""
+    for kind in (int, float):
+        try:
+            number: float | int = kind(text)
+        except ValueError:
+            continue
+        return number if math.isfinite(number) else None
+    return None
+
+
+def _plain(text: str) -> Any:
+    """Return a number, a list of them, true or false, or else the text."""
+    parts = [_number(part) for part in text.split(",")]
+    if None not in parts:
+        return parts[0] if len(parts) == 1 else parts
+    try:
+        return parse_json(text)
+    except ValueError:
+        if text in ("inf", "-inf", "nan"):
+            return float(text)
+        return text
 
 
 class CpuList(_Value):

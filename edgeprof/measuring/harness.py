@@ -22,6 +22,7 @@ from typing import IO, Any
 from edgeprof.base.errors import HarnessCrashed, InvalidJob
 from edgeprof.base.files import packaged
 from edgeprof.base.text import printable
+from edgeprof.measuring.inputs import fed_to_each, values_of
 from edgeprof.measuring.measurement import Measurement, Record, check_version, error_of
 from edgeprof.measuring.python_door import door_command
 from edgeprof.measuring.runtimes import PYTHON_RUNTIMES, find_library, runtime_of
@@ -56,6 +57,9 @@ class Settings:
         references: two small models of edgeprof's own take turns with the model, and their
             latencies stand in the record; where ``max_secs`` is over a second if ``None``.
         shapes: shape per input, for inputs with dynamic dimensions.
+        inputs: values per input: a number, a text, an array, a ``range``; a type for the name means
+            all inputs of it. Where several models are measured, a shape or value goes to those
+            that have such an input, ``"MODEL:NAME"`` to that model alone.
         clock: name of the clock; the finest one that can be trusted if ``None``.
         counters: ``"auto"`` reads the processor's counters where that costs next to nothing,
             ``"off"`` never.
@@ -79,6 +83,7 @@ class Settings:
     reference: str | os.PathLike[str] | None = None
     references: bool | None = None
     shapes: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    inputs: Mapping[str, Any] = field(default_factory=dict)
     clock: str | None = None
     counters: str | None = None
     per_op_runs: int | None = None
@@ -129,6 +134,8 @@ def job_fields(settings: Settings) -> dict[str, Any]:
         job["cpus"] = list(settings.cpus)
     if settings.shapes:
         job["shapes"] = {name: list(shape) for name, shape in settings.shapes.items()}
+    if settings.inputs:
+        job["inputs"] = {name: values_of(given) for name, given in settings.inputs.items()}
     if settings.runtime_options:
         job["runtime_options"] = dict(settings.runtime_options)
     return job
@@ -249,6 +256,7 @@ def measure(
         if in_process:
             raise InvalidJob("a reference model needs a process of its own: drop in_process")
         return measure_interleaved([(model, settings)])[0]
+    ((_, settings),) = settings_of_each([(model, settings)])
     job = {**make_job(model, settings), "references": _takes_references(settings)}
     if not in_process:
         (record,) = run_jobs([job])
@@ -276,7 +284,7 @@ def measure_interleaved(
     Raises:
         EdgeprofError: as ``measure`` does; one model that fails fails them all.
     """
-    jobs = [dict(make_job(model, settings)) for model, settings in models]
+    jobs = [dict(make_job(model, settings)) for model, settings in settings_of_each(models)]
     line_fields = {name: jobs[0][name] for name in _LINE_FIELDS if name in jobs[0]}
     if (first := models[0][1]).reference is not None:
         jobs.append({**make_job(first.reference, _reference_settings(first)), "reference": True})
@@ -286,6 +294,22 @@ def measure_interleaved(
     if "error" in record:
         raise error_of(record)
     return [Measurement.from_record(member) for member in record["group"][: len(models)]]
+
+
+def settings_of_each(
+    models: Sequence[tuple[str | os.PathLike[str], Settings]],
+) -> list[tuple[str | os.PathLike[str], Settings]]:
+    """Return each model with the shapes and values that are for it.
+
+    Raises:
+        InvalidJob: no model has an input of that name.
+    """
+    paths = [model for model, _ in models]
+    return [
+        (model, replace(settings, shapes=fed.shapes, inputs=fed.inputs))
+        for index, (model, settings) in enumerate(models)
+        for fed in [fed_to_each(paths, settings.shapes, settings.inputs)[index]]
+    ]
 
 
 def _reference_settings(settings: Settings) -> Settings:

@@ -178,6 +178,8 @@ class Measurement:
         summary = self.record["summary"]
         result |= {name: summary[name] for name in _FURTHER_SUMMARY_FIELDS if name in summary}
         result["disturbed"] = dict(summary.get("disturbed", {}))
+        if options := self.record["runtime"].get("options"):
+            result["runtime_options"] = options
         result["machine_findings"] = [found.as_dict() for found in self.machine_findings()]
         result |= {name: self.record[name] for name in _FURTHER_FIELDS if name in self.record}
         if references := self.record.get("references"):

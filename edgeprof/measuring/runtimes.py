@@ -55,6 +55,7 @@ class Runtime:
         patterns: names of the library.
         remedy: how to get it onto this machine.
         wheels: where to fetch the library from for boards.
+        takes_signature: its option ``signature`` chooses among those of a file.
         needs_python: only Python can open it: the harness program cannot, nor can a board.
     """
 
@@ -65,6 +66,7 @@ class Runtime:
     remedy: str = ""
     wheels: tuple[Wheel, ...] = ()
     needs_python: bool = False
+    takes_signature: bool = False
 
 
 NULL = "null"
@@ -94,6 +96,7 @@ TABLE = {
     ),
     "litert": Runtime(
         formats=("tflite",),
+        takes_signature=True,
         variable="EDGEPROF_LITERT",
         modules=(("ai_edge_litert", "."),),
         patterns=("libLiteRt.so*", "libLiteRt.dylib", "libLiteRtRuntimeCApi.so*"),

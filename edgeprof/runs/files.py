@@ -15,6 +15,7 @@ from edgeprof.base.extras import optional
 from edgeprof.base.files import sha256_of
 from edgeprof.boards.deploy import Payload
 from edgeprof.boards.transport.base import unreadable
+from edgeprof.measuring.inputs import Fed, fed_to_each
 from edgeprof.measuring.measurement import Measurement
 from edgeprof.measuring.runtimes import FORMAT_OF_SUFFIX
 from edgeprof.networks import read_network
@@ -30,8 +31,14 @@ class FileWorkload(Workload[Path]):
 
     Their records keep the paths as they were given. For the other arguments see ``Workload``.
 
+    Args:
+        fed: what each file is fed, if not what the settings give to its inputs.
+
     Attributes:
         keys: of the items, by path, once they are planned.
+
+    Raises:
+        InvalidJob: the settings give a shape or value to an input that no file has.
     """
 
     def __init__(
@@ -41,9 +48,12 @@ class FileWorkload(Workload[Path]):
         settings: ProfileSettings,
         *,
         retry_failed: bool = False,
+        fed: Sequence[Fed] | None = None,
     ) -> None:
         super().__init__(store, settings, retry_failed=retry_failed)
         self._files = files
+        each = fed or fed_to_each(files, settings.shapes, settings.inputs)
+        self._fed = dict(zip(files, each, strict=True))
         self.keys: dict[Path, str] = {}
 
     @property
@@ -58,7 +68,13 @@ class FileWorkload(Workload[Path]):
 
     def key(self, path: Path, target: Target) -> str:
         """Return the key of a file's item: what changes its latency, the content among it."""
-        return target.key_of(model=_content(model_file(path)))
+        own = replace(target, settings=self.settings_of(path, target.settings))
+        return own.key_of(model=_content(model_file(path)))
+
+    def settings_of(self, label: Path, settings: ProfileSettings) -> ProfileSettings:
+        """Return the settings with the shapes and values that are for a file."""
+        fed = self._fed[label]
+        return replace(settings, shapes=fed.shapes, inputs=fed.inputs)
 
     def make_models(
         self,
@@ -67,7 +83,10 @@ class FileWorkload(Workload[Path]):
         advance: Callable[..., object],  # noqa: ARG002 - they are there
     ) -> list[ModelFile]:
         """Return the files with the weights that they name, and read their layers."""
-        return [replace(model_file(path), network=_layers(path, settings)) for path in labels]
+        return [
+            replace(model_file(path), network=_layers(path, self.settings_of(path, settings)))
+            for path in labels
+        ]
 
     def name_of(self, file: ModelFile) -> str:
         """Return the path as it was given."""
@@ -93,8 +112,10 @@ def measure_files(
         The measurement of each file, or why there is none.
 
     Raises:
+        InvalidJob: a shape or value is given for an input that no file has.
         StoreError: records cannot be stored.
     """
+    fed = dict(zip(files, fed_to_each(files, settings.shapes, settings.inputs), strict=True))
     found: dict[Path, Measurement | EdgeprofError] = {}
     by_format: dict[str, list[Path]] = {}
     for path in dict.fromkeys(files):
@@ -106,7 +127,8 @@ def measure_files(
             found[path] = error
     for model_format, paths in by_format.items():
         wanted = replace(settings, format=model_format)
-        workload = FileWorkload(paths, store, wanted, retry_failed=True)
+        own = [fed[path] for path in paths]
+        workload = FileWorkload(paths, store, wanted, retry_failed=True, fed=own)
         trouble = _measured(workload, measure)
         found |= {path: _outcome(workload, path, trouble) for path in paths}
     return [found[path] for path in files]

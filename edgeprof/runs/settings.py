@@ -5,7 +5,7 @@ Owns: ``ProfileSettings``, how a board's own settings change them, and the field
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,7 @@ class ProfileSettings:
         runtime_options: options of the runtime by name.
         processes: that each model is timed in, one after the other.
         shapes: shape per input, for inputs of model files with dynamic dimensions.
+        inputs: values per input of model files, as in ``measuring.harness.Settings``.
     """
 
     format: str = "onnx"
@@ -56,7 +57,8 @@ class ProfileSettings:
     library: Path | None = None
     runtime_options: Mapping[str, Any] = field(default_factory=dict)
     processes: int = 3
-    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    shapes: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    inputs: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def model_kind(self) -> str:
@@ -115,6 +117,7 @@ class ProfileSettings:
             cpus=self.cpus,
             seed=self.seed,
             shapes=self.shapes,
+            inputs=self.inputs,
             runtime_options=self.runtime_options,
         )
         return {"runtime": self.runtime_name, **job_fields(settings)}

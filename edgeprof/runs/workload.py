@@ -18,6 +18,7 @@ from typing import Any, Generic, TypeVar
 from edgeprof.boards.batch import Item
 from edgeprof.boards.deploy import Payload, Software
 from edgeprof.boards.inventory import BoardSpec
+from edgeprof.measuring.inputs import values_of
 from edgeprof.networks.layers import Network
 from edgeprof.networks.subnet import Subnet
 from edgeprof.records.store import Store
@@ -69,6 +70,8 @@ class Target:
             identity["environment"] = dict(sorted(self.environment.items()))
         if settings.shapes:
             identity["shapes"] = dict(sorted(settings.shapes.items()))
+        if settings.inputs:
+            identity["inputs"] = {name: values_of(v) for name, v in settings.inputs.items()}
         return key_of(identity)
 
 
@@ -130,6 +133,10 @@ class Workload(ABC, Generic[Label]):
         """What measurements are filed under beside their device."""
         return self.settings.model_kind
 
+    def settings_of(self, label: Label, settings: ProfileSettings) -> ProfileSettings:  # noqa: ARG002
+        """Return the settings as they hold for one item."""
+        return settings
+
     def name_of(self, file: ModelFile) -> str:
         """Return what a record calls the model."""
         return file.path.name
@@ -156,7 +163,7 @@ class Workload(ABC, Generic[Label]):
                 key,
                 file.path,
                 file.weights,
-                settings.job(),
+                self.settings_of(label, settings).job(),
                 self.name_of(file),
                 label if isinstance(label, Subnet) else None,
                 self.model_kind,
