@@ -126,31 +126,38 @@ def measure(arguments: MeasureArguments) -> None:
       edgeprof measure a.onnx b.onnx --on rpi4 --store lab.db
     """
     from edgeprof.base.errors import EdgeprofError
-    from edgeprof.cli.progress_bar import progress_bar
 
     arguments.check()
-    models = arguments.models
-    runs: list[list[Outcome]] = [[] for _ in models]
-    summaries = []
-    launches = 1 if arguments.is_queued else arguments.launches  # a run has its own processes
-    quiet = arguments.as_json or arguments.is_queued
+    runs: list[list[Outcome]] = [[] for _ in arguments.models]
     try:
-        with progress_bar("Measuring", len(models) * launches, quiet=quiet) as advance:
-            for launch in range(launches):
-                for index, outcome in enumerate(_outcomes(arguments)):
-                    runs[index].append(outcome)
-                    advance()
-                    if launch == launches - 1:
-                        summaries.append(_show(models[index], runs[index], arguments))
+        summaries = _measure_all(arguments, runs)
     except EdgeprofError as error:
         if arguments.as_json:
-            _print_json([_failed(model, error) for model in models])
+            _print_json([_failed(model, error) for model in arguments.models])
         raise
     _write_trace(arguments.trace, [run[0] for run in runs])
     if arguments.as_json:
         _print_json(summaries)
     if any(isinstance(outcome, EdgeprofError) for run in runs for outcome in run):
         raise SystemExit(1)
+
+
+def _measure_all(arguments: MeasureArguments, runs: list[list[Outcome]]) -> list[dict[str, Any]]:
+    """Measure each model in each launch, into ``runs``; show and return what came of the models."""
+    from edgeprof.cli.progress_bar import progress_bar
+
+    models = arguments.models
+    summaries = []
+    launches = 1 if arguments.is_queued else arguments.launches  # a run has its own processes
+    quiet = arguments.as_json or arguments.is_queued
+    with progress_bar("Measuring", len(models) * launches, quiet=quiet) as advance:
+        for launch in range(launches):
+            for index, outcome in enumerate(_outcomes(arguments)):
+                runs[index].append(outcome)
+                advance()
+                if launch == launches - 1:
+                    summaries.append(_show(models[index], runs[index], arguments))
+    return summaries
 
 
 def _print_json(summaries: Sequence[dict[str, Any]]) -> None:
