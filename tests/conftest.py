@@ -20,6 +20,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Longest first: of processes side by side, none is left alone with a long file at the end.
 LONG_FILES = (
+    "test_virtual_board",
     "test_run",
     "test_run_faults",
     "test_train",
