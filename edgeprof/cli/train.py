@@ -197,12 +197,12 @@ def _train_networks(arguments: TrainArguments) -> None:
             "n": len(rows),
             "cross_validated": done.cross_validated and done.cross_validated.to_dict(),
             "intervals_hold": done.held,
-            "notes": list(done.model.notes),
+            "notes": done.notes,
         }
         click.echo(json.dumps(result))
         return
     click.echo(f"{rows.device}: {len(rows)} measurements of networks")
-    for note in done.model.notes:
+    for note in done.notes:
         click.echo(f"note: {note}")
     if done.cross_validated is not None:
         print_metrics({"cross-validated": done.cross_validated})

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -59,6 +59,15 @@ class NetworkRows:
 
     def __len__(self) -> int:
         return len(self.networks)
+
+    def take(self, positions: NDArray[np.int64]) -> NetworkRows:
+        """Return the rows at these positions."""
+        return replace(
+            self,
+            networks=tuple(self.networks[row] for row in positions),
+            latency_ms=self.latency_ms[positions],
+            latency_se_ms=self.latency_se_ms[positions],
+        )
 
 
 def names_models(path: Path) -> bool:

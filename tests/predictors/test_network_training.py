@@ -8,13 +8,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from made_networks import measured
 from run_cli import run
-from synthetic_device import PHONE
+from synthetic_device import PHONE, write_dataset
 
 from edgeprof.base.errors import DatasetError
 from edgeprof.networks import read_network
+from edgeprof.networks.layers import Shape
+from edgeprof.networks.listed import network_of_layers
 from edgeprof.networks.spaces import get_space
-from edgeprof.records.network_rows import names_models, read_network_rows
+from edgeprof.predictors.host_file import host_bytes
+from edgeprof.predictors.layers.model import LayerCosts
+from edgeprof.predictors.layers.training import train_networks
+from edgeprof.records.network_rows import NetworkRows, names_models, read_network_rows
 
 pytest.importorskip("onnx")
 pytest.importorskip("scipy")
@@ -147,3 +153,40 @@ def test_subnets_are_predicted_by_what_networks_taught(table: Path, predictor: P
     lines = [json.loads(line) for line in run("predict", predictor, path).stdout.splitlines()]
     predicted = np.array([line["latency_ms"] for line in lines])
     assert np.mean(abs(predicted / fresh.latency_ms - 1)) < 0.1
+
+
+def test_rows_that_the_others_contradict_are_named_and_left_out(tmp_path: Path) -> None:
+    networks, latency_ms = measured(40, seed=0)
+    wrong = [4, 17, 30]
+    latency_ms[wrong] *= [3.0, 0.4, 2.0]
+    listed = [
+        network_of_layers(f"net{number}", layers, Shape(3, 64, 64))
+        for number, layers in enumerate(networks)
+    ]
+    unknown = np.full(len(listed), np.nan)
+    rows = NetworkRows("pi", tuple(listed), latency_ms, unknown, (), "made")
+    done = train_networks(rows, tmp_path / "pi.edgp")
+    assert [name for name, _, _ in done.left_out] == [f"net{number}" for number in wrong]
+    for (_, given, expected), factor in zip(done.left_out, [3.0, 0.4, 2.0], strict=True):
+        assert given / expected == pytest.approx(factor, rel=0.2)
+    assert done.notes[0].startswith("3 of the rows contradict the others and are left out: net4 (")
+    others, true = measured(60, seed=1)
+    assert np.mean(np.abs(done.model.predict_networks(others).mean_ms / true - 1)) < 0.04
+    assert done.model.n_networks == 37
+
+
+def test_rows_of_a_calm_device_all_stay() -> None:
+    networks, latency_ms = measured(40, seed=0)
+    model = LayerCosts("pi").fit(networks, latency_ms)
+    assert len(model.contradicted(networks, latency_ms)) == 0
+
+
+def test_layer_costs_of_any_space_are_judged_on_measured_subnets(tmp_path: Path) -> None:
+    data = PHONE.measure(SPACE, 40, seed=0)
+    subnets = [SPACE.layers(subnet) for subnet in data.subnets]
+    path = tmp_path / "phone.host.npz"
+    path.write_bytes(host_bytes(LayerCosts("phone").fit(subnets, data.latency_ms)))
+    table = write_dataset(tmp_path / "phone.csv", PHONE.measure(SPACE, 30, seed=1))
+    result = run("evaluate", path, table, "--json")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["mape"] < 0.02

@@ -23,22 +23,22 @@ Positions = NDArray[np.int64]
 Covariance = Callable[[Positions], Floats]
 """Rows -> their covariance without noise, relative to the squared unit of the values."""
 
-_LEAST_ROWS = 8
+LEAST_ROWS = 8
 """Of fewer rows none can be told from the others."""
 _MOST_TOGETHER = 700
-_LIMIT = 4.0
+LIMIT = 4.0
 """A row is contradicted beyond so many standard deviations of its logarithm ..."""
-_LEAST_RATIO = 1.2
+LEAST_RATIO = 1.2
 """... and this ratio: less than what makes repeated rows of a subnet contradict each other."""
-_MOST_SHARE = 0.25
+MOST_SHARE = 0.25
 """Where more rows stand out, nobody can say which are the wrong ones: all are kept."""
 
-_ROUNDS = 15
-_SETTLED = 0.02
-_FIRST_SPREAD = 0.3
-_LEAST_SPREAD = 0.01
-_TO_DEVIATION = 1.4826  # of a normal distribution, from the median absolute deviation
-_WEIGHT_SCALE = 2.0
+ROUNDS = 15
+SETTLED = 0.02
+FIRST_SPREAD = 0.3
+LEAST_SPREAD = 0.01
+TO_DEVIATION = 1.4826  # of a normal distribution, from the median absolute deviation
+WEIGHT_SCALE = 2.0
 
 
 @dataclass(frozen=True)
@@ -94,14 +94,14 @@ def fit_robustly(
 def _find(examples: Examples, unit: float, covariance: Covariance) -> Contradicted:
     n = len(examples)
     expected, is_far = examples.values.copy(), np.zeros(n, dtype=bool)
-    if n >= _LEAST_ROWS:
+    if n >= LEAST_ROWS:
         order = np.random.default_rng(0).permutation(n)
         for rows in np.array_split(order, -(-n // _MOST_TOGETHER)):
             values, errors = examples.values[rows] / unit, examples.standard_errors[rows] / unit
             found, is_far[rows] = _by_the_others(covariance(rows), values, errors)
             expected[rows] = found * unit
     positions = np.flatnonzero(is_far)
-    if len(positions) > _MOST_SHARE * n:
+    if len(positions) > MOST_SHARE * n:
         positions = positions[:0]
     return Contradicted(positions, expected[positions])
 
@@ -110,19 +110,19 @@ def _by_the_others(
     covariance: Floats, values: Floats, errors: Floats
 ) -> tuple[Floats, NDArray[np.bool_]]:
     """Return what the others say of each row, and which rows are far from that."""
-    expected, spread, weights = values, _FIRST_SPREAD, np.ones(len(values))
-    for _ in range(_ROUNDS):
+    expected, spread, weights = values, FIRST_SPREAD, np.ones(len(values))
+    for _ in range(ROUNDS):
         noise = np.square(spread * expected) / weights + np.square(errors)
         precision = np.linalg.inv(covariance + np.diag(noise))
         alone = 1 / np.diag(precision)
         expected = np.maximum(values - precision @ values * alone, 0.05 * values)
         residuals = np.log(values / expected)
-        spread = max(_TO_DEVIATION * float(np.median(np.abs(residuals))), _LEAST_SPREAD)
+        spread = max(TO_DEVIATION * float(np.median(np.abs(residuals))), LEAST_SPREAD)
         unsure = np.maximum(alone - noise, 0) + np.square(errors)
         deviations = np.sqrt(unsure / np.square(expected) + spread**2)
         before = weights
-        weights = 1 / (1 + np.square(residuals / (_WEIGHT_SCALE * deviations)))
-        if np.abs(weights - before).max() < _SETTLED:
+        weights = 1 / (1 + np.square(residuals / (WEIGHT_SCALE * deviations)))
+        if np.abs(weights - before).max() < SETTLED:
             break
-    limits = np.maximum(_LIMIT * deviations, np.log(_LEAST_RATIO))
+    limits = np.maximum(LIMIT * deviations, np.log(LEAST_RATIO))
     return expected, np.abs(residuals) > limits

@@ -92,6 +92,19 @@ def learn(table: LayerTable, latency_ms: Floats, relative_se: Floats) -> Posteri
     return Posterior(costs, variances, reduction, _stretch(costs, data, variances))
 
 
+def prior_of(posterior: Posterior, table: LayerTable, latency_ms: Floats) -> tuple[Floats, Floats]:
+    """Return the covariance of networks' logarithms before learning, and the logarithms.
+
+    Both are linearised around what was learned; the latter are relative to what is expected. The
+    variances are the expected ones: those learned may come from the very rows in question.
+    """
+    costs = posterior.costs
+    data = _Data(costs.prepare(table), np.log(latency_ms), np.zeros(len(latency_ms)))
+    around = costs.linearise(data.networks)
+    prior = costs.prior_variances({name: group.variance for name, group in EXPECTED.items()})
+    return (around.columns * prior) @ around.columns.T, data.aim(costs, around)
+
+
 def _stretch(costs: Costs, data: _Data, variances: Mapping[str, float]) -> float:
     """Return by what to multiply deviations for architectures that were not measured.
 

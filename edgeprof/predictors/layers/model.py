@@ -20,8 +20,10 @@ from edgeprof.networks.spaces.base import Codes
 from edgeprof.networks.subnet import Subnet
 from edgeprof.networks.work import NetworkLayer
 from edgeprof.predictors.base import Latencies, LatencyInterval, Origin
+from edgeprof.predictors.gp.contradictions import Contradicted
 from edgeprof.predictors.host_file import Arrays, Meta
 from edgeprof.predictors.layers.compact import BlockSums, CompactLayerCosts
+from edgeprof.predictors.layers.contradictions import find_contradicted
 from edgeprof.predictors.layers.costs import Costs
 from edgeprof.predictors.layers.learning import Posterior, Predicted, learn, predict
 from edgeprof.predictors.layers.prior import EXPECTED, LENGTHS
@@ -140,9 +142,7 @@ class LayerCosts:
             )
         if not (np.isfinite(latency) & (latency > 0)).all():
             raise DatasetError("a latency is no positive number of milliseconds")
-        error = np.zeros(len(latency))
-        if latency_se_ms is not None:
-            error = np.nan_to_num(np.asarray(latency_se_ms, dtype=np.float64)) / latency
+        error = _relative(latency_se_ms, latency)
         rows = np.sort(np.random.default_rng(seed).permutation(len(latency))[:MOST_NETWORKS])
         if len(rows) < len(latency):
             self.notes = (f"learned from {len(rows)} of {len(latency)} networks, drawn at random",)
@@ -150,6 +150,23 @@ class LayerCosts:
         self.posterior, self._sums = learn(table, latency[rows], error[rows]), None
         self.n_networks = len(rows)
         return self
+
+    def contradicted(
+        self,
+        networks: Sequence[Layers],
+        latency_ms: Sequence[float] | Floats,
+        latency_se_ms: Sequence[float] | Floats | None = None,
+    ) -> Contradicted:
+        """Return which of these networks the others contradict, by what was learned.
+
+        Args:
+            networks: as for ``fit``, which may have left some of them out.
+            latency_ms: of each.
+            latency_se_ms: their standard errors, NaN where they are not known.
+        """
+        latency = np.asarray(latency_ms, dtype=np.float64)
+        table = LayerTable.of([_layers_of(network) for network in networks])
+        return find_contradicted(self._learned, table, latency, _relative(latency_se_ms, latency))
 
     # --- predicting -----------------------------------------------------------------------------
 
@@ -268,6 +285,14 @@ class LayerCosts:
         reduction = arrays["reduction"].astype(np.float64)
         model.posterior = Posterior(costs, variances, reduction, float(meta["stretch"]))
         return model
+
+
+def _relative(latency_se_ms: Sequence[float] | Floats | None, latency_ms: Floats) -> Floats:
+    """Return standard errors relative to the latencies; 0 where they are not known."""
+    if latency_se_ms is None:
+        return np.zeros(len(latency_ms))
+    errors: Floats = np.nan_to_num(np.asarray(latency_se_ms, dtype=np.float64)) / latency_ms
+    return errors
 
 
 def _largest_first(shares: dict[str, float]) -> dict[str, float]:

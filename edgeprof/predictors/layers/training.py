@@ -12,7 +12,8 @@ import numpy as np
 
 from edgeprof.base.errors import PredictorFormatError
 from edgeprof.base.files import remove_file
-from edgeprof.predictors.layers.model import LayerCosts
+from edgeprof.predictors.gp.contradictions import Contradicted, nothing_contradicted
+from edgeprof.predictors.layers.model import MOST_NETWORKS, LayerCosts
 from edgeprof.predictors.metrics import Metrics, metrics_of
 from edgeprof.predictors.save import save_host
 from edgeprof.records.network_rows import NetworkRows
@@ -30,12 +31,27 @@ class NetworkTraining:
         cross_validated: errors on networks it has not seen; None below ten rows.
         held: how many of these lie in their 90 % interval; None below ten rows.
         file: what was written.
+        left_out: names of networks whose rows the others contradict, and that nothing was learned
+            from, each with its latency in ms and that by the others.
     """
 
     model: LayerCosts
     cross_validated: Metrics | None
     held: float | None
     file: Path
+    left_out: tuple[tuple[str, float, float], ...] = ()
+
+    @property
+    def notes(self) -> list[str]:
+        """What a user should know."""
+        notes = list(self.model.notes)
+        if self.left_out:
+            named = (f"{n} ({ms:.3g} ms, by the others {by:.3g})" for n, ms, by in self.left_out)
+            notes.append(
+                f"{len(self.left_out)} of the rows contradict the others and are left out: "
+                + ", ".join(named)
+            )
+        return notes
 
 
 def train_networks(rows: NetworkRows, output: Path, *, seed: int = 0) -> NetworkTraining:
@@ -56,14 +72,36 @@ def train_networks(rows: NetworkRows, output: Path, *, seed: int = 0) -> Network
         raise PredictorFormatError(f"{output}: want a file name that ends in .edgp or .host.npz")
     stem = output.name.removesuffix(suffix)
     space = rows.spaces[0] if len(rows.spaces) == 1 else ""
-    model = LayerCosts(rows.device, space).fit(rows.networks, rows.latency_ms, rows.latency_se_ms)
+    model, contradicted = _fit_robustly(rows, space)
+    left_out = tuple(
+        (rows.networks[row].name, float(rows.latency_ms[row]), float(expected))
+        for row, expected in zip(contradicted.positions, contradicted.expected, strict=True)
+    )
+    rows = rows.take(contradicted.rest(len(rows)))
     metrics, held = None, None
     if len(rows) >= _FEWEST_CHECKED:
         metrics, held = _cross_validated(rows, seed)
     file = output.with_name(f"{stem}.host.npz")
     save_host(file, model)
     remove_file(output.with_name(f"{stem}.edgp"))
-    return NetworkTraining(model, metrics, held, file)
+    return NetworkTraining(model, metrics, held, file, left_out)
+
+
+def _fit_robustly(rows: NetworkRows, space: str) -> tuple[LayerCosts, Contradicted]:
+    """Fit without the rows that the others contradict, which are sought twice."""
+    model = LayerCosts(rows.device, space)
+    left_out = nothing_contradicted()
+    for _ in range(2):
+        kept = rows.take(left_out.rest(len(rows)))
+        model.fit(kept.networks, kept.latency_ms, kept.latency_se_ms)
+        before = left_out
+        if len(rows) > MOST_NETWORKS:
+            break
+        left_out = model.contradicted(rows.networks, rows.latency_ms, rows.latency_se_ms)
+        if np.array_equal(left_out.positions, before.positions):
+            return model, left_out
+    kept = rows.take(left_out.rest(len(rows)))
+    return model.fit(kept.networks, kept.latency_ms, kept.latency_se_ms), left_out
 
 
 def _cross_validated(rows: NetworkRows, seed: int) -> tuple[Metrics, float]:
