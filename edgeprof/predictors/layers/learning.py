@@ -30,12 +30,12 @@ _SMALL_GAIN = 0.02
 _MOST_FITTED = 500
 """The variances are fitted on this many networks at most."""
 
-_ALIKE = 0.1
+_ALIKE = 0.01
 """Networks whose ``alike`` columns correlate more than this are left out together."""
 
 _CONFIDENCE = 0.9
-_STRETCHES = 0.75, 2.5
-"""Smallest and largest factor of deviations."""
+_STRETCHES = 1.0, 2.5
+"""Smallest and largest factor of deviations: a few architectures that fit well narrow nothing."""
 
 _FEW = 30
 """So many networks count half in that factor."""
