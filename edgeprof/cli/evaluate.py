@@ -61,6 +61,8 @@ def evaluate(arguments: EvaluateArguments) -> None:
     path = arguments.predictor
     selected = arguments.read(arguments.data)
     predictor = load_predictor(path, space=arguments.space)
+    if not predictor.space:  # layer costs, of any space
+        predictor = load_predictor(path, space=selected.space)
     measured = selected if arguments.include_trained else unseen_rows(predictor, selected)
     result = evaluate_predictor(predictor, measured)
     n_left_out = len(selected) - len(measured)

@@ -27,7 +27,8 @@ def load_predictor(path: str | Path, *, space: str | None = None) -> LatencyPred
 
     Args:
         path: the file or folder.
-        space: id of the space, for lookup tables that do not name it.
+        space: id of the space, for lookup tables that do not name it, and for layer costs, which
+            predict subnets of any.
 
     Raises:
         PredictorFormatError: if it is none of these, or cannot be read.
@@ -39,16 +40,28 @@ def load_predictor(path: str | Path, *, space: str | None = None) -> LatencyPred
 
         return load_tables(path, space)
     if path.suffix == EDGP_SUFFIX:
-        loaded = read_edgp(read_predictor_bytes(path), str(path))
-        beside = host_path(path)
-        if beside.exists() and sha256_of(beside) == loaded.provenance.get("host_sha256"):
-            loaded.learned = read_learned(read_predictor_bytes(beside), str(beside))
-        return loaded
-    if path.suffix == ".npz":
-        return load_host(path)
-    raise PredictorFormatError(
-        f"{path}: is no predictor, want .edgp, .host.npz or a folder of lookup tables"
-    )
+        loaded: LatencyPredictor = _load_edgp(path)
+    elif path.suffix == ".npz":
+        loaded = load_host(path)
+    else:
+        raise PredictorFormatError(
+            f"{path}: is no predictor, want .edgp, .host.npz or a folder of lookup tables"
+        )
+    if space is not None:
+        from edgeprof.predictors.layers.compact import CompactLayerCosts
+        from edgeprof.predictors.layers.model import LayerCosts
+
+        if isinstance(loaded, (LayerCosts, CompactLayerCosts)):
+            loaded.space = space
+    return loaded
+
+
+def _load_edgp(path: Path) -> EdgpPredictor | CompactLayerCosts:
+    loaded = read_edgp(read_predictor_bytes(path), str(path))
+    beside = host_path(path)
+    if beside.exists() and sha256_of(beside) == loaded.provenance.get("host_sha256"):
+        loaded.learned = read_learned(read_predictor_bytes(beside), str(beside))
+    return loaded
 
 
 def read_edgp(data: bytes, source: str) -> EdgpPredictor | CompactLayerCosts:

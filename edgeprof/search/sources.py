@@ -15,8 +15,6 @@ from edgeprof.base.errors import SearchError
 from edgeprof.networks.spaces.base import SearchSpace
 from edgeprof.predictors import load_predictor
 from edgeprof.predictors.base import LatencyPredictor
-from edgeprof.predictors.layers.compact import CompactLayerCosts
-from edgeprof.predictors.layers.model import LayerCosts
 from edgeprof.runs.settings import ProfileSettings
 from edgeprof.search.constraints import (
     Constraint,
@@ -44,10 +42,8 @@ def load_latency(source: Path, space_id: str | None = None) -> LatencyPredictor:
         PredictorFormatError: if it is no latency source.
     """
     predictor = load_predictor(source, space=space_id)
-    if isinstance(predictor, (LayerCosts, CompactLayerCosts)):
-        predictor.space = space_id or predictor.space  # it knows layers, of any space
-        if not predictor.space:
-            raise SearchError(f"{source}: predicts networks of any space: say which with --space")
+    if not predictor.space:
+        raise SearchError(f"{source}: predicts networks of any space: say which with --space")
     if space_id is not None and predictor.space != space_id:
         raise SearchError(f"{source}: is a predictor of space {predictor.space}, want {space_id}")
     return predictor
