@@ -7,7 +7,7 @@ or read (``graphs``, from files), or what it costs in time (predictors).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from math import prod
 
@@ -131,3 +131,19 @@ class NetworkLayer:
     def out_pixels(self) -> int:
         """Positions of the output in space, one where it has none."""
         return prod(self.out_size)
+
+    def at(self, batch: int, element_type: str) -> NetworkLayer:
+        """Return this layer of a batch of 1 at another batch and another type of all values."""
+        return replace(
+            self,
+            macs=self.macs * batch,
+            operations=self.operations * batch,
+            elements_read=self.elements_read * batch,
+            elements_written=self.elements_written * batch,
+            bytes_read=bytes_of(self.elements_read * batch, element_type),
+            bytes_written=bytes_of(self.elements_written * batch, element_type),
+            weight_bytes=bytes_of(self.parameters, element_type),
+            element_type=element_type,
+            weight_type=element_type if self.weight_type else "",
+            batch=self.batch * batch,
+        )

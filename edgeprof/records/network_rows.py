@@ -8,6 +8,7 @@ with neither is a subnet, as in ``dataset``.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -21,6 +22,7 @@ from edgeprof.base.errors import DatasetError, EdgeprofError
 from edgeprof.base.table_files import read_table
 from edgeprof.networks import read_network
 from edgeprof.networks.layers import Network
+from edgeprof.networks.listed import network_of_layers
 from edgeprof.networks.spaces import get_space
 from edgeprof.records.dataset import (
     InvalidRow,
@@ -33,6 +35,7 @@ from edgeprof.records.dataset import (
 )
 from edgeprof.records.network_lists import lists_beside, read_lists
 
+_MODEL_KIND = re.compile(r"[a-z]+-(fp32|int8)-b(\d+)")
 _COLUMNS = ("device", "latency_ms")
 
 
@@ -172,4 +175,15 @@ def _check(record: Record, source: _Source) -> _Checked:
     if any(values.get(name) in (None, "") for name in ("space", "resolution", "ks", "e", "d")):
         raise InvalidRow("model", "names no file, and the row is no subnet")
     subnet = subnet_of_row(values)
-    return _Checked(get_space(subnet.space).layers(subnet), latency_ms, error_ms, subnet.space)
+    network = _as_measured(get_space(subnet.space).layers(subnet), str(values.get("model_kind")))
+    return _Checked(network, latency_ms, error_ms, subnet.space)
+
+
+def _as_measured(network: Network, model_kind: str) -> Network:
+    """Return a subnet's network at the batch and in the type of ``onnx-int8-b4`` and its like."""
+    found = _MODEL_KIND.fullmatch(model_kind)
+    if found is None or found.groups() == ("fp32", "1"):
+        return network
+    element_type = "int8" if found[1] == "int8" else "float32"
+    layers = [layer.at(int(found[2]), element_type) for layer in network.work]
+    return network_of_layers(network.name, layers, network.input_shape, network.notes)

@@ -93,6 +93,27 @@ def test_rows_are_selected_as_those_of_subnets(table: Path) -> None:
         read_network_rows(table, n=99)
 
 
+def test_subnets_have_the_batch_and_the_type_that_they_were_measured_in(tmp_path: Path) -> None:
+    subnet = SPACE.sample(1, np.random.default_rng(0))[0]
+    lists = {name: json.dumps(getattr(subnet, name)) for name in ("ks", "e", "d")}
+    row = {"device": "pi", "space": SPACE.id, "resolution": subnet.r, **lists, "latency_ms": 1}
+    kinds = ("", "onnx-fp32-b1", "onnx-fp32-b4", "tflite-int8-b1")
+    path = tmp_path / "kinds.csv"
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.DictWriter(stream, [*row, "model_kind"])
+        writer.writeheader()
+        writer.writerows({**row, "model_kind": kind} for kind in kinds)
+    plain, same, batch, quantised = read_network_rows(path).networks
+    assert plain.work == same.work
+    assert batch.macs == 4 * plain.macs
+    assert sum(layer.weight_bytes for layer in batch.work) == 4 * plain.parameters
+    assert quantised.macs == plain.macs
+    assert {layer.element_type for layer in quantised.work} == {"int8"}
+    assert sum(layer.bytes_written for layer in quantised.work) == sum(
+        layer.elements_written for layer in plain.work
+    )
+
+
 @pytest.mark.parametrize(
     ("row", "column"),
     [
