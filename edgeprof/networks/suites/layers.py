@@ -81,6 +81,10 @@ def _maps() -> Iterator[Recipe]:
     maps = (_CHANNELS, _SIZES)
     yield from _spread("add", 8, _arithmetic, ("Add",), *maps)
     yield from _spread("arithmetic", 10, _arithmetic, ("Mul", "Sub", "Div", "Max"), *maps)
+    constants = ("Add", "Mul", "Sub", "Div", "Pow")
+    yield from _spread("by-scalar", 10, _by_scalar, constants, *maps)
+    yield from _spread("by-channel", 6, _by_channel, constants[:2], *maps)
+    yield from _spread("gate-in-parts", 4, _gate_in_parts, *maps)
     yield from _spread("scale", 6, _scale, *maps)
     yield from _spread(
         "activation", 8, _activation, ("Relu", "Relu6", "HardSwish", "LeakyRelu"), *maps
@@ -117,11 +121,16 @@ def _tokens() -> Iterator[Recipe]:
 
 
 def _spread(name: str, number: int, make: Make, *choices: Sequence[Any]) -> Iterator[Recipe]:
-    """Yield recipes of distinct choices that keep the bounds, spread evenly."""
-    seen = set()
+    """Yield recipes of distinct choices that keep the bounds, spread evenly; operators in turn."""
+    seen: set[tuple[Any, ...]] = set()
+    n_made = 0
     for point in _points(len(choices)):
-        pairs = zip(point, choices, strict=True)
-        chosen = tuple(options[int(part * len(options))] for part, options in pairs)
+        chosen = tuple(
+            options[
+                n_made % len(options) if isinstance(options[0], str) else int(part * len(options))
+            ]
+            for part, options in zip(point, choices, strict=True)
+        )
         if chosen in seen:
             continue
         seen.add(chosen)
@@ -129,8 +138,8 @@ def _spread(name: str, number: int, make: Make, *choices: Sequence[Any]) -> Iter
         make(recipe, *chosen)
         if _is_within_bounds(recipe):
             yield recipe
-            number -= 1
-        if number == 0:
+            n_made += 1
+        if n_made == number:
             return
 
 
@@ -247,6 +256,22 @@ def _recurrent(net: Recipe, operator: str, steps: int, features: int, hidden: in
 def _arithmetic(net: Recipe, operator: str, channels: int, size: int) -> str:
     a, b = (net.input(1, channels, size, size) for _ in range(2))
     return net.binary(operator, a, b)
+
+
+def _by_scalar(net: Recipe, operator: str, channels: int, size: int) -> str:
+    return net.by_scalar(operator, net.input(1, channels, size, size), 2.0)
+
+
+def _by_channel(net: Recipe, operator: str, channels: int, size: int) -> str:
+    x = net.input(1, channels, size, size)
+    return net.node(operator, x, net.weight("channels", channels, 1, 1), shape=net.shapes[x])
+
+
+def _gate_in_parts(net: Recipe, channels: int, size: int) -> str:
+    """Append HardSwish as exporters without that operator write it."""
+    x = net.input(1, channels, size, size)
+    gate = net.activation(net.by_scalar("Add", x, 3.0), "Relu6")
+    return net.by_scalar("Div", net.binary("Mul", x, gate), 6.0)
 
 
 def _scale(net: Recipe, channels: int, size: int) -> str:
