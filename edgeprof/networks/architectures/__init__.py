@@ -1,0 +1,1 @@
+"""Layer lists of published networks, for measurements that name a network and have no file."""
