@@ -1,0 +1,311 @@
+"""The bank's model of devices: what is expected of a device, and what measurements make of it.
+
+A network takes ``exp(level) * sum over terms of amount * exp(cost)`` times ``exp`` of a smooth
+function of what it consists of. The logarithms of all costs of a device, and the weights of the
+smooth function, are one Gaussian vector: its mean follows from the facts of the device, its
+covariance says how devices differ. Measurements turn it into a posterior, one or a thousand alike
+(Gauss-Newton and Laplace's approximation: the logarithm of a sum is not linear).
+
+Owns: ``Bank``, ``DeviceCosts`` and this update. Does not own: where the bank is learned
+(``learning``) and kept (``file``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from statistics import NormalDist
+
+import numpy as np
+
+from edgeprof.predictors.bank.facts import BASE_COLUMNS, Facts, base_row, log_peak
+from edgeprof.predictors.bank.terms import TERMS, Floats, Terms, correlation
+from edgeprof.predictors.base import LatencyInterval
+
+N_COSTS = 1 + len(TERMS)
+"""Level and costs, which stand before the weights of the smooth function."""
+
+LENGTHS = (0.15, 0.5)
+_JITTER = 1e-6
+_STEPS, _HALVINGS, _SMALL_GAIN = 20, 6, 0.02
+STUDENT = 4.0
+"""Degrees of freedom of measurement errors while the bank is learned."""
+
+
+@dataclass(frozen=True)
+class Smooth:
+    """Smooth functions of what networks consist of, as columns.
+
+    Attributes:
+        points: (n_points, n_likeness), the networks that span the others.
+    """
+
+    points: Floats
+
+    @cached_property
+    def _whitening(self) -> Floats:
+        gram = alike(self.points, self.points) + _JITTER * np.eye(len(self.points))
+        whitening: Floats = np.linalg.inv(np.linalg.cholesky(gram)).T
+        return whitening
+
+    def columns(self, terms: Terms) -> Floats:
+        """Return the columns of networks: (n_networks, n_points); rows have length 1 at most."""
+        return alike(terms.likeness, self.points) @ self._whitening
+
+
+def alike(a: Floats, b: Floats) -> Floats:
+    """Return the correlation of the smooth function at networks: (n_a, n_b)."""
+    total: Floats = sum(
+        (correlation(a, b, length) for length in LENGTHS), start=np.zeros((len(a), len(b)))
+    )
+    return total / len(LENGTHS)
+
+
+@dataclass(frozen=True)
+class Around:
+    """Networks around given costs: logarithms of latencies, and their derivatives."""
+
+    log_ms: Floats
+    columns: Floats
+
+
+def linearise(costs: Floats, terms: Terms, smooth: Floats) -> Around:
+    """Return what networks cost; ``smooth``: their columns."""
+    parts = terms.amounts * np.exp(costs[0] + costs[1:N_COSTS])
+    total = parts.sum(axis=1)
+    log_ms = np.log(total) + smooth @ costs[N_COSTS:]
+    ones = np.ones((len(total), 1))
+    return Around(log_ms, np.concatenate([ones, parts / total[:, None], smooth], axis=1))
+
+
+@dataclass(frozen=True)
+class Prior:
+    """What is expected of a device: mean of its costs and a factor of their covariance."""
+
+    mean: Floats
+    factor: Floats
+
+
+@dataclass(frozen=True)
+class Settled:
+    """A posterior of a device's costs.
+
+    Attributes:
+        costs: the most probable ones.
+        reduction: (n, n_costs), in the coordinates of the prior's factor: its square is what the
+            measurements take off the unit covariance.
+        around: the measured networks.
+        noise: (n,), the variances that the measurements were given.
+    """
+
+    costs: Floats
+    reduction: Floats
+    around: Around
+    noise: Floats
+
+
+def settle(
+    prior: Prior, terms: Terms, smooth: Floats, log_ms: Floats, noise: Floats,
+    *, robust: bool = False, start: Floats | None = None,
+) -> Settled:  # fmt: skip
+    """Return the posterior of a device's costs.
+
+    Args:
+        prior: before the measurements.
+        terms: of the measured networks.
+        smooth: columns of these.
+        log_ms: logarithms of their latencies.
+        noise: (n,), their variances.
+        robust: whether measurements far off weigh less.
+        start: costs to start from, near the most probable ones.
+    """
+    at: Floats = np.zeros(len(prior.mean))  # costs = mean + factor @ at
+    if start is not None:
+        at = np.asarray(np.linalg.solve(prior.factor, start - prior.mean), dtype=np.float64)
+    around = linearise(prior.mean + prior.factor @ at, terms, smooth)
+    for _ in range(_STEPS):
+        missed = log_ms - around.log_ms
+        given = (STUDENT * noise + missed**2) / (STUDENT + 1) if robust else noise
+        columns = around.columns @ prior.factor
+        gram = columns @ columns.T + np.diag(given)
+        step = columns.T @ np.linalg.solve(gram, missed + columns @ at) - at
+        before = float((missed**2 / given).sum() + at @ at)
+        for part in 0.5 ** np.arange(_HALVINGS):
+            tried = at + part * step
+            there = linearise(prior.mean + prior.factor @ tried, terms, smooth)
+            gain = before - float(((log_ms - there.log_ms) ** 2 / given).sum() + tried @ tried)
+            if gain > 0:
+                break
+        if gain < _SMALL_GAIN:
+            break
+        at, around = tried, there
+    reduction: Floats = np.asarray(np.linalg.solve(np.linalg.cholesky(gram), columns))
+    return Settled(prior.mean + prior.factor @ at, reduction, around, given)
+
+
+@dataclass(frozen=True)
+class Population:
+    """Devices of one kind: how their costs follow from facts, and how they differ.
+
+    Attributes:
+        smooth: the networks measured on them that span the others.
+        effects: (n_names, n_costs), what each fact does to the mean.
+        doubt: (n_names, n_names), how little that is known, in units of the covariance.
+        factor: (n_costs, n_costs), of the covariance of devices that have the same facts.
+        noise: variance of the logarithm of a measurement.
+        stretch: factors of deviations without and with measurements, from families of boards that
+            were left out.
+    """
+
+    smooth: Smooth
+    effects: Floats
+    doubt: Floats
+    factor: Floats
+    noise: float
+    stretch: tuple[float, float] = (1.0, 1.0)
+
+    def prior(self, row: Floats, n_unknown: int = 0) -> Prior:
+        """Return what is expected of a device with these facts.
+
+        Args:
+            row: its facts, see ``facts_row``; the level is relative to its peak.
+            n_unknown: number of its names that nothing is known of.
+        """
+        scale = 1.0 + row @ self.doubt @ row + n_unknown / NAMED_PRECISION
+        return Prior(row @ self.effects, np.sqrt(scale) * self.factor)
+
+    @cached_property
+    def smooth_variance(self) -> float:
+        """The variance of the smooth function of a network that is unlike all others."""
+        return float(np.mean((self.factor[N_COSTS:] ** 2).sum(axis=1)))
+
+
+@dataclass(frozen=True)
+class Bank:
+    """What many devices share.
+
+    Attributes:
+        names: columns of the facts: ``BASE_COLUMNS``, then runtimes and sources.
+        populations: by runtime and source; ``""`` is all devices together.
+        provenance: what it was learned from.
+    """
+
+    names: tuple[str, ...]
+    populations: Mapping[str, Population]
+    provenance: Mapping[str, object] = field(default_factory=dict)
+
+    def population(self, facts: Facts) -> Population:
+        """Return the devices that one belongs to: of its source, else of its runtime, else all."""
+        if facts.population in self.populations:
+            return self.populations[facts.population]
+        same = [name for name in self.populations if name.partition("@")[0] == facts.runtime]
+        return self.populations[same[0] if len(same) == 1 else ""]
+
+    def prior(self, facts: Facts) -> Prior:
+        """Return what is expected of a device from facts alone."""
+        found = self.population(facts).prior(*facts_row(facts, self.names))
+        found.mean[0] -= log_peak(facts)
+        return found
+
+
+NAMED_PRECISION = 1.0
+"""Of the effect of a runtime or a source, in units of the covariance of devices."""
+
+
+def facts_row(facts: Facts, names: tuple[str, ...]) -> tuple[Floats, int]:
+    """Return facts as a row, and the number of names that the bank does not know."""
+    row = np.zeros(len(names))
+    row[: len(BASE_COLUMNS)] = base_row(facts)
+    for name in facts.names:
+        if name in names:
+            row[names.index(name)] = 1.0
+    return row, sum(name not in names for name in facts.names)
+
+
+@dataclass(frozen=True)
+class DeviceCosts:
+    """What is known of one device.
+
+    Attributes:
+        bank: of all devices.
+        facts: of this one.
+        settled: the posterior; None without measurements.
+    """
+
+    bank: Bank
+    facts: Facts
+    settled: Settled | None = None
+
+    @cached_property
+    def prior(self) -> Prior:
+        """What was expected before the measurements."""
+        return self.bank.prior(self.facts)
+
+    @cached_property
+    def population(self) -> Population:
+        """The devices that it belongs to."""
+        return self.bank.population(self.facts)
+
+    def learn(
+        self, terms: Terms, latency_ms: Floats, relative_se: Floats | None = None
+    ) -> DeviceCosts:
+        """Return the device after measurements; they replace earlier ones.
+
+        Args:
+            terms: of the measured networks.
+            latency_ms: of each, positive.
+            relative_se: standard errors relative to the latencies, where they are known.
+        """
+        noise = self._noise(terms)
+        if relative_se is not None:
+            noise = noise + relative_se**2
+        smooth = self.population.smooth.columns(terms)
+        settled = settle(self.prior, terms, smooth, np.log(latency_ms), noise, robust=True)
+        return replace(self, settled=settled)
+
+    def predict(self, terms: Terms, confidence: float = 0.9) -> LatencyInterval:
+        """Return the latency of each network in ms, with the central interval."""
+        log_ms, variance = self.predict_log(terms)
+        stretch = self.population.stretch[self.settled is not None]
+        reach = stretch * NormalDist().inv_cdf(0.5 + confidence / 2) * np.sqrt(variance)
+        return LatencyInterval(np.exp(log_ms), np.exp(log_ms - reach), np.exp(log_ms + reach))
+
+    def predict_log(self, terms: Terms) -> tuple[Floats, Floats]:
+        """Return mean and variance of the logarithm of each latency, not stretched."""
+        costs = self.prior.mean if self.settled is None else self.settled.costs
+        around = linearise(costs, terms, self.population.smooth.columns(terms))
+        columns = around.columns @ self.prior.factor
+        variance = (columns**2).sum(axis=1)
+        if self.settled is not None:
+            variance -= ((columns @ self.settled.reduction.T) ** 2).sum(axis=1)
+        return around.log_ms, np.maximum(variance, 0.0) + self._noise(terms)
+
+    def _noise(self, terms: Terms) -> Floats:
+        """Return the variances of measurements, and of what the smooth function cannot express."""
+        smooth = self.population.smooth.columns(terms)
+        left: Floats = np.maximum(1.0 - (smooth**2).sum(axis=1), 0.0)
+        return self.population.noise + self.population.smooth_variance * left
+
+    def choose_probes(self, candidates: Terms, targets: Terms, k: int) -> list[int]:
+        """Choose the networks that tell most about others, one after the other.
+
+        Each takes the most off the mean variance of the targets' logarithms.
+        """
+        mine, theirs = (
+            linearise(self.prior.mean, terms, self.population.smooth.columns(terms)).columns
+            @ self.prior.factor
+            for terms in (candidates, targets)
+        )
+        own, cross = mine @ mine.T, theirs @ mine.T
+        noise = self._noise(candidates)
+        chosen: list[int] = []
+        for _ in range(min(k, len(mine))):
+            gain = (cross**2).sum(axis=0) / (np.diag(own) + noise)
+            gain[chosen] = -1.0
+            best = int(np.argmax(gain))
+            chosen.append(best)
+            row = own[best] / (own[best, best] + noise[best])
+            cross -= np.outer(cross[:, best], row)
+            own -= np.outer(own[:, best], row)
+        return chosen
