@@ -1,0 +1,172 @@
+"""How well boards are predicted that no measurement was seen of, from k probes and from none.
+
+Prints a Markdown table. Each family of boards is left out with every board that has the same or a
+nearly related chip, in all tables; the bank of the others is learned anew. Of each setting (a board
+with its runtime and threads) the probes are chosen by that bank out of random two thirds of the
+networks, ``--draws`` times; all networks but the probes are judged. A figure is the median over
+settings and draws of a draw's MAPE. ``--random``: probes at random instead.
+
+Families in DEVELOPED were looked at while the model was made; ``--unseen`` judges the others only.
+Data below EDGEPROF_DATA (default ../shared/data), see ``bank_tables.py``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from bank_tables import INT8, Tables, read_tables
+
+from edgeprof.predictors.bank.learning import Setting, learn_bank
+from edgeprof.predictors.bank.model import Bank, DeviceCosts
+from edgeprof.predictors.metrics import metrics_of
+
+PROBES = (0, 3, 5, 10, 20)
+FEWEST_NETWORKS = 20
+DEVELOPED = frozenset(
+    {"s10", "a12", "xavier", "amlogic-a73", "rk3588", "rk356x", "bcm2711", "sd810", "sd660", "zynq"}
+)
+NCNN_FOLDS = 9
+NOT_ARM = frozenset({"x86-c5", "x86-t2", "x86-zen4", "x86-zen5", "x86-emr", "sunway", "ingenic",
+                     "jh7110", "th1520"})  # fmt: skip
+
+
+@dataclass
+class Found:
+    """Results of one line of the table: by k, of each setting and draw."""
+
+    mape: dict[int, list[float]] = field(default_factory=dict)
+    held: dict[int, list[float]] = field(default_factory=dict)
+    spearman: dict[int, list[float]] = field(default_factory=dict)
+    settings: int = 0
+
+    def add(self, k: int, mape: float, held: float, spearman: float) -> None:
+        """Add one draw."""
+        self.mape.setdefault(k, []).append(mape)
+        self.held.setdefault(k, []).append(held)
+        self.spearman.setdefault(k, []).append(spearman)
+
+
+def lines_of(setting: Setting, names: Sequence[str]) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield the lines of the table that a setting belongs to, and which of its networks."""
+    is_int8 = np.array([names[at].endswith(INT8) for at in setting.networks])
+    every = np.ones(len(is_int8), dtype=bool)
+    facts = setting.facts
+    if facts.source == "phones":
+        used = setting.board.split()[1]
+        if used == "1large":
+            yield "phones, one large core, float", ~is_int8
+            yield "phones, one large core, int8", is_int8
+        elif used == "1small":
+            yield "phones, one small core, float", ~is_int8
+            yield "phones, one small core, int8", is_int8
+        else:
+            yield "phones, other cores, float and int8", every
+    elif facts.source == "mlperf":
+        yield f"MLPerf, {facts.runtime}, float", ~is_int8
+        yield f"MLPerf, {facts.runtime}, uint8", is_int8
+        is_old = [("/mobilenet-v1" in names[at]) or ("/mobilenet-v2" in names[at])
+                  for at in setting.networks]  # fmt: skip
+        yield f"MLPerf, {facts.runtime}, MobileNet v1 and v2, float", ~is_int8 & is_old
+        yield f"MLPerf, {facts.runtime}, MobileNet v1 and v2, uint8", is_int8 & is_old
+    elif facts.source == "ncnn":
+        yield "ncnn, float and int8", every
+    else:
+        yield "Jetson Nano, ONNX Runtime", every
+
+
+def judge(
+    bank: Bank, tables: Tables, setting: Setting, which: np.ndarray, k: int, seed: int, chosen: bool
+) -> tuple[float, float, float]:
+    """Return MAPE in percent, how many of the 90 % intervals hold, and Spearman's rho."""
+    rows = np.flatnonzero(which)
+    terms, latency = tables.terms.take(setting.networks[rows]), setting.latency_ms[rows]
+    device, rest = DeviceCosts(bank, setting.facts), np.arange(len(rows))
+    if k:
+        order = np.random.default_rng([seed, k]).permutation(len(rows))
+        probes = order[:k]
+        if chosen:
+            offered = np.sort(order[: max(2 * len(rows) // 3, k)])
+            probes = offered[device.choose_probes(terms.take(offered), terms, k)]
+        device = device.learn(terms.take(probes), latency[probes])
+        rest = np.setdiff1d(rest, probes)
+    mean, low, high = device.predict(terms.take(rest))
+    true = latency[rest]
+    metrics = metrics_of(mean, true)
+    held = float(np.mean((low <= true) & (true <= high)))
+    return 100 * metrics.mape, held, metrics.spearman
+
+
+def folds_of(settings: Sequence[Setting]) -> list[set[str]]:
+    """Return families that are left out together: one by one, of ncnn's many some at a time."""
+    families = sorted({setting.family for setting in settings} - NOT_ARM)
+    if len(families) <= 2 * NCNN_FOLDS:
+        return [{family} for family in families]
+    return [set(families[fold::NCNN_FOLDS]) for fold in range(NCNN_FOLDS)]
+
+
+def run(tables: Tables, options: argparse.Namespace) -> dict[str, Found]:
+    found: dict[str, Found] = {}
+    sources = sorted({setting.facts.population for setting in tables.settings})
+    for source in sources:
+        is_nano = source.endswith("@nano")
+        mine = [s for s in tables.settings if s.facts.population == source]
+        for held in folds_of(mine):
+            pool = tables.settings if is_nano else mine
+            judged = [s for s in mine if s.family in held]
+            if options.unseen:
+                judged = [s for s in judged if s.family not in DEVELOPED]
+            if not judged:
+                continue
+            bank = learn_bank([s for s in pool if s.family not in held], tables.terms)
+            for setting in judged:
+                for line, which in lines_of(setting, tables.names):
+                    if which.sum() < FEWEST_NETWORKS:
+                        continue
+                    results = found.setdefault(line, Found())
+                    results.settings += 1
+                    for k in PROBES:
+                        for draw in range(options.draws if k else 1):
+                            results.add(k, *judge(bank, tables, setting, which, k, draw,
+                                                  not options.random))  # fmt: skip
+    return found
+
+
+def seconds_of_posterior(tables: Tables) -> float:
+    """Return the seconds of a posterior from five probes with a prediction, the median of 20."""
+    from edgeprof.predictors.bank.file import shipped_bank
+
+    bank, setting, taken = shipped_bank(), tables.settings[0], []
+    terms = tables.terms.take(setting.networks[:5])
+    for _ in range(20):
+        start = time.perf_counter()
+        DeviceCosts(bank, setting.facts).learn(terms, setting.latency_ms[:5]).predict(terms)
+        taken.append(time.perf_counter() - start)
+    return float(np.median(taken))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--draws", type=int, default=4, help="draws of each setting")
+    parser.add_argument("--random", action="store_true", help="probes at random, not chosen")
+    parser.add_argument("--unseen", action="store_true", help="families never looked at only")
+    parser.add_argument("--only", nargs="*", default=("phones", "mlperf", "ncnn", "nano"))
+    options = parser.parse_args()
+    tables = read_tables(options.only)
+    found = run(tables, options)
+    heads = " | ".join(f"k = {k}" for k in PROBES)
+    print(f"| MAPE %, median | settings | {heads} | 90 % hold at 0, 5 | Spearman at 0, 5 |")
+    print("|---|---|" + "---|" * (len(PROBES) + 2))
+    for line, results in sorted(found.items()):
+        mape = " | ".join(f"{np.median(results.mape[k]):.1f}" for k in PROBES)
+        held = ", ".join(f"{np.mean(results.held[k]):.0%}" for k in (0, 5))
+        rho = ", ".join(f"{np.median(results.spearman[k]):.3f}" for k in (0, 5))
+        print(f"| {line} | {results.settings} | {mape} | {held} | {rho} |", flush=True)
+    print(f"\nposterior from 5 probes: {seconds_of_posterior(tables):.3f} s")
+
+
+if __name__ == "__main__":
+    main()
