@@ -15,7 +15,7 @@ from edgeprof.cli import options
 
 if TYPE_CHECKING:
     from edgeprof.networks.layers import Network
-    from edgeprof.predictors.base import LatencyPredictor
+    from edgeprof.predictors.base import LatencyInterval, LatencyPredictor
     from edgeprof.predictors.layers.model import LayerCosts
 
 
@@ -28,7 +28,17 @@ class PredictArguments:
     """What is to be predicted, and by what."""
 
     predictor: Path = options.argument(type=options.INPUT)
-    subnets: Path = options.argument(type=options.INPUT)
+    subnets: Path | None = options.argument(type=options.INPUT, required=False)
+    board_facts: Path | None = options.option(
+        "--board-facts",
+        type=options.INPUT,
+        help="No PREDICTOR: what is known of a board, as `edgeprof doctor --json` prints it.",
+    )
+    probes: Path | None = options.option(
+        "--probes",
+        type=options.INPUT,
+        help="Table of models that were measured on that board (device,model,latency_ms).",
+    )
     space: str | None = options.space_of_files()
     codes_only: bool = options.flag(
         "--codes",
@@ -38,6 +48,13 @@ class PredictArguments:
     batch: int | None = options.batch_of_models()
     explain: bool = options.flag("--explain", help="Say which layers of a model cost most.")
     output: Path | None = options.subnet_output()
+
+    def check(self) -> None:
+        """Refuse what does not go together."""
+        if self.board_facts is None and self.probes is not None:
+            raise click.UsageError("--probes needs --board-facts")
+        if (self.board_facts is None) == (self.subnets is None):
+            raise click.UsageError("want PREDICTOR SUBNETS, or --board-facts FILE MODEL")
 
 
 @click.command()
@@ -51,16 +68,23 @@ def predict(arguments: PredictArguments) -> None:
     by the .host.npz beside an .edgp; its weights are not read. A .host.npz that was trained on
     networks says on stderr what its answer rests on.
 
+    With --board-facts there is no PREDICTOR: a model is predicted from what other boards took, and
+    from the measurements of --probes where there are some.
+
     \b
     Example:
       edgeprof sample -n 5 -o subnets.jsonl
       edgeprof predict pi4.edgp subnets.jsonl
+      edgeprof predict --board-facts pi4.json model.onnx
     """
     from edgeprof.predictors.load import load_base, load_predictor
 
     predictor, subnets = arguments.predictor, arguments.subnets
-    if subnets.suffix.lower() in (".onnx", ".tflite"):
-        lines = [_model_line(load_base(predictor), arguments)]
+    arguments.check()
+    if subnets is None:
+        lines = [_board_line(arguments)]
+    elif subnets.suffix.lower() in (".onnx", ".tflite"):
+        lines = [_model_line(load_base(predictor), subnets, arguments)]
     elif arguments.codes_only:
         lines = _code_lines(load_predictor(predictor, space=arguments.space), subnets)
     else:
@@ -115,23 +139,22 @@ def _code_lines(loaded: LatencyPredictor, subnets: Path) -> list[str]:
     return [json.dumps(row.tolist(), separators=(",", ":")) for row in codes]
 
 
-def _model_line(loaded: LatencyPredictor, arguments: PredictArguments) -> str:
+def _model_line(loaded: LatencyPredictor, model: Path, arguments: PredictArguments) -> str:
     from edgeprof.base.errors import PredictorFormatError
     from edgeprof.predictors.gp.model import GaussianProcess
     from edgeprof.predictors.hardware.model import HardwareModel
     from edgeprof.predictors.layers.compact import CompactLayerCosts
     from edgeprof.predictors.layers.model import LayerCosts
 
-    model = arguments.subnets
     if isinstance(loaded, CompactLayerCosts):
-        latency_ms = float(loaded.predict_networks([_read_model(arguments)])[0])
+        latency_ms = float(loaded.predict_networks([_read_model(model, arguments)])[0])
         return json.dumps({"model": str(model), "latency_ms": latency_ms}, separators=(",", ":"))
     if not isinstance(loaded, (GaussianProcess, HardwareModel, LayerCosts)):
         raise PredictorFormatError(
             f"{arguments.predictor}: predicts subnets of {loaded.space} only; {model} needs the "
             ".host.npz of a gp beside it"
         )
-    network = _read_model(arguments)
+    network = _read_model(model, arguments)
     interval = loaded.predict_networks([network])
     if isinstance(loaded, LayerCosts):
         _say_basis(loaded, network, arguments)
@@ -139,6 +162,10 @@ def _model_line(loaded: LatencyPredictor, arguments: PredictArguments) -> str:
         raise PredictorFormatError(
             f"{arguments.predictor}: --explain needs a predictor that was trained on networks"
         )
+    return _json_of(model, interval)
+
+
+def _json_of(model: Path, interval: LatencyInterval) -> str:
     fields = {
         "model": str(model),
         "latency_ms": float(interval.mean_ms[0]),
@@ -148,14 +175,29 @@ def _model_line(loaded: LatencyPredictor, arguments: PredictArguments) -> str:
     return json.dumps(fields, separators=(",", ":"))
 
 
-def _read_model(arguments: PredictArguments) -> Network:
+def _read_model(model: Path, arguments: PredictArguments) -> Network:
     from edgeprof.networks import read_network
 
-    model = arguments.subnets
     network = read_network(model, shapes=dict(arguments.shapes), batch=arguments.batch)
     for note in network.notes:
         click.echo(f"{model}: {note}", err=True)
     return network
+
+
+def _board_line(arguments: PredictArguments) -> str:
+    """Predict a model from facts of a board, and from measurements of some models there."""
+    from edgeprof.predictors.bank.from_files import read_device
+    from edgeprof.predictors.bank.terms import Terms
+
+    model, board = arguments.predictor, arguments.board_facts
+    if board is None:
+        raise click.UsageError("want --board-facts")
+    device, n_probes = read_device(board, arguments.probes)
+    interval = device.predict(Terms.of([_read_model(model, arguments).work]))
+    mean, low, high = (format_duration_ns(NS_PER_MS * float(part[0])) for part in interval)
+    basis = f"{n_probes} measured models" if n_probes else "facts of the board alone: a guess"
+    click.echo(f"{model}: {mean} (90 %: {low} to {high}), from other boards and {basis}", err=True)
+    return _json_of(model, interval)
 
 
 _MOST_EXPLAINED = 15
