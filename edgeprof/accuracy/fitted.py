@@ -30,7 +30,7 @@ from edgeprof.predictors.compact.distil import Teacher, distil
 from edgeprof.predictors.examples import Examples
 from edgeprof.predictors.gp.model import GaussianProcess
 from edgeprof.predictors.save import save_host
-from edgeprof.records.dataset import InvalidRow, subnet_of_row
+from edgeprof.records.row_values import InvalidRow, subnet_of_row
 
 _COLUMNS = ("space", "resolution", "ks", "e", "d", "top1")
 _CHECKED_ROWS = 4000

@@ -11,22 +11,23 @@ are not selected (other devices, other ``rows``) are not checked.
 from __future__ import annotations
 
 import hashlib
-import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeprof.base.errors import DatasetError, InvalidSubnet
-from edgeprof.base.parse import parse_integer, parse_json
+from edgeprof.base.errors import DatasetError
+from edgeprof.base.notebook import data_frame, html_table
+from edgeprof.base.parse import parse_integer
 from edgeprof.base.table_files import read_table
 from edgeprof.networks.spaces import get_space
 from edgeprof.networks.spaces.base import Codes
 from edgeprof.networks.subnet import Subnet
+from edgeprof.records.row_values import InvalidRow, parse_error, parse_latency, subnet_of_row
 
 COLUMNS = ("device", "space", "resolution", "ks", "e", "d", "latency_ms")
 """Columns that must be there."""
@@ -42,7 +43,7 @@ RowRange: TypeAlias = tuple[int, int]
 """Rows A to B - 1."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Dataset:
     """Latencies of subnets of one space on one device.
 
@@ -71,6 +72,38 @@ class Dataset:
 
     def __len__(self) -> int:
         return len(self.subnets)
+
+    def __repr__(self) -> str:
+        return f"<Dataset {self.source}: {len(self)} rows of {self.device}, space {self.space}>"
+
+    def _repr_html_(self) -> str:
+        fastest, slowest = self.latency_ms.min(), self.latency_ms.max()
+        facts = {
+            "device": self.device,
+            "space": self.space,
+            "rows": len(self),
+            "latency": f"{fastest:.4g} to {slowest:.4g} ms",
+            "dropped": sum(self.dropped.values()),
+        }
+        return html_table(self.source, facts.items())
+
+    def to_pandas(self) -> Any:
+        """Return a data frame with the columns of the file.
+
+        Raises:
+            MissingDependency: pandas is not installed.
+        """
+        columns: dict[str, Any] = {
+            "device": [self.device] * len(self),
+            "space": [self.space] * len(self),
+            "resolution": [subnet.r for subnet in self.subnets],
+            **{n: [list(getattr(s, n)) for s in self.subnets] for n in ("ks", "e", "d")},
+            "latency_ms": self.latency_ms,
+            "row": self.rows,
+        }
+        if self.latency_se_ms is not None:
+            columns["latency_se"] = self.latency_se_ms
+        return data_frame(columns)
 
     @property
     def sha256(self) -> str:
@@ -118,14 +151,6 @@ class Record(NamedTuple):
     values: Mapping[str, object]
 
 
-class InvalidRow(Exception):
-    """One row cannot be learned from: the column and what is wrong with it."""
-
-    def __init__(self, column: str, problem: str) -> None:
-        super().__init__(problem)
-        self.column = column
-
-
 def parse_rows(text: str) -> RowRange:
     """Parse ``A:B`` (rows A to B - 1).
 
@@ -152,6 +177,10 @@ def read_dataset(
     drop_invalid: bool = False,
 ) -> Dataset:
     """Read the rows of one device from ``.csv``, ``.csv.gz`` or ``.parquet``.
+
+    >>> import edgeprof
+    >>> edgeprof.read_dataset("pi4.csv", rows=(0, 10))
+    <Dataset pi4.csv: 10 rows of pi4, space ofa-mbv3-w1.0>
 
     Args:
         path: the file.
@@ -293,72 +322,6 @@ def _check(record: Record, space: str | None) -> _Checked:
     latency_ms = parse_latency(record.values["latency_ms"])
     error_ms = parse_error(record.values.get("latency_se"))
     return _Checked(record, record.row, subnet_of_row(record.values), latency_ms, error_ms)
-
-
-def parse_latency(value: object) -> float:
-    """Return a latency in ms, or raise ``InvalidRow``."""
-    try:
-        latency_ms = float(str(value))
-    except ValueError:
-        latency_ms = math.nan
-    if not (math.isfinite(latency_ms) and latency_ms > 0):
-        raise InvalidRow("latency_ms", f"{value!r}, want a positive number of milliseconds")
-    return latency_ms
-
-
-def parse_error(value: object) -> float:
-    """Return a standard error in ms, NaN where the cell is empty or says so, or raise."""
-    try:
-        error_ms = float("nan" if value is None else str(value) or "nan")
-    except ValueError:
-        error_ms = -1.0
-    if not (math.isnan(error_ms) or 0 <= error_ms < math.inf):
-        raise InvalidRow("latency_se", f"{value!r}, want milliseconds, 0 or more, or nothing")
-    return error_ms
-
-
-def subnet_of_row(values: Mapping[str, object]) -> Subnet:
-    """Return the subnet of a table's row.
-
-    Raises:
-        InvalidRow: naming the column that is wrong.
-    """
-    lists = {name: _parse_list(values[name], name) for name in ("ks", "e", "d")}
-    if values.get("w") not in (None, ""):
-        lists["w"] = _parse_list(values["w"], "w")
-    try:
-        resolution = _parse_resolution(values["resolution"])
-    except ValueError:
-        raise InvalidRow("resolution", f"{values['resolution']!r}, want pixels") from None
-    try:
-        return Subnet.from_dict({"space": str(values["space"]), **lists, "r": resolution})
-    except InvalidSubnet as error:
-        name = str(error.evidence.get("field", "space"))
-        raise InvalidRow("resolution" if name == "r" else name, str(error)) from error
-
-
-def _parse_resolution(value: object) -> int:
-    """Return the resolution of a table's cell: a whole number, or OFA's list of one.
-
-    Raises:
-        ValueError: it is neither.
-    """
-    if isinstance(value, str) and value.lstrip().startswith("["):
-        value = parse_json(value)
-    if isinstance(value, list):
-        (value,) = value
-    return parse_integer(value)
-
-
-def _parse_list(value: object, column: str) -> list[object]:
-    if isinstance(value, str):
-        try:
-            value = parse_json(value)
-        except ValueError:
-            raise InvalidRow(column, f"{value!r}, want a JSON list of numbers") from None
-    if not isinstance(value, list):
-        raise InvalidRow(column, f"{value!r}, want a JSON list of numbers")
-    return value
 
 
 def _without_contradictions(

@@ -24,22 +24,15 @@ from edgeprof.networks import read_network
 from edgeprof.networks.layers import Network
 from edgeprof.networks.listed import network_of_layers
 from edgeprof.networks.spaces import get_space
-from edgeprof.records.dataset import (
-    InvalidRow,
-    Record,
-    RowRange,
-    parse_error,
-    parse_latency,
-    read_records,
-    subnet_of_row,
-)
+from edgeprof.records.dataset import Record, RowRange, read_records
 from edgeprof.records.network_lists import lists_beside, read_lists
+from edgeprof.records.row_values import InvalidRow, parse_error, parse_latency, subnet_of_row
 
 _MODEL_KIND = re.compile(r"[a-z]+-(fp32|int8)-b(\d+)")
 _COLUMNS = ("device", "latency_ms")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class NetworkRows:
     """Latencies of networks on one device.
 
@@ -71,6 +64,9 @@ class NetworkRows:
             latency_ms=self.latency_ms[positions],
             latency_se_ms=self.latency_se_ms[positions],
         )
+
+    def __repr__(self) -> str:
+        return f"<NetworkRows {self.source}: {len(self)} networks on {self.device}>"
 
 
 def names_models(path: Path) -> bool:
