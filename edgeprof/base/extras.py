@@ -18,6 +18,7 @@ EXTRA_OF = {
     "ninja": "cross",
     "onnx": "host",
     "onnxruntime": "onnx",
+    "pandas": "notebook",
     "plotly": "host",
     "pyarrow": "parquet",
     "scipy": "host",  # scikit-learn requires it

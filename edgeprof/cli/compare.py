@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -56,9 +56,10 @@ def compare(arguments: CompareArguments) -> None:
     with progress_bar("Comparing", None, quiet=arguments.as_json):
         result = run_comparison(
             arguments.model_a,
-            changed(settings, arguments.changes_a),
-            arguments.model_b or arguments.model_a,
-            changed(settings, arguments.changes_b),
+            arguments.model_b,
+            settings,
+            a=changes_of(settings, arguments.changes_a),
+            b=changes_of(settings, arguments.changes_b),
         )
     if arguments.as_json:
         click.echo(json.dumps(_as_dict(result), indent=2))
@@ -100,12 +101,12 @@ def _print(result: Comparison, *, verbose: bool) -> None:
     click.echo(result.verdict)
 
 
-def changed(settings: Settings, changes: tuple[tuple[str, Any], ...]) -> Settings:
-    """Return the settings with changes to one side; what is no setting is the runtime's option."""
+def changes_of(settings: Settings, changes: tuple[tuple[str, Any], ...]) -> dict[str, Any]:
+    """Return the settings that change for one side; what is no setting is the runtime's option."""
     own: dict[str, Any] = {
         key: CpuList().convert(value, None, None) if key == "cpus" else value
         for key, value in changes
         if key in ("cpus", "library", "runtime", "threads")
     }
     others = {key: value for key, value in changes if key not in own}
-    return replace(settings, runtime_options={**settings.runtime_options, **others}, **own)
+    return {**own, "runtime_options": {**settings.runtime_options, **others}}

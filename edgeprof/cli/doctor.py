@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgeprof.base.errors import BoardSetupError
 from edgeprof.base.text import printable
 from edgeprof.cli import options
 
@@ -42,19 +41,14 @@ class DoctorArguments:
         return self._board_state() if self.boards else machine_state(self.root or "/")
 
     def _board_state(self) -> dict[str, Any]:
-        from edgeprof.boards.each_board import check_boards
+        from edgeprof.boards.doctor import state_of_board
         from edgeprof.boards.inventory import read_inventory
 
         boards = read_inventory(self.inventory).select(self.boards)
         if len(boards) != 1:
             names = ", ".join(self.boards)
             raise click.BadParameter(f"{names} names {len(boards)} boards", param_hint="--board")
-        [report] = check_boards(boards)
-        if report.state is None:
-            raise report.error or BoardSetupError(
-                f"board {boards[0].name}: its state was not read; see edgeprof boards check"
-            )
-        return report.state
+        return state_of_board(boards[0])
 
 
 @click.command()

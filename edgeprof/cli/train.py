@@ -207,6 +207,7 @@ def _train_networks(arguments: TrainArguments) -> None:
     if done.cross_validated is not None:
         print_metrics({"cross-validated": done.cross_validated})
         click.echo(f"90 % intervals hold for {done.held:.0%} of the networks")
+    assert done.file is not None
     click.echo(f"{done.file}: {done.file.stat().st_size} bytes; predicts any network")
 
 

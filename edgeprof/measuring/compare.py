@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import itertools
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -88,19 +90,38 @@ class Comparison:
 
 def compare(
     model_a: str | os.PathLike[str],
-    settings_a: Settings,
-    model_b: str | os.PathLike[str],
-    settings_b: Settings,
+    model_b: str | os.PathLike[str] | None = None,
+    settings: Settings | None = None,
+    *,
+    a: Mapping[str, Any] | None = None,
+    b: Mapping[str, Any] | None = None,
+    **changes: Any,
 ) -> Comparison:
     """Measure two models, or one under two settings, in turns and compare them.
+
+    >>> import edgeprof
+    >>> found = edgeprof.compare("model.onnx", max_secs=2.0, ci_rel=0.5)
+    >>> found.ratio_low <= found.ratio <= found.ratio_high
+    True
+
+    Args:
+        model_a: a model file.
+        model_b: another; the same one if ``None``.
+        settings: how to measure both; the harness' defaults if ``None``.
+        a: fields of ``Settings`` to change for A alone, as in ``a={"threads": 2}``.
+        b: fields to change for B alone.
+        **changes: fields to change for both.
 
     Raises:
         UnsteadyMeasurement: too few rounds for an interval; a longer ``max_secs`` may help. Or the
             machine drifted by more than ``max_drift``.
         EdgeprofError: as ``edgeprof.measure`` does.
     """
-    a, b = measure_interleaved([(model_a, settings_a), (model_b, settings_b)])
-    return compare_measurements(a, b)
+    both = replace(settings or Settings(), **changes)
+    other = model_a if model_b is None else model_b
+    sides = [(model_a, replace(both, **(a or {}))), (other, replace(both, **(b or {})))]
+    measured_a, measured_b = measure_interleaved(sides)
+    return compare_measurements(measured_a, measured_b)
 
 
 def compare_measurements(a: Measurement, b: Measurement) -> Comparison:

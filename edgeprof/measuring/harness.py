@@ -37,6 +37,10 @@ PROGRAM = packaged("bin/edgeprof-harness")
 class Settings:
     """How to measure. ``None`` leaves a field to the harness' default.
 
+    >>> from edgeprof import Settings
+    >>> Settings(threads=2, cpus=(0, 1)).threads
+    2
+
     Attributes:
         runtime: one of ``runtimes.RUNTIMES``, or ``"null"``; by the model's ending if ``None``.
         library: path of the runtime's library; found by ``runtimes.find_runtime`` if ``None``.
@@ -238,6 +242,11 @@ def measure(
     **changes: Any,
 ) -> Measurement:
     """Measure the latency of a model file on this machine.
+
+    >>> import edgeprof
+    >>> result = edgeprof.measure("model.onnx", max_secs=0.2, ci_rel=0.5)
+    >>> result.latency_min_ns <= result.latency_median_ns
+    True
 
     Args:
         model: the model file.

@@ -19,6 +19,8 @@ import numpy.typing as npt
 
 from edgeprof.base import errors
 from edgeprof.base.errors import EdgeprofError, InvalidRecord
+from edgeprof.base.notebook import data_frame, html_table
+from edgeprof.base.units import format_duration_ns
 from edgeprof.measuring.machine import Finding, findings
 
 RECORD_VERSION = 1
@@ -75,7 +77,7 @@ _FURTHER_FIELDS = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Measurement:
     """One model, timed on one machine under one setting.
 
@@ -141,6 +143,40 @@ class Measurement:
             )
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise InvalidRecord(f"record lacks or garbles {error}; was it cut off?") from error
+
+    def __repr__(self) -> str:
+        return (
+            f"<Measurement {self.model}: {format_duration_ns(self.latency_median_ns)}"
+            f" ({format_duration_ns(self.ci_low_ns)} to {format_duration_ns(self.ci_high_ns)}),"
+            f" {self.n_samples} inferences>"
+        )
+
+    def _repr_html_(self) -> str:
+        version = f" {self.runtime_version}" if self.runtime_version else ""
+        facts = {
+            "latency (median)": format_duration_ns(self.latency_median_ns),
+            "95 % interval": f"{format_duration_ns(self.ci_low_ns)} to"
+            f" {format_duration_ns(self.ci_high_ns)}",
+            "95th percentile": format_duration_ns(self.latency_p95_ns),
+            "inferences": f"{self.n_samples}, {self.n_undisturbed} of them undisturbed",
+            "runtime": f"{self.runtime}{version}",
+            "warnings": "; ".join(self.warnings) or "none",
+        }
+        return html_table(self.model, facts.items())
+
+    def to_pandas(self) -> Any:
+        """Return a data frame with a row per timed inference.
+
+        Raises:
+            MissingDependency: pandas is not installed.
+        """
+        samples = {
+            name: values
+            for name, values in self.record["samples"].items()
+            if isinstance(values, list) and len(values) == self.n_samples
+        }
+        causes = {name: (self.disturbed & bit) != 0 for bit, name in DISTURBANCES.items()}
+        return data_frame(samples | {"latency_ns": self.latency_ns} | causes)
 
     @property
     def counted_ns(self) -> npt.NDArray[np.int64]:

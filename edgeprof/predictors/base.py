@@ -6,18 +6,25 @@ which predictors can serve as bases of others.
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeprof.base.errors import PredictorFormatError
+from edgeprof.base.errors import PredictorFormatError, UnsupportedModel
+from edgeprof.networks import read_network
+from edgeprof.networks.layers import Network
 from edgeprof.networks.spaces import get_space
 from edgeprof.networks.spaces.base import Codes
 from edgeprof.networks.subnet import Subnet
+
+NetworkLike: TypeAlias = "Subnet | Network | str | os.PathLike[str]"
+Networks: TypeAlias = "NetworkLike | Sequence[NetworkLike]"
+"""One or several: subnets, layer lists, and paths of ONNX or TFLite files."""
 
 Latencies = NDArray[np.float64]
 """Latencies in milliseconds, shape (n_subnets,)."""
@@ -40,7 +47,7 @@ class LatencyPredictor(Protocol):
     def device(self) -> str:
         """Name of the device."""
 
-    def predict(self, subnets: Sequence[Subnet]) -> Latencies:
+    def predict(self, subnets: Networks) -> Latencies:
         """Return the latency of each subnet in ms."""
 
     def predict_codes(self, codes: Codes) -> Latencies:
@@ -77,6 +84,32 @@ class Origin:
     learned: NDArray[np.uint64] | None = field(default_factory=lambda: np.zeros(0, dtype=np.uint64))
 
 
+def described(predictor: Any) -> str:
+    """Return a predictor in one line: its class, device and space, as far as they are known."""
+    facts = [f"{n}={getattr(predictor, n)!r}" for n in ("device", "space") if hasattr(predictor, n)]
+    return f"{type(predictor).__name__}({', '.join(facts)})"
+
+
+def each_of(networks: Networks) -> list[NetworkLike]:
+    """Return one or several networks as a list."""
+    if isinstance(networks, (Subnet, Network, str, os.PathLike)):
+        return [networks]
+    return list(networks)
+
+
+def as_network(item: NetworkLike) -> Network:
+    """Return the layer list of a subnet or of a model file.
+
+    Raises:
+        InvalidModel, UnsupportedModel: the file cannot be read.
+    """
+    if isinstance(item, Network):
+        return item
+    if isinstance(item, Subnet):
+        return get_space(item.space).layers(item)
+    return read_network(os.fspath(item))
+
+
 class PredictsCodes(ABC):
     """What predicts rows of codes predicts subnets.
 
@@ -92,9 +125,30 @@ class PredictsCodes(ABC):
     def predict_codes(self, codes: Codes) -> Latencies:
         """Return the value of each row of codes."""
 
-    def predict(self, subnets: Sequence[Subnet]) -> Latencies:
-        """Return the value of each subnet."""
-        return self.predict_codes(get_space(self.space).encode(subnets))
+    def predict(self, subnets: Networks) -> Latencies:
+        """Return the value of each subnet; host models of layers take other networks too.
+
+        Args:
+            subnets: one or several subnets, layer lists, or paths of model files.
+
+        Raises:
+            UnsupportedModel: this predictor knows the subnets of its space only.
+        """
+        listed = each_of(subnets)
+        known = [item for item in listed if isinstance(item, Subnet)]
+        if len(known) == len(listed):
+            return self.predict_codes(get_space(self.space).encode(known))
+        of_networks = getattr(self, "predict_networks", None)
+        if of_networks is None:
+            raise UnsupportedModel(
+                f"{self!r}: predicts subnets of {self.space} only; other networks need the "
+                ".host.npz of a gp, or layer costs"
+            )
+        mean_ms: Latencies = of_networks([as_network(item) for item in listed]).mean_ms
+        return mean_ms
+
+    def __repr__(self) -> str:
+        return described(self)
 
 
 def check_base(base: LatencyPredictor, space_id: str, name: str | None = None) -> None:

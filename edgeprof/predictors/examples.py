@@ -17,7 +17,7 @@ from edgeprof.predictors.features import Floats
 from edgeprof.records.dataset import Dataset
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Examples:
     """Subnets of one space with their values.
 
@@ -50,6 +50,9 @@ class Examples:
 
     def __len__(self) -> int:
         return len(self.values)
+
+    def __repr__(self) -> str:
+        return f"<Examples {self.source}: {len(self)} rows of {self.subject}, space {self.space}>"
 
     @property
     def sha256(self) -> str:

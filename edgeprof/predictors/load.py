@@ -25,6 +25,10 @@ _TABLE_SUFFIXES = (".yaml", ".yml")
 def load_predictor(path: str | Path, *, space: str | None = None) -> LatencyPredictor:
     """Read a predictor: ``P.edgp``, ``P.host.npz``, a folder of lookup tables or one ``.yaml``.
 
+    >>> import edgeprof
+    >>> edgeprof.load_predictor("pi4.edgp").space
+    'ofa-mbv3-w1.0'
+
     Args:
         path: the file or folder.
         space: id of the space, for lookup tables that do not name it, and for layer costs, which

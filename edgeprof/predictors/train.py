@@ -101,6 +101,11 @@ class Training:
     left_out: tuple[LeftOutRow, ...] = ()
 
     @property
+    def predictor(self) -> HostModel:
+        """What predicts, with intervals: the host model."""
+        return self.host
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What a user should know: of the fit, bad rows, a student that falls short."""
         notes: tuple[str, ...] = getattr(self.host, "notes", ())

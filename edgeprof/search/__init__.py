@@ -1,10 +1,12 @@
 """Latency-constrained search: the best subnet within limits, and the Pareto front.
 
-Owns: the public names. ``Search(space, accuracy, latency).run([20.0])`` is the whole call.
+Owns: the public names. ``Search(space, accuracy, latency).run([20.0])`` is the whole call; from
+files it is that of the package itself: ``edgeprof.search("pi4.edgp", "acc.npz", 20.0)``.
 """
 
 from __future__ import annotations
 
+from edgeprof.base.callable_module import make_callable
 from edgeprof.search.constraints import (
     Constraint,
     latency_constraint,
@@ -14,6 +16,7 @@ from edgeprof.search.constraints import (
 )
 from edgeprof.search.engine import Search
 from edgeprof.search.front import search_front
+from edgeprof.search.functions import search
 from edgeprof.search.options import SearchOptions
 from edgeprof.search.results import (
     SearchResult,
@@ -36,6 +39,7 @@ __all__ = [
     "measure_through",
     "model_bytes_constraint",
     "parameters_constraint",
+    "search",
     "search_front",
     "search_verified",
     "to_csv",
@@ -44,3 +48,5 @@ __all__ = [
     "to_subnet_lines",
     "to_table",
 ]
+
+make_callable(__name__, search)

@@ -42,6 +42,10 @@ def read_network(
 ) -> Network:
     """Read the layer list of an ONNX or TFLite file. Weights are not read and may be missing.
 
+    >>> import edgeprof
+    >>> edgeprof.read_network("model.onnx").macs
+    27648
+
     Args:
         path: the model; one ending in ``.tflite`` or ``.lite`` is TFLite, any other ONNX.
         shapes: shapes of inputs by name, for those that the file leaves open.

@@ -39,6 +39,10 @@ def known_spaces() -> list[str]:
 def get_space(space_id: str) -> SearchSpace:
     """Return a space by its id; always the same object.
 
+    >>> from edgeprof import get_space
+    >>> get_space("ofa-mbv3-w1.0").id
+    'ofa-mbv3-w1.0'
+
     Raises:
         InvalidSubnet: if there is no such space; the message lists those there are.
     """

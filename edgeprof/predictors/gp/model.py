@@ -18,7 +18,6 @@ from edgeprof.base.errors import PredictorFormatError, UnsupportedModel
 from edgeprof.networks.layers import Network
 from edgeprof.networks.spaces import get_space
 from edgeprof.networks.spaces.base import Codes
-from edgeprof.networks.subnet import Subnet
 from edgeprof.predictors.base import (
     Latencies,
     LatencyInterval,
@@ -135,10 +134,6 @@ class GaussianProcess(PredictsCodes):
         return np.square(self.examples_.standard_errors / self.unit)
 
     # --- predicting -----------------------------------------------------------------------------
-
-    def predict(self, subnets: Sequence[Subnet]) -> Latencies:
-        """See the interface."""
-        return self.predict_codes(self.features_.space.encode(subnets))
 
     def predict_codes(self, codes: Codes) -> Latencies:
         """See the interface."""

@@ -71,7 +71,7 @@ def _rate(name: str, device: Device) -> float:
     return peak / device.batch
 
 
-@dataclass
+@dataclass(repr=False)
 class HardwareModel(PredictsCodes):
     """Predicts one device from its data sheet.
 

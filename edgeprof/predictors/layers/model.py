@@ -17,9 +17,16 @@ from edgeprof.base.errors import DatasetError, PredictorFormatError
 from edgeprof.networks.layers import Network
 from edgeprof.networks.spaces import get_space
 from edgeprof.networks.spaces.base import Codes
-from edgeprof.networks.subnet import Subnet
 from edgeprof.networks.work import NetworkLayer
-from edgeprof.predictors.base import Latencies, LatencyInterval, Origin
+from edgeprof.predictors.base import (
+    Latencies,
+    LatencyInterval,
+    Networks,
+    Origin,
+    as_network,
+    described,
+    each_of,
+)
 from edgeprof.predictors.gp.contradictions import Contradicted
 from edgeprof.predictors.host_file import Arrays, Meta
 from edgeprof.predictors.layers.compact import BlockSums, CompactLayerCosts
@@ -170,11 +177,17 @@ class LayerCosts:
 
     # --- predicting -----------------------------------------------------------------------------
 
-    def predict(self, subnets: Sequence[Subnet | Network]) -> Latencies:
-        """Return the latency of each subnet or network in ms; blocks are worked out once."""
+    def predict(self, subnets: Networks) -> Latencies:
+        """Return the latency of each subnet, network or model file in ms.
+
+        Blocks are worked out once.
+        """
         if self._sums is None:
             self._sums = BlockSums(CostTables.of(self._learned.costs))
-        return self._sums.latencies([_as_network(item) for item in subnets])
+        return self._sums.latencies([as_network(item) for item in each_of(subnets)])
+
+    def __repr__(self) -> str:
+        return described(self)
 
     def predict_codes(self, codes: Codes) -> Latencies:
         """Return the latency of each row of codes of ``space`` in ms."""
@@ -304,7 +317,3 @@ def _layers_of(network: Layers) -> Sequence[NetworkLayer]:
     if isinstance(network, Network):
         return [layer for placed in network.blocks for layer in placed.block.work]
     return network
-
-
-def _as_network(item: Subnet | Network) -> Network:
-    return item if isinstance(item, Network) else get_space(item.space).layers(item)

@@ -30,7 +30,7 @@ class NetworkTraining:
         model: learned from all rows.
         cross_validated: errors on networks it has not seen; None below ten rows.
         held: how many of these lie in their 90 % interval; None below ten rows.
-        file: what was written.
+        file: what was written, where something was.
         left_out: names of networks whose rows the others contradict, and that nothing was learned
             from, each with its latency in ms and that by the others.
     """
@@ -38,7 +38,7 @@ class NetworkTraining:
     model: LayerCosts
     cross_validated: Metrics | None
     held: float | None
-    file: Path
+    file: Path | None
     left_out: tuple[tuple[str, float, float], ...] = ()
 
     @property
@@ -53,24 +53,28 @@ class NetworkTraining:
             )
         return notes
 
+    @property
+    def predictor(self) -> LayerCosts:
+        """What predicts."""
+        return self.model
 
-def train_networks(rows: NetworkRows, output: Path, *, seed: int = 0) -> NetworkTraining:
+
+def train_networks(
+    rows: NetworkRows, output: Path | None = None, *, seed: int = 0
+) -> NetworkTraining:
     """Learn the layer costs of a device and save them.
 
     Args:
         rows: measured networks.
         output: ``P.edgp`` or ``P.host.npz``; the latter is written, and a ``P.edgp`` of other rows
-            is removed.
+            is removed. Nothing is written where it is ``None``.
         seed: of the folds.
 
     Raises:
         PredictorFormatError: another suffix.
         OutputError: the file cannot be written.
     """
-    suffix = next((end for end in (".host.npz", ".edgp") if output.name.endswith(end)), None)
-    if suffix is None:
-        raise PredictorFormatError(f"{output}: want a file name that ends in .edgp or .host.npz")
-    stem = output.name.removesuffix(suffix)
+    file = None if output is None else _host_file(output)
     space = rows.spaces[0] if len(rows.spaces) == 1 else ""
     model, contradicted = _fit_robustly(rows, space)
     left_out = tuple(
@@ -81,9 +85,9 @@ def train_networks(rows: NetworkRows, output: Path, *, seed: int = 0) -> Network
     metrics, held = None, None
     if len(rows) >= _FEWEST_CHECKED:
         metrics, held = _cross_validated(rows, seed)
-    file = output.with_name(f"{stem}.host.npz")
-    save_host(file, model)
-    remove_file(output.with_name(f"{stem}.edgp"))
+    if file is not None:
+        save_host(file, model)
+        remove_file(file.with_name(file.name.removesuffix(".host.npz") + ".edgp"))
     return NetworkTraining(model, metrics, held, file, left_out)
 
 
@@ -102,6 +106,13 @@ def _fit_robustly(rows: NetworkRows, space: str) -> tuple[LayerCosts, Contradict
             return model, left_out
     kept = rows.take(left_out.rest(len(rows)))
     return model.fit(kept.networks, kept.latency_ms, kept.latency_se_ms), left_out
+
+
+def _host_file(output: Path) -> Path:
+    suffix = next((end for end in (".host.npz", ".edgp") if output.name.endswith(end)), None)
+    if suffix is None:
+        raise PredictorFormatError(f"{output}: want a file name that ends in .edgp or .host.npz")
+    return output.with_name(output.name.removesuffix(suffix) + ".host.npz")
 
 
 def _cross_validated(rows: NetworkRows, seed: int) -> tuple[Metrics, float]:

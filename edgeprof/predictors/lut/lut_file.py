@@ -45,7 +45,7 @@ Table = dict[str, Entry]
 """Entries of one resolution by key."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class TableSet:
     """Tables as read.
 
@@ -60,6 +60,9 @@ class TableSet:
     grammar: Grammar
     tables: Mapping[int, Table]
     about: Mapping[str, Any]
+
+    def __repr__(self) -> str:
+        return f"<TableSet {self.source}: {len(self.tables)} tables>"
 
 
 def read_tables(path: Path) -> TableSet:

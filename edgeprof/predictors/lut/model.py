@@ -28,7 +28,7 @@ from edgeprof.records.dataset import Dataset
 _LEAST_FRACTION = 0.1  # of the nearest table's sum, where the line would go below
 
 
-@dataclass
+@dataclass(repr=False)
 class LutModel(ResidualInterval):
     """Lookup tables as a model of one device.
 

@@ -6,18 +6,17 @@ blocks do to one another (caches, fusion across blocks), and each entry holds th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeprof.base.errors import InvalidSubnet, LookupTableError
+from edgeprof.base.errors import InvalidSubnet, LookupTableError, UnsupportedModel
 from edgeprof.networks.spaces import get_space, known_spaces
 from edgeprof.networks.spaces.base import Codes, SearchSpace
 from edgeprof.networks.spaces.staged import StagedSpace
 from edgeprof.networks.subnet import Subnet
-from edgeprof.predictors.base import Latencies
+from edgeprof.predictors.base import Latencies, NetworkLike, Networks, described, each_of
 from edgeprof.predictors.compact.predictor import check_codes
 from edgeprof.predictors.lut.lut_file import Entry, Table, TableSet, read_tables
 from edgeprof.predictors.lut.lut_keys import keyed_blocks
@@ -73,16 +72,21 @@ class LookupTables:
             )
         return self.table_set.tables[resolution]
 
-    def predict(self, subnets: Sequence[Subnet]) -> Latencies:
+    def __repr__(self) -> str:
+        return described(self)
+
+    def predict(self, subnets: Networks) -> Latencies:
         """Return the sum of each subnet's entries in ms.
 
         Raises:
             InvalidSubnet: if a subnet is of another space.
             LookupTableError: naming the key, or the resolution, that is not there.
         """
-        return np.array([self._predict_one(subnet) for subnet in subnets], dtype=np.float64)
+        return np.array([self._predict_one(item) for item in each_of(subnets)], dtype=np.float64)
 
-    def _predict_one(self, subnet: Subnet) -> float:
+    def _predict_one(self, subnet: NetworkLike) -> float:
+        if not isinstance(subnet, Subnet):
+            raise UnsupportedModel(f"{self.source}: lookup tables predict subnets only")
         if subnet.space != self.space:
             raise InvalidSubnet(f"subnet is of space {subnet.space}, want {self.space}")
         entries = keyed_blocks(get_space(self.space).layers(subnet), self.table_set.grammar)

@@ -36,7 +36,7 @@ def additive_columns(space: SearchSpace, codes: Codes) -> Floats:
     return np.concatenate([chosen, chosen * pixels, pixels, np.ones_like(pixels)], axis=1)
 
 
-@dataclass
+@dataclass(repr=False)
 class LinearModel(ResidualInterval):
     """Costs in ms per column of ``additive_columns``."""
 

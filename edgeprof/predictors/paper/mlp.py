@@ -41,7 +41,7 @@ Layers = tuple[tuple[Floats, Floats], ...]
 """Weights (inputs, outputs) and biases of each layer."""
 
 
-@dataclass
+@dataclass(repr=False)
 class PaperMlp(ResidualInterval):
     """A multilayer perceptron on one-hot choices, with further inputs that are the same per device.
 
