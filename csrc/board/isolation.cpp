@@ -23,6 +23,7 @@
 #include "record/model_weights.h"
 #include "record/record.h"
 #include "timing/clock.h"
+#include "timing/interrupt.h"
 
 namespace edgeprof {
 
@@ -53,6 +54,7 @@ void write_line(int descriptor, char tag, const std::string& text) {
 #ifdef __linux__
     prctl(PR_SET_PDEATHSIG, SIGKILL);
 #endif
+    restart_after_interrupts();  // a runtime need not know of signals
     dup2(output, STDOUT_FILENO);
     dup2(output, STDERR_FILENO);
     JobListener listener;

@@ -82,6 +82,7 @@
 #include "machine/machine_state.h"
 #include "record/record.h"
 #include "timing/counters_report.h"
+#include "timing/interrupt.h"
 
 namespace edgeprof {
 namespace {
@@ -196,8 +197,9 @@ int run_command(const Options& options) {
         std::cerr << "edgeprof-harness: " << sink.complaint() << "\n";
         return kFailed;
     }
+    note_interrupts();
     std::string line;
-    while (std::getline(jobs, line)) {
+    while (!is_interrupted() && std::getline(jobs, line)) {
         if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
         if (!sink.write_line(record_of_line(line))) {
             std::cerr << "edgeprof-harness: " << sink.complaint() << "\n";

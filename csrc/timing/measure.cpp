@@ -5,6 +5,7 @@
 #include <numeric>
 #include <random>
 
+#include "timing/interrupt.h"
 #include "timing/run.h"
 
 namespace edgeprof {
@@ -49,7 +50,8 @@ bool sample(Runs& runs, std::uint64_t seed, std::int64_t deadline_ns, Instrument
         bool is_out_of_time = false;
         bool has_enough = true;
         for (const std::size_t i : order) {
-            if (!note(*runs[i], runs[i]->measure_block(deadline_ns))) return false;
+            const std::int64_t until_ns = is_interrupted() ? 0 : deadline_ns;
+            if (!note(*runs[i], runs[i]->measure_block(until_ns))) return false;
             is_out_of_time = is_out_of_time || runs[i]->is_out_of_time();
             has_enough = has_enough && runs[i]->has_enough();
         }

@@ -1,6 +1,7 @@
 #include "timing/stop_decision.h"
 
 #include "timing/block_plan.h"
+#include "timing/interrupt.h"
 
 namespace edgeprof {
 
@@ -21,6 +22,8 @@ const char* name_of(StopReason reason) noexcept {
             return "max_samples";
         case StopReason::kPlateau:
             return "plateau";
+        case StopReason::kInterrupted:
+            return "interrupted";
         case StopReason::kFailed:
             return "failed";
     }
@@ -53,7 +56,9 @@ std::optional<StopReason> StopDecision::look(const Progress& progress, const Use
                            estimate.ci_level >= kConfidence;
     if (is_enough && rule_.add(estimate)) return StopReason::kInterval;
     if (progress.n_samples >= settings_.max_samples) return StopReason::kMaxSamples;
-    if (progress.is_over) return StopReason::kMaxSecs;
+    if (progress.is_over) {
+        return is_interrupted() ? StopReason::kInterrupted : StopReason::kMaxSecs;
+    }
     if (is_enough && plateau_.add(progress.n_samples, estimate.half_width_rel())) {
         return StopReason::kPlateau;
     }

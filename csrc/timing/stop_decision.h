@@ -10,7 +10,7 @@
 
 namespace edgeprof {
 
-enum class StopReason { kInterval, kMaxSecs, kMaxSamples, kPlateau, kFailed };
+enum class StopReason { kInterval, kMaxSecs, kMaxSamples, kPlateau, kInterrupted, kFailed };
 const char* name_of(StopReason reason) noexcept;
 
 struct Progress {
