@@ -8,7 +8,6 @@ it is called: a Raspberry Pi should not wait for scikit-learn to print a help pa
 from __future__ import annotations
 
 import errno
-import importlib
 import io
 import os
 import sys
@@ -17,6 +16,7 @@ import click
 
 from edgeprof.base.errors import EdgeprofError
 from edgeprof.base.text import printable
+from edgeprof.cli.groups import CONTEXT, SectionedGroup
 
 # section of the overview -> command -> (module under edgeprof.cli, one line)
 SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
@@ -29,6 +29,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "export": ("export", "Write the model files of subnets."),
         "measure": ("measure", "Time model files on this machine."),
         "compare": ("compare", "Compare two models, or one under two settings."),
+        "gate": ("gate", "Fail when a model has become slower than its baseline."),
         "profile": ("profile", "Sample, export and measure in bulk; resumes by itself."),
         "lut": ("lut", "Lookup tables: build, predict, convert."),
     },
@@ -59,38 +60,7 @@ COMMANDS = {name: entry for section in SECTIONS.values() for name, entry in sect
 _REFUSALS_TO_PRINT = (errno.EPIPE, errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EFBIG)
 
 
-class _LazyGroup(click.Group):
-    """A group whose commands are imported when they are called, not when they are listed."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        return sorted(COMMANDS)
-
-    def get_command(
-        self,
-        ctx: click.Context,  # noqa: ARG002 - click's signature
-        cmd_name: str,
-    ) -> click.Command | None:
-        if cmd_name not in COMMANDS:
-            return None
-        module = importlib.import_module(f"edgeprof.cli.{COMMANDS[cmd_name][0]}")
-        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
-        return command
-
-    def format_commands(
-        self,
-        ctx: click.Context,  # noqa: ARG002 - click's signature
-        formatter: click.HelpFormatter,
-    ) -> None:
-        """List the commands by section, without importing their modules."""
-        width = max(map(len, COMMANDS))
-        for title, commands in SECTIONS.items():
-            with formatter.section(title):
-                formatter.write_dl(
-                    [(name.ljust(width), line) for name, (_, line) in commands.items()]
-                )
-
-
-@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=SectionedGroup, sections=SECTIONS, context_settings=CONTEXT)
 @click.version_option(package_name="edgeprof")
 def cli() -> None:
     """Measure neural networks on small computers, predict their latency, search under a budget.

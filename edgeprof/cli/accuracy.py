@@ -8,9 +8,10 @@ from pathlib import Path
 import click
 
 from edgeprof.cli import options
+from edgeprof.cli.groups import Group
 
 
-@click.group()
+@click.group(cls=Group)
 def accuracy() -> None:
     """Make accuracy models for `edgeprof search`.
 

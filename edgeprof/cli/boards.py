@@ -15,6 +15,7 @@ import click
 from edgeprof.base.errors import EdgeprofError
 from edgeprof.base.text import printable
 from edgeprof.cli import options
+from edgeprof.cli.groups import Group
 
 if TYPE_CHECKING:
     from edgeprof.boards.check import CheckReport
@@ -67,7 +68,7 @@ class SetupArguments(BoardsArguments):
     )
 
 
-@click.group()
+@click.group(cls=Group)
 def boards() -> None:
     """The boards of boards.yaml: list, check, set up, restore, clean."""
 

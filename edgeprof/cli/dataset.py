@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edgeprof.cli import options
+from edgeprof.cli.groups import Group
 from edgeprof.cli.running import grades_json, print_grades
 from edgeprof.cli.values import Condition
 
@@ -44,7 +45,7 @@ class ImportArguments:
     as_json: bool = options.as_json()
 
 
-@click.group()
+@click.group(cls=Group)
 def dataset() -> None:
     """Rows for learning: out of a store, and into one."""
 

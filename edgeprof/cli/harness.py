@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from edgeprof.cli import options
+from edgeprof.cli.groups import Group
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class BuildArguments:
     as_json: bool = options.as_json()
 
 
-@click.group()
+@click.group(cls=Group)
 def harness() -> None:
     """The board program, edgeprof-harness: build it for a board or for this machine."""
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edgeprof.cli import options
+from edgeprof.cli.groups import Group
 from edgeprof.cli.running import (
     RunArguments,
     grades_of,
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from edgeprof.runs.summary import RunSummary
 
 
-@click.group()
+@click.group(cls=Group)
 def lut() -> None:
     """Lookup tables of block latencies, as Once-For-All and ProxylessNAS have them.
 

@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
+from click.core import ParameterSource
 
 from edgeprof.cli import options
 from edgeprof.cli.settings import SettingsArguments
 
 if TYPE_CHECKING:
     from edgeprof.base.errors import EdgeprofError
+    from edgeprof.cli.interrupt import Interrupted
     from edgeprof.measuring.harness import Settings
     from edgeprof.measuring.measurement import Measurement
     from edgeprof.records.store import Store
@@ -29,6 +31,17 @@ Outcome: TypeAlias = "Measurement | EdgeprofError"
 
 _MAX_INTERLEAVED = 8  # models in memory at once
 _PER_OP_RUNS = 20
+
+
+_NO_LIMIT_SECS = 86_400.0
+
+
+def _export(form: str) -> Any:
+    return options.option(
+        f"--export-{form.lower()}",
+        type=options.OUTPUT_FILE,
+        help=f"Write the ranked table as {form}.",
+    )
 
 
 @dataclass(frozen=True)
@@ -53,6 +66,15 @@ class MeasureArguments(SettingsArguments):
     )
     inventory: Path = options.inventory()
     store: Path | None = options.store(required=False)
+    count: int | None = options.option(
+        "-n",
+        "--num-runs",
+        type=click.IntRange(1),
+        help="Time so many inferences of each, at least 10, however long that takes.",
+    )
+    markdown: Path | None = _export("Markdown")
+    csv: Path | None = _export("CSV")
+    json: Path | None = _export("JSON")
     verbose: bool = options.verbose()
     as_json: bool = options.as_json()
 
@@ -68,6 +90,7 @@ class MeasureArguments(SettingsArguments):
             "--trace": self.trace is not None,
             "--reference": self.reference is not None,
             "--no-interleave": self.interleave is False,
+            "--num-runs": self.count is not None,
         }
         for name, is_given in only_here.items():
             if self.is_queued and is_given:
@@ -75,8 +98,18 @@ class MeasureArguments(SettingsArguments):
 
     def settings(self) -> Settings:
         """Return the settings of one measurement."""
+        chosen = super().settings()
+        if self.count is not None:
+            source = click.get_current_context().get_parameter_source("max_secs")
+            is_given = source is not ParameterSource.DEFAULT
+            chosen = replace(
+                chosen,
+                min_samples=self.count,
+                max_samples=self.count,
+                max_secs=chosen.max_secs if is_given else _NO_LIMIT_SECS,
+            )
         return replace(
-            super().settings(),
+            chosen,
             per_op_runs=_PER_OP_RUNS if self.per_op else None,
             timestamps=True if self.trace else None,
         )
@@ -110,9 +143,10 @@ def measure(arguments: MeasureArguments) -> None:
 
     Warms up until the latency is steady, then times inferences until the 95 % interval of their
     median is narrow enough, and says what disturbed it. Several models are measured in turns, so
-    that they can be compared; where one of them fails, one after the other. A failure goes to
-    stderr, what could be measured is printed, and the exit status is 1. Each result ends with a
-    grade (good, usable, poor) and its reason.
+    that they can be compared, and end in a table ranked by latency; where one of them fails, one
+    after the other. A failure goes to stderr, what could be measured is printed, and the exit
+    status is 1. Each result ends with a grade (good, usable, poor) and its reason. Ctrl-C ends
+    early and shows what there is (exit status 130); a second one ends at once.
 
     With --on or --store the models are one campaign, as with `edgeprof profile`; the store keeps
     them, and what is in it is not measured again.
@@ -124,40 +158,29 @@ def measure(arguments: MeasureArguments) -> None:
       edgeprof measure speech.onnx --input sr=16000 --input tokens=0:999
       edgeprof measure model.onnx --launches 5 --per-op --trace trace.json
       edgeprof measure a.onnx b.onnx --on rpi4 --store lab.db
+      edgeprof measure a.onnx b.onnx c.onnx --export-markdown ranking.md
     """
     from edgeprof.base.errors import EdgeprofError
+    from edgeprof.cli.interrupt import EXIT_STATUS, noting_interrupts
 
     arguments.check()
-    runs: list[list[Outcome]] = [[] for _ in arguments.models]
+    # A run ends at Ctrl-C in its own way: it restores the board first.
+    noting = noting_interrupts(None if arguments.is_queued else "showing what there is")
     try:
-        summaries = _measure_all(arguments, runs)
+        with noting as interrupted:
+            runs, summaries, in_turns = _measured(arguments, interrupted)
     except EdgeprofError as error:
         if arguments.as_json:
             _print_json([_failed(model, error) for model in arguments.models])
         raise
-    _write_trace(arguments.trace, [run[0] for run in runs])
+    _write_trace(arguments.trace, [run[0] for run in runs if run])
+    _rank(runs, in_turns, arguments)
     if arguments.as_json:
         _print_json(summaries)
+    if interrupted:
+        raise SystemExit(EXIT_STATUS)
     if any(isinstance(outcome, EdgeprofError) for run in runs for outcome in run):
         raise SystemExit(1)
-
-
-def _measure_all(arguments: MeasureArguments, runs: list[list[Outcome]]) -> list[dict[str, Any]]:
-    """Measure each model in each launch, into ``runs``; show and return what came of the models."""
-    from edgeprof.cli.progress_bar import progress_bar
-
-    models = arguments.models
-    summaries = []
-    launches = 1 if arguments.is_queued else arguments.launches  # a run has its own processes
-    quiet = arguments.as_json or arguments.is_queued
-    with progress_bar("Measuring", len(models) * launches, quiet=quiet) as advance:
-        for launch in range(launches):
-            for index, outcome in enumerate(_outcomes(arguments)):
-                runs[index].append(outcome)
-                advance()
-                if launch == launches - 1:
-                    summaries.append(_show(models[index], runs[index], arguments))
-    return summaries
 
 
 def _print_json(summaries: Sequence[dict[str, Any]]) -> None:
@@ -168,8 +191,53 @@ def _failed(model: str, error: EdgeprofError) -> dict[str, Any]:
     return {"model": model, "error": {"kind": error.kind, "message": str(error)}}
 
 
-def _outcomes(arguments: MeasureArguments) -> Iterator[Outcome]:
+def _measured(
+    arguments: MeasureArguments, interrupted: Interrupted
+) -> tuple[list[list[Outcome]], list[dict[str, Any]], bool]:
+    """Return each model's outcomes, their summaries, and whether the models ran in turns."""
+    from edgeprof.cli.progress_bar import progress_bar
+
+    models = arguments.models
+    runs: list[list[Outcome]] = [[] for _ in models]
+    summaries = []
+    in_turns = True
+    launches = 1 if arguments.is_queued else arguments.launches  # a run has its own processes
+    quiet = arguments.as_json or arguments.is_queued
+    with progress_bar("Measuring", len(models) * launches, quiet=quiet) as advance:
+        for launch in range(launches):
+            for index, (outcome, is_turn) in enumerate(_outcomes(arguments)):
+                runs[index].append(outcome)
+                in_turns = in_turns and is_turn
+                advance()
+                if launch == launches - 1 or interrupted:
+                    summaries.append(_show(models[index], runs[index], arguments))
+                if interrupted and not is_turn:
+                    break
+            if interrupted:
+                break
+    return runs, summaries, in_turns
+
+
+def _rank(runs: Sequence[Sequence[Outcome]], in_turns: bool, arguments: MeasureArguments) -> None:
+    """Print several models as one ranked table, and write it where a file is given."""
+    from edgeprof.cli.ranking import export, ranked, to_text
+    from edgeprof.measuring.measurement import Measurement
+
+    measured = [[one for one in run if isinstance(one, Measurement)] for run in runs]
+    pairs = zip(measured, runs, strict=True)
+    complete = [own for own, run in pairs if run and len(own) == len(run)]
+    if not complete:
+        return
+    rows = ranked(complete, in_turns=in_turns)
+    if len(rows) > 1 and not arguments.as_json:
+        click.echo(f"\n{to_text(rows)}")
+    export(rows, {form: getattr(arguments, form) for form in ("markdown", "csv", "json")})
+
+
+def _outcomes(arguments: MeasureArguments) -> Iterator[tuple[Outcome, bool]]:
     """Yield each model's measurement as it is made, or its error where others are left to do.
+
+    Beside it stands whether the models ran in turns.
 
     Raises:
         EdgeprofError: of the only model, or of any where measuring in turns was asked for.
@@ -179,14 +247,14 @@ def _outcomes(arguments: MeasureArguments) -> Iterator[Outcome]:
     from edgeprof.measuring.harness import measure_interleaved, settings_of_each
 
     if arguments.is_queued:
-        yield from _queued(arguments)
+        yield from ((outcome, False) for outcome in _queued(arguments))
         return
     models, interleave = arguments.models, arguments.interleave
     settings = arguments.settings()
     each = settings_of_each([(model, settings) for model in models])
     if len(models) > 1 and (interleave or (interleave is None and len(models) <= _MAX_INTERLEAVED)):
         try:
-            yield from measure_interleaved(each)
+            yield from ((outcome, True) for outcome in measure_interleaved(each))
             return
         except EdgeprofError as error:
             if interleave or isinstance(error, UnsteadyMeasurement):  # drift is no model's fault
@@ -199,7 +267,7 @@ def _outcomes(arguments: MeasureArguments) -> Iterator[Outcome]:
             if len(models) == 1:
                 raise
             outcome = error
-        yield outcome
+        yield outcome, False
 
 
 def _queued(arguments: MeasureArguments) -> Iterator[Outcome]:

@@ -162,7 +162,12 @@ providers = partial(
 )
 library = partial(option, "--library", type=INPUT, help="The runtime's library  [default: found]")
 threads = partial(
-    option, "--threads", default=1, type=click.IntRange(1), help="Threads of the runtime."
+    option,
+    "--threads",
+    "--num-threads",
+    default=1,
+    type=click.IntRange(1),
+    help="Threads of the runtime.",
 )
 cpus = partial(
     option,

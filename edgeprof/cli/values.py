@@ -165,3 +165,18 @@ class KeyValue(Condition):
             if value.startswith(("{", "[")):
                 raise
             return key, value
+
+
+class Percentage(_Value):
+    """A share, as in ``3%`` or ``0.03``."""
+
+    name = "SHARE"
+    wanted = "a percentage as in 3%, or a fraction below 1"
+
+    @staticmethod
+    def parse(text: str) -> float:
+        """Return a fraction between 0 and 1."""
+        share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+        if not 0 < share < 1:
+            raise ValueError(text)
+        return share

@@ -44,7 +44,7 @@ def test_a_model_that_fails_keeps_the_results_of_the_others(
 ) -> None:
     result = run("measure", *models, *QUICK, *turns)
     assert result.exit_code == 1
-    told = [line for line in result.stdout.splitlines() if not line.startswith(" ")]
+    told = [line for line in result.stdout.splitlines() if line and not line.startswith(" ")]
     assert [line.split(":")[0] for line in told] == [str(models[0]), str(models[2])]
     assert "bad.onnx: is no ONNX model" in result.stderr.splitlines()[-1]
     printed = run("measure", *models, *QUICK, *turns, "--json")

@@ -1,0 +1,234 @@
+"""What a terminal shows: typing errors, the field's habits, the ranked table, Ctrl-C, colours."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import click
+import pytest
+from click.testing import CliRunner
+from onnx_models import save_conv
+from run_cli import run
+from tree import ROOT
+
+from edgeprof.cli import cli
+from edgeprof.cli.ranking import RankedModel, to_csv, to_json, to_markdown, to_text
+
+SNAPSHOTS = ROOT / "tests" / "data" / "help.txt"
+QUICK = ("--ci", "0.5", "--max-secs", "1")
+RERUN = "EDGEPROF_UPDATE_SNAPSHOTS=1 pytest tests/cli/test_terminal.py -k help"
+
+
+def all_commands(command=cli, path=()):
+    yield path
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            yield from all_commands(command.get_command(context, name), (*path, name))
+
+
+def all_help():
+    runner = CliRunner()
+    texts = []
+    for path in all_commands():
+        result = runner.invoke(cli, [*path, "--help"], prog_name="edgeprof", terminal_width=80)
+        assert result.exit_code == 0, path
+        texts.append(f"$ {' '.join(('edgeprof', *path))} --help\n{result.stdout}")
+    return "\n".join(texts)
+
+
+def test_the_help_texts_are_those_that_were_reviewed():
+    text = all_help()
+    if os.environ.get("EDGEPROF_UPDATE_SNAPSHOTS"):
+        SNAPSHOTS.write_text(text, encoding="utf-8")
+    assert text == SNAPSHOTS.read_text(encoding="utf-8"), f"read the change, then: {RERUN}"
+
+
+def test_no_line_of_help_is_wider_than_a_terminal():
+    examples = re.compile(r"^ +edgeprof ")
+    wide = [line for line in all_help().splitlines() if len(line) > 80]
+    assert [line for line in wide if not examples.match(line) and not line.startswith("$")] == []
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (["mesure"], "measure"),
+        (["profil"], "profile"),
+        (["board", "list"], "boards"),
+        (["boards", "lst"], "list"),
+        (["measure", "m.onnx", "--thread", "2"], "--threads"),
+    ],
+)
+def test_a_typing_error_names_what_may_have_been_meant(words, meant):
+    result = run(*words)
+    assert result.exit_code == 2
+    assert meant in result.stderr.splitlines()[-1]
+
+
+def test_a_word_like_nothing_is_no_suggestion():
+    assert run("xyzzy").stderr.splitlines()[-1] == "Error: No such command 'xyzzy'."
+
+
+@pytest.mark.parametrize("option", ["--warmup", "--warmup_runs", "-w"])
+def test_an_option_that_is_not_needed_says_so(option):
+    result = run("measure", "m.onnx", option, "5")
+    assert result.exit_code == 2
+    assert "warms up by itself" in result.stderr
+
+
+@pytest.fixture
+def models(tmp_path):
+    return [save_conv(tmp_path / f"m{n}.onnx", [1, 3, n, n]) for n in (128, 16)]
+
+
+@pytest.mark.parametrize("runs", ["-n", "--num-runs", "--num_runs"])
+def test_the_habits_of_the_field_are_accepted(models, runs):
+    arguments = (models[1], "--num_threads", "1", runs, "25", "--json")
+    result = json.loads(run("measure", *arguments).stdout)
+    assert result["n_samples"] == 25
+    assert result["settings"]["threads"] == 1
+
+
+def test_several_models_end_in_a_ranked_table_with_ratios(models, tmp_path):
+    files = {form: tmp_path / f"ranking.{form}" for form in ("markdown", "csv", "json")}
+    options = [word for form, path in files.items() for word in (f"--export-{form}", str(path))]
+    result = run("measure", *models, "--max-secs", "3", "--ci", "0.3", *options)
+    assert result.exit_code == 0, result.output
+    heading, first, second = result.stdout.splitlines()[-3:]
+    assert heading.split()[:3] == ["model", "ms", "ratio"]
+    assert first.split()[0] == "1"
+    assert first.split()[1].endswith("m16.onnx")
+    assert second.split()[1].endswith("m128.onnx")
+    assert max(map(len, (heading, first, second))) <= 80
+    rows = json.loads(files["json"].read_text())
+    assert [row["rank"] for row in rows] == [1, 2]
+    assert rows[0]["ratio"] == 1.0
+    assert rows[1]["ratio"] > 2
+    assert rows[1]["ratio_low"] <= rows[1]["ratio"] <= rows[1]["ratio_high"]
+    read = list(csv.DictReader(files["csv"].open()))
+    assert [row["model"] for row in read] == [str(model) for model in reversed(models)]
+    assert files["markdown"].read_text().count("\n") == 4
+
+
+def test_models_that_did_not_run_in_turns_have_no_interval(models):
+    text = run("measure", *models, "--no-interleave", *QUICK).stdout
+    assert " - " in text.splitlines()[-1]
+    assert re.search(r"\d\.\d{3} - \d", text.splitlines()[-1]) is None
+
+
+def test_names_do_not_break_the_table():
+    row = RankedModel(1, "a|b\n" + "x" * 60 + ".onnx", 1.0, 0.9, 1.1, 1.0, None, None, "good")
+    assert max(map(len, to_text([row]).splitlines())) <= 80
+    assert len(to_text([row]).splitlines()) == 2
+    assert to_markdown([row]).count("\n") == 3
+    assert "a\\|b" in to_markdown([row])
+    assert next(csv.DictReader(io.StringIO(to_csv([row]))))["model"] == row.model
+    assert json.loads(to_json([row]))[0]["ratio_low"] is None
+
+
+# --- Ctrl-C and colours: of the program, in a process of its own ---------------------------------
+
+
+def started(*arguments, **environment):
+    command = [sys.executable, "-P" if sys.version_info >= (3, 11) else "-s", "-m", "edgeprof"]
+    return subprocess.Popen(
+        [*command, *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, **environment},
+    )
+
+
+def wait_for_child(process):
+    """Wait until the harness has forked the process that measures, and that is sampling."""
+    for _ in range(600):
+        found = subprocess.run(
+            ["ps", "-o", "pid=", "--sid", str(process.pid)], capture_output=True, text=True
+        ).stdout.split()
+        if len(found) >= 3:
+            time.sleep(2.0)
+            return
+        time.sleep(0.1)
+    raise AssertionError("nothing was started")
+
+
+LONG = ("--ci", "0.0000001", "--max-secs", "500", "--max-drift", "99")
+
+
+def test_a_first_interrupt_shows_what_there_is(models):
+    process = started("measure", *models, *LONG)
+    wait_for_child(process)
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 130, err
+    assert "showing what there is" in err
+    assert "ended by: interrupted" in out
+    assert out.splitlines()[-1].split()[1].endswith("m128.onnx")
+
+
+def test_a_second_interrupt_ends_at_once(models):
+    process = started("measure", models[0], *LONG)
+    wait_for_child(process)
+    os.killpg(process.pid, signal.SIGSTOP)  # so that the first one cannot end it
+    os.kill(process.pid, signal.SIGCONT)
+    os.kill(process.pid, signal.SIGINT)
+    time.sleep(1.0)
+    os.kill(process.pid, signal.SIGINT)
+    try:
+        time.sleep(1.0)
+        os.killpg(process.pid, signal.SIGCONT)
+        _, err = process.communicate(timeout=120)
+        assert process.returncode in (1, 130), err
+        assert "Traceback" not in err
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def test_no_colour_where_none_is_wanted(tmp_path):
+    """A progress bar on a terminal: with NO_COLOR it moves the cursor, and colours nothing."""
+    code = (
+        "import sys, time\n"
+        "from edgeprof.cli.progress_bar import progress_bar\n"
+        "with progress_bar('Working', 3) as advance:\n"
+        "    for _ in range(3): time.sleep(0.1); advance()\n"
+    )
+    shown = {}
+    for name, environment in {"plain": {"NO_COLOR": "1"}, "coloured": {}}.items():
+        clean = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "TERM", "COLORTERM")}
+        leader, follower = os.openpty()
+        subprocess.run(
+            [sys.executable, "-c", code],
+            stderr=follower,
+            check=True,
+            env={**clean, "TERM": "xterm-256color", **environment},
+            cwd=tmp_path,
+        )
+        os.close(follower)
+        shown[name] = read_all(leader)
+    colours = re.compile(rb"\x1b\[(?:[0-9;]*;)?(?:3[0-8]|9[0-7])[0-9;]*m")
+    assert colours.search(shown["coloured"])
+    assert not colours.search(shown["plain"])
+
+
+def read_all(descriptor):
+    """Read what a terminal was sent; its end is an error."""
+    found = b""
+    try:
+        while part := os.read(descriptor, 4096):
+            found += part
+    except OSError:
+        pass
+    os.close(descriptor)
+    return found
