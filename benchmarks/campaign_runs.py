@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +12,7 @@ import numpy as np
 
 from edgeprof.export import export_subnets
 from edgeprof.measuring.harness import PROGRAM, Settings, make_job, run_jobs
+from edgeprof.measuring.local_campaign import run_campaign as measure_in_turns
 from edgeprof.networks.spaces import get_space
 from edgeprof.records.campaign_samples import EstimatedRecords, estimate_records
 
@@ -59,25 +56,12 @@ def run_campaign(
     models: Models, seconds: float, *, seed: int = 0, program: Path = PROGRAM, **fields: Any
 ) -> Campaign:
     """Run one campaign of the board program; ``seconds`` of inferences over all models."""
-    with tempfile.TemporaryDirectory() as folder:
-        batch = Path(folder)
-        lines = []
-        for name, model in models.items():
-            job = {**make_job(model, Settings(threads=1, seed=0)), "job_id": name}
-            lines.append(json.dumps(job))
-        (batch / "jobs.jsonl").write_text("\n".join(lines) + "\n")
-        # An interval that no campaign reaches: each has the whole of its time.
-        settings = {"budget_secs": seconds, "ci_rel": 1e-6, "seed": seed, **fields}
-        (batch / "campaign.json").write_text(json.dumps(settings))
-        start = time.perf_counter()
-        subprocess.run([os.fspath(program), "campaign", folder], check=True)
-        wall_s = time.perf_counter() - start
-        found = map(json.loads, (batch / "records.jsonl").read_text().splitlines())
-        records = {record["job_id"]: record for record in found}
-    failed = [record for record in records.values() if "error" in record]
-    if failed:
-        raise SystemExit(f"{len(failed)} models failed: {failed[0]['error']}")
-    return Campaign(records, wall_s)
+    jobs = {name: make_job(model, Settings(threads=1, seed=0)) for name, model in models.items()}
+    # An interval that no campaign reaches: each has the whole of its time.
+    settings = {"budget_secs": seconds, "ci_rel": 1e-6, "seed": seed, **fields}
+    start = time.perf_counter()
+    records = measure_in_turns(jobs, settings, program)
+    return Campaign(records, time.perf_counter() - start)
 
 
 def contiguous_passes(models: Models, seconds_each: float, passes: int = 3) -> np.ndarray:
