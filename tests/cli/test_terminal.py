@@ -153,6 +153,7 @@ def started(*arguments, **environment):
 def wait_for_child(process):
     """Wait until the harness has forked the process that measures, and that is sampling."""
     for _ in range(600):
+        assert process.poll() is None, process.communicate()
         found = subprocess.run(
             ["ps", "-o", "pid=", "--sid", str(process.pid)], capture_output=True, text=True
         ).stdout.split()
@@ -163,7 +164,7 @@ def wait_for_child(process):
     raise AssertionError("nothing was started")
 
 
-LONG = ("--ci", "0.0000001", "--max-secs", "500", "--max-drift", "99")
+LONG = ("--ci", "0.000001", "--max-secs", "500", "--max-drift", "99")
 
 
 def test_a_first_interrupt_shows_what_there_is(models):
