@@ -19,7 +19,7 @@ from edgeprof.base.units import NS_PER_MS
 if TYPE_CHECKING:
     from edgeprof.measuring.measurement import Measurement
 
-_WIDEST_NAME = 36
+_WIDEST_NAME = 33
 
 
 @dataclass(frozen=True)
@@ -99,12 +99,12 @@ def _ratio(
 def to_text(rows: Sequence[RankedModel]) -> str:
     """Return the table for a terminal of 80 columns."""
     width = min(_WIDEST_NAME, max(len(row.model) for row in rows))
-    lines = [f"{'':>2}  {'model':<{width}}  {'ms':>9}  {'ratio':>6}  {'95 %':<14}  grade"]
+    lines = [f"{'':>2}  {'model':<{width}}  {'ms':>9}  {'ratio':>7}  {'95 %':<13}  grade"]
     for row in rows:
         name = row.model if len(row.model) <= width else "..." + row.model[-(width - 3) :]
         lines.append(
-            f"{row.rank:>2}  {name:<{width}}  {row.latency_ms:>9.4g}  {row.ratio:>6.3f}"
-            f"  {_interval(row):<14}  {row.grade}"
+            f"{row.rank:>2}  {name:<{width}}  {row.latency_ms:>9.4g}  {_share(row.ratio):>7}"
+            f"  {_interval(row):<13}  {row.grade}"
         )
     return printable("\n".join(lines), keep="\n")
 
@@ -112,7 +112,11 @@ def to_text(rows: Sequence[RankedModel]) -> str:
 def _interval(row: RankedModel) -> str:
     if row.ratio_low is None:
         return "-"
-    return f"{row.ratio_low:.3f} - {row.ratio_high:.3f}"
+    return f"{_share(row.ratio_low)} - {_share(row.ratio_high or row.ratio)}"
+
+
+def _share(ratio: float) -> str:
+    return f"{ratio:.3f}" if ratio < 10 else f"{ratio:.4g}"
 
 
 def to_markdown(rows: Sequence[RankedModel]) -> str:
@@ -121,8 +125,8 @@ def to_markdown(rows: Sequence[RankedModel]) -> str:
     for row in rows:
         name = printable(row.model).replace("|", "\\|")
         lines.append(
-            f"| {row.rank} | {name} | {row.latency_ms:.4g} | {row.ratio:.3f} | {_interval(row)} "
-            f"| {row.grade} |"
+            f"| {row.rank} | {name} | {row.latency_ms:.4g} | {_share(row.ratio)} "
+            f"| {_interval(row)} | {row.grade} |"
         )
     return "\n".join(lines) + "\n"
 
