@@ -49,11 +49,13 @@ def compare(arguments: CompareArguments) -> None:
       edgeprof compare model.onnx --a cpus=0 --b cpus=4-7
       edgeprof compare model.onnx --b graph_optimization=disable
     """
+    from edgeprof.cli.interrupt import EXIT_STATUS, noting_interrupts
     from edgeprof.cli.progress_bar import progress_bar
     from edgeprof.measuring.compare import compare as run_comparison
 
     settings = arguments.settings()
-    with progress_bar("Comparing", None, quiet=arguments.as_json):
+    noting = noting_interrupts("comparing what there is")
+    with noting as interrupted, progress_bar("Comparing", None, quiet=arguments.as_json):
         result = run_comparison(
             arguments.model_a,
             arguments.model_b,
@@ -65,6 +67,8 @@ def compare(arguments: CompareArguments) -> None:
         click.echo(json.dumps(_as_dict(result), indent=2))
     else:
         _print(result, verbose=arguments.verbose)
+    if interrupted:
+        raise SystemExit(EXIT_STATUS)
 
 
 def _as_dict(result: Comparison) -> dict[str, Any]:

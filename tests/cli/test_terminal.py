@@ -151,7 +151,10 @@ def started(*arguments, **environment):
 
 
 def wait_for_child(process):
-    """Wait until the harness has forked the process that measures, and that is sampling."""
+    """Wait until the harness has forked the process that measures, and that is sampling.
+
+    Returns the harness and its child.
+    """
     for _ in range(600):
         assert process.poll() is None, process.communicate()
         found = subprocess.run(
@@ -159,7 +162,7 @@ def wait_for_child(process):
         ).stdout.split()
         if len(found) >= 3:
             time.sleep(2.0)
-            return
+            return [int(pid) for pid in found if int(pid) != process.pid]
         time.sleep(0.1)
     raise AssertionError("nothing was started")
 
@@ -180,21 +183,25 @@ def test_a_first_interrupt_shows_what_there_is(models):
 
 def test_a_second_interrupt_ends_at_once(models):
     process = started("measure", models[0], *LONG)
-    wait_for_child(process)
-    os.killpg(process.pid, signal.SIGSTOP)  # so that the first one cannot end it
-    os.kill(process.pid, signal.SIGCONT)
-    os.kill(process.pid, signal.SIGINT)
-    time.sleep(1.0)
-    os.kill(process.pid, signal.SIGINT)
+    harness = wait_for_child(process)
+    for pid in harness:  # so that the first one cannot end it
+        os.kill(pid, signal.SIGSTOP)
     try:
+        process.send_signal(signal.SIGINT)
+        told = iter(process.stderr.readline, "")
+        assert any("Ctrl-C again ends at once" in line for line in told)
+        process.send_signal(signal.SIGINT)
         time.sleep(1.0)
-        os.killpg(process.pid, signal.SIGCONT)
-        _, err = process.communicate(timeout=120)
-        assert process.returncode in (1, 130), err
+        for pid in harness:
+            os.kill(pid, signal.SIGCONT)
+        out, err = process.communicate(timeout=120)
+        assert process.returncode == 1, err
+        assert out == ""
         assert "Traceback" not in err
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
 
 
 def test_no_colour_where_none_is_wanted(tmp_path):

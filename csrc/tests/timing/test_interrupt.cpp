@@ -29,7 +29,8 @@ bool an_interrupted_model_keeps_its_samples() {
         if (n == 5000) raise(SIGINT);
         return 1000 + n * 7 % 11;
     });
-    const MeasureSettings settings{1e-9, 0.0, 1e3, 20, 1'000'000, false, {}, 10.0, 10.0};
+    // So many samples that nothing else ends it.
+    const MeasureSettings settings{1e-9, 0.0, 1e3, 500'000, 1'000'000, false, {}, 10.0, 10.0};
     const Outcome outcome = std::move(measure({{&model, &instruments, settings}}, 0, {}).front());
     const std::size_t n = outcome.samples.latency_ns.size();
     return outcome.stop_reason == StopReason::kInterrupted && n > 1000 && n < 6000;
