@@ -164,27 +164,26 @@ def measure(arguments: MeasureArguments) -> None:
     from edgeprof.cli.interrupt import EXIT_STATUS, noting_interrupts
 
     arguments.check()
-    # A run ends at Ctrl-C in its own way: it restores the board first.
+    # A queued run restores the board at Ctrl-C.
     noting = noting_interrupts(None if arguments.is_queued else "showing what there is")
     try:
         with noting as interrupted:
             runs, summaries, in_turns = _measured(arguments, interrupted)
     except EdgeprofError as error:
-        if arguments.as_json:
-            _print_json([_failed(model, error) for model in arguments.models])
+        _print_json([_failed(m, error) for m in arguments.models if arguments.as_json])
         raise
     _write_trace(arguments.trace, [run[0] for run in runs if run])
     _rank(runs, in_turns, arguments)
-    if arguments.as_json:
-        _print_json(summaries)
-    if interrupted:
-        raise SystemExit(EXIT_STATUS)
-    if any(isinstance(outcome, EdgeprofError) for run in runs for outcome in run):
-        raise SystemExit(1)
+    _print_json(summaries if arguments.as_json else ())
+    has_failed = any(isinstance(outcome, EdgeprofError) for run in runs for outcome in run)
+    if interrupted or has_failed:
+        raise SystemExit(EXIT_STATUS if interrupted else 1)
 
 
 def _print_json(summaries: Sequence[dict[str, Any]]) -> None:
-    click.echo(json.dumps(summaries[0] if len(summaries) == 1 else summaries, indent=2))
+    """Print the summaries, the only one as an object of its own; nothing where there are none."""
+    if summaries:
+        click.echo(json.dumps(summaries[0] if len(summaries) == 1 else summaries, indent=2))
 
 
 def _failed(model: str, error: EdgeprofError) -> dict[str, Any]:
