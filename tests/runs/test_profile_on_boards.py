@@ -164,19 +164,13 @@ def test_a_model_is_measured_on_a_named_board(boards, subnets, tmp_path):
     pytest.importorskip("onnxruntime")
     boards.inventory(extra="")
     [entry] = export_subnets(subnets[:1], tmp_path / "models")
-    command = [
-        "measure",
-        f"models/{entry.file}",
-        "--on",
-        boards.boards[0].name,
-        "--max-secs",
-        "0.2",
-    ]
-    told = edgeprof(*command, cwd=tmp_path).stdout
-    assert told.startswith(f"models/{entry.file}: ")
-    kept = edgeprof(*command, "--store", "s.db", "--json", cwd=tmp_path).stdout
+    model, board = f"models/{entry.file}", boards.boards[0].name
+    command = ["measure", model, "--on", board, "--max-secs", "0.2"]
+    assert edgeprof(*command).stdout.startswith(f"{model}: ")
+    kept = edgeprof(*command, "--store", "s.db", "--json").stdout
     assert json.loads(kept)["n_samples"] >= 10
     with Store(tmp_path / "s.db") as store:
         [measurement] = store.measurements()
         assert store.network_of(measurement.record).macs == entry.macs
-    assert "no board" in edgeprof(*command[:2], "--on", "nobody", cwd=tmp_path, status=1).stderr
+    refused = edgeprof("measure", model, "--on", "nobody", status=1)
+    assert "no board, tag or group 'nobody'" in str(refused.exception)
