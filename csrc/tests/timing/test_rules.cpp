@@ -9,12 +9,12 @@ using namespace edgeprof;
 
 namespace {
 
-MeasureSettings quick() { return {0.5, 0.0, 1.0, 20, 1000, false, {}, 10.0, 10.0}; }
+MeasureSettings calm_settings() { return {0.5, 0.0, 1.0, 20, 1000, false, {}, 10.0, 10.0}; }
 
 }  // namespace
 
 TEST_CASE("a model is warm when its latency is steady, or its time for that is over") {
-    MeasureSettings settings = quick();
+    MeasureSettings settings = calm_settings();
     WarmupRule rule(settings, 1e6, false);
     CHECK(rule.has_time(0.0));
     for (int i = 0; i < 10; ++i) rule.add(1e6);
@@ -33,12 +33,12 @@ TEST_CASE("a model is warm when its latency is steady, or its time for that is o
 }
 
 TEST_CASE("a device is warmed up by time as well as by count") {
-    WarmupRule rule(quick(), 1e6, true);
+    WarmupRule rule(calm_settings(), 1e6, true);
     for (int i = 0; i < 100; ++i) rule.add(1e6);
     CHECK_FALSE(rule.is_warm(0.5));
     CHECK(rule.is_warm(1.0));
     CHECK(rule.has_time(4.0));
-    MeasureSettings in_turns = quick();  // a campaign's visits warm up too
+    MeasureSettings in_turns = calm_settings();  // a campaign's visits warm up too
     in_turns.max_warmup_secs = 0.1;
     WarmupRule brief(in_turns, 1e6, true);
     for (int i = 0; i < 100; ++i) brief.add(1e6);
@@ -64,7 +64,7 @@ TEST_CASE("blocks are short, and reading costs a small share of them") {
 }
 
 TEST_CASE("a measurement ends by the first reason that holds, and not before its time") {
-    MeasureSettings settings = quick();
+    MeasureSettings settings = calm_settings();
     settings.ci_rel = 0.01;
     settings.min_secs = 1.0;
     StopDecision decision(settings, false);
