@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeprof.base.errors import PredictorFormatError
+from edgeprof.base.pickle_bounds import check_pickle
 
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _LEGACY_PROTOCOL = 1001
@@ -32,6 +33,7 @@ _DTYPES: dict[str, np.dtype[Any]] = {
     "IntStorage": np.dtype("<i4"),
 }
 _MAX_ELEMENTS = 1 << 28
+_MOST_COPIES = 8  # of the file's bytes in the tensors, which may share a storage
 
 
 class _Refused(Exception):
@@ -95,7 +97,7 @@ def _tensor(storage: object, offset: object, shape: object, strides: object) -> 
 
 def _sizes(value: object) -> tuple[int, ...]:
     if not isinstance(value, tuple) or not all(type(n) is int and n >= 0 for n in value):
-        raise _Refused(f"a tensor of offset, shape or strides {value!r}")
+        raise _Refused(f"a tensor of offset, shape or strides {value!r:.80}")
     return value
 
 
@@ -132,6 +134,14 @@ class _TensorUnpickler(pickle.Unpickler):
         return _Storage(str(key), kind.name, elements)
 
 
+def _load(stream: io.BytesIO) -> object:
+    """Read the next pickle, once it is known to need no more than its size allows."""
+    start = stream.tell()
+    check_pickle(stream)
+    stream.seek(start)
+    return _TensorUnpickler(stream).load()
+
+
 # What pickle and zipfile raise on broken input; the opcodes reach most built-in errors.
 _BROKEN = (
     ArithmeticError,
@@ -164,8 +174,8 @@ def read_torch_tensors(path: Path) -> dict[str, NDArray[Any]]:
         raise PredictorFormatError(f"{path}: cannot be read: {error.strerror}") from error
     try:
         if zipfile.is_zipfile(io.BytesIO(content)):
-            return _named(*_read_zip(content))
-        return _named(*_read_legacy(content))
+            return _named(*_read_zip(content), most_bytes=_MOST_COPIES * len(content))
+        return _named(*_read_legacy(content), most_bytes=_MOST_COPIES * len(content))
     except _Refused as error:
         raise PredictorFormatError(
             f"{path}: not read, as {error}; save the plain state dict: "
@@ -186,7 +196,9 @@ def _read_zip(content: bytes) -> tuple[object, Mapping[str, bytes]]:
         if len(pickles) != 1:
             raise ValueError(f"{len(pickles)} entries named data.pkl")
         root = pickles[0].removesuffix("data.pkl")
-        value = _TensorUnpickler(io.BytesIO(archive.read(pickles[0]))).load()
+        if sum(entry.file_size for entry in archive.infolist()) > len(content):
+            raise ValueError("entries that are larger than the file")
+        value = _load(io.BytesIO(archive.read(pickles[0])))
         folder = f"{root}data/"
         return value, {
             name.removeprefix(folder): archive.read(name)
@@ -197,14 +209,13 @@ def _read_zip(content: bytes) -> tuple[object, Mapping[str, bytes]]:
 
 def _read_legacy(content: bytes) -> tuple[object, Mapping[str, bytes]]:
     stream = io.BytesIO(content)
-    if _TensorUnpickler(stream).load() != _LEGACY_MAGIC:
+    if _load(stream) != _LEGACY_MAGIC:
         raise ValueError("no checkpoint: the first number is not PyTorch's")
-    if _TensorUnpickler(stream).load() != _LEGACY_PROTOCOL:
+    if _load(stream) != _LEGACY_PROTOCOL:
         raise ValueError("a checkpoint of an unknown protocol")
-    _TensorUnpickler(stream).load()  # sizes of types on the writing machine: little-endian, all
-    unpickler = _TensorUnpickler(stream)
-    value = unpickler.load()
-    keys = _TensorUnpickler(stream).load()
+    _load(stream)  # sizes of types on the writing machine: little-endian, all
+    value = _load(stream)
+    keys: Any = _load(stream)
     item_sizes = {
         tensor.storage.key: _DTYPES[tensor.storage.dtype].itemsize for tensor in _tensors(value)
     }
@@ -229,7 +240,12 @@ def _tensors(value: object) -> list[_Tensor]:
     return [item for item in _state_dict(value).values() if isinstance(item, _Tensor)]
 
 
-def _named(value: object, storages: Mapping[str, bytes]) -> dict[str, NDArray[Any]]:
+def _named(
+    value: object, storages: Mapping[str, bytes], *, most_bytes: int
+) -> dict[str, NDArray[Any]]:
+    n_bytes = sum(prod(t.shape) * _DTYPES[t.storage.dtype].itemsize for t in _tensors(value))
+    if n_bytes > most_bytes:
+        raise ValueError(f"tensors of {n_bytes} bytes, far more than the file has")
     return {
         str(name): _as_array(item, storages[item.storage.key])
         for name, item in _state_dict(value).items()
@@ -246,8 +262,6 @@ def _as_array(tensor: _Tensor, content: bytes) -> NDArray[Any]:
         raise ValueError("a tensor of negative offset, shape or strides")
     if 0 in tensor.shape:
         return np.zeros(tensor.shape, dtype=dtype)
-    if prod(tensor.shape) > _MAX_ELEMENTS:
-        raise ValueError(f"a tensor of shape {tensor.shape}")
     steps = zip(tensor.shape, tensor.strides, strict=True)
     last = tensor.offset + sum((n - 1) * stride for n, stride in steps)
     elements = len(content) // dtype.itemsize

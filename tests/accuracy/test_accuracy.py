@@ -5,6 +5,9 @@ import io
 import json
 import os
 import pickle
+import struct
+import subprocess
+import sys
 import zipfile
 from functools import partial
 from itertools import pairwise
@@ -188,6 +191,62 @@ def test_pth_cannot_change_what_its_names_stand_for(tmp_path, module, name, stat
     assert read.keys() == tensors.keys()
     for key, array in tensors.items():
         np.testing.assert_array_equal(read[key], array)
+
+
+def _unicode(text):
+    return b"X" + struct.pack("<I", len(text)) + text.encode()
+
+
+def _tensor(shape):
+    """A dict of one tensor of that shape, which views a storage of one element again and again."""
+    storage = b"(" + _unicode("storage") + b"ctorch\nFloatStorage\n" + _unicode("0")
+    return (
+        b"\x80\x02}" + _unicode("w") + b"ctorch._utils\n_rebuild_tensor_v2\n(" + storage
+        + _unicode("cpu") + b"K\x01tQK\x00J" + struct.pack("<i", shape) + b"\x85K\x00\x85tRs."
+    )  # fmt: skip
+
+
+_DOUBLED = b"".join(b"q%ch%ch%c\x86" % (i, i, i) for i in range(60))
+
+BOMBS = {
+    "a place far out in the memo": b"\x80\x02Nr" + struct.pack("<I", 0x0FFFFFFF) + b".",
+    "a tuple that takes years to hash": b"\x80\x02}K\x01" + _DOUBLED + b"K\x01s.",
+    "an opcode that doubles": b"\x80\x02K\x01" + b"2\x86" * 60 + b".",
+    "a large view of little": _tensor(1 << 27),
+    "more bytes than there are": b"\x80\x02T\xff\xff\xff\x7f.",
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+@pytest.mark.parametrize("form", ["zip", "stream"])
+def test_small_checkpoints_that_would_grow_are_refused_at_once(tmp_path, name, form):
+    """In a process of little memory, which a bound of its own ends if it takes long."""
+    path = tmp_path / "bomb.pth"
+    if form == "zip":
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("a/data.pkl", BOMBS[name])
+            archive.writestr("a/data/0", b"\0" * 4)
+    else:
+        path.write_bytes(BOMBS[name])
+    code = (
+        "import resource, sys; from pathlib import Path\n"
+        "from edgeprof.base.torch_file import read_torch_tensors\n"
+        "def used(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "before = used()\n"
+        "try: read_torch_tensors(Path(sys.argv[1]))\n"
+        "except Exception as error: print(type(error).__name__, used() - before < 64 << 10)\n"
+    )
+    read = subprocess.run(
+        [sys.executable, "-P", "-c", code, path], capture_output=True, text=True, timeout=120
+    )
+    assert read.stdout == "PredictorFormatError True\n", read.stderr
+
+
+def test_a_view_of_all_is_read(tmp_path):
+    with zipfile.ZipFile(tmp_path / "small.pth", "w") as archive:
+        archive.writestr("a/data.pkl", _tensor(3))
+        archive.writestr("a/data/0", struct.pack("<f", 0.5))
+    assert read_torch_tensors(tmp_path / "small.pth")["w"].tolist() == [0.5] * 3
 
 
 def test_compressed_pth_is_refused(tmp_path):
