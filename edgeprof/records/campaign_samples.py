@@ -21,6 +21,7 @@ from edgeprof.records.store import Store
 REFERENCE_PREFIX = "reference:"
 """A reference's key: this, its name and, in a store, ``@`` and the campaign."""
 
+_SAMPLE_FIELDS = ("process", "round", "begin_ns", "latency_ns", "disturbed", "waited_ns")
 _LINKING_SETTINGS = ("threads", "cpus")
 
 
@@ -70,11 +71,31 @@ def estimate_records(records: Mapping[str, Record]) -> EstimatedRecords:
 def estimate_device(store: Store, device: str) -> EstimatedRecords | None:
     """Estimate all campaigns of a device together; ``None`` where there is none."""
     chosen = {
-        stored.job_key: stored.record
+        stored.job_key: _compact(stored.record)
         for stored in store.measurements(device, references=True)
         if campaign_of(stored.record) is not None
     }
     return estimate_records(chosen) if chosen else None
+
+
+def _compact(record: Record) -> Record:
+    """Return what the estimate needs of a record, with samples as arrays: an eighth of the lists.
+
+    A record without them, or with other ones, is left as it is, to be refused by the estimate.
+    """
+    try:
+        samples = {
+            name: np.array(record["samples"][name], dtype=np.int64)
+            for name in _SAMPLE_FIELDS
+            if name in record["samples"]
+        }
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return record
+    return {
+        "campaign": record["campaign"],
+        "settings": record.get("settings", {}),
+        "samples": samples,
+    }
 
 
 def _identity(key: str, record: Record) -> str:
@@ -101,7 +122,7 @@ def _samples(records: Sequence[Record], items: Iterable[int]) -> Samples:
                 "begin_ns": samples["begin_ns"],
                 "latency_ns": samples["latency_ns"],
                 "disturbed": samples["disturbed"],
-                "waited_ns": samples.get("waited_ns") or np.zeros(len(own)),
+                "waited_ns": samples.get("waited_ns", np.zeros(len(own))),
             }
             columns.append({name: np.asarray(v, dtype=np.int64) for name, v in column.items()})
         except (KeyError, TypeError, ValueError) as error:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,17 @@ class NamedModel:
     path: str = field(compare=False)
 
 
+SPREAD_EDGES = np.linspace(-10, 50, 61)
+"""In percent."""
+
+_RAW = ("samples", "blocks")
+
+
+def no_spread() -> NDArray[np.int64]:
+    """Return the spread of no samples."""
+    return np.zeros(len(SPREAD_EDGES) - 1, dtype=np.int64)
+
+
 @dataclass
 class Device:
     """Everything the stores hold of one device in one state, which may be pooled.
@@ -44,7 +55,9 @@ class Device:
     Attributes:
         name: of the device, and of its state where there are several.
         device: of the device.
-        measurements: with raw samples and machine state.
+        measurements: with machine state, without raw samples.
+        spread: int64 (60,), how many samples deviate so much from their model's median, by the bins
+            of ``SPREAD_EDGES``.
         failures: attempts that gave no measurement.
         latencies_ms: per subnet, all latencies known, imported ones included.
         networks_ms: the same per network that is no subnet.
@@ -55,6 +68,7 @@ class Device:
     device: str
     measurements: list[StoredMeasurement] = field(default_factory=list)
     failures: list[StoredFailure] = field(default_factory=list)
+    spread: NDArray[np.int64] = field(default_factory=no_spread)
     latencies_ms: dict[Subnet, list[float]] = field(default_factory=lambda: defaultdict(list))
     networks_ms: dict[NamedModel, list[float]] = field(default_factory=lambda: defaultdict(list))
     n_imported: int = 0
@@ -133,9 +147,7 @@ def read_stores(paths: Sequence[Path]) -> list[Device]:
                 contents = pooled.setdefault(name, _Contents())
                 evidence = DeviceEvidence.read(store, name)
                 for measurement in store.measurements(name):
-                    contents.measurements.append(measurement)
-                    latency_ns = evidence.of(measurement).latency_ns
-                    contents.latencies_ms[id(measurement)] = ns_to_ms(latency_ns)
+                    contents.add(measurement, evidence.of(measurement).latency_ns)
                 contents.imported += store.imported_rows(name)
             for failure in store.failures():
                 pooled.setdefault(failure.device, _Contents()).failures.append(failure)
@@ -155,7 +167,20 @@ class _Contents:
     measurements: list[StoredMeasurement] = field(default_factory=list)
     imported: list[ImportedRow] = field(default_factory=list)
     failures: list[StoredFailure] = field(default_factory=list)
-    latencies_ms: dict[int, float] = field(default_factory=dict)  # by id of a measurement
+    # By id of a measurement:
+    latencies_ms: dict[int, float] = field(default_factory=dict)
+    spreads: dict[int, NDArray[np.int64]] = field(default_factory=dict)
+
+    def add(self, measurement: StoredMeasurement, latency_ns: float) -> None:
+        """Take a measurement; of its raw samples, which may be many, only their spread."""
+        samples = np.asarray(measurement.record["samples"]["latency_ns"], dtype=np.float64)
+        deviations = 100 * (samples / measurement.latency_median_ns - 1)
+        clipped = np.clip(deviations, SPREAD_EDGES[0], SPREAD_EDGES[-1])
+        record = {name: value for name, value in measurement.record.items() if name not in _RAW}
+        kept = replace(measurement, record=record)
+        self.measurements.append(kept)
+        self.latencies_ms[id(kept)] = ns_to_ms(latency_ns)
+        self.spreads[id(kept)] = np.histogram(clipped, SPREAD_EDGES)[0].astype(np.int64)
 
 
 def _split(name: str, contents: _Contents) -> Iterator[Device]:
@@ -171,7 +196,7 @@ def _split(name: str, contents: _Contents) -> Iterator[Device]:
             for key, value, differs in zip(STATE_FIELDS, state, differing, strict=True)
             if differs
         )
-        of_state = _Contents(states[state], latencies_ms=contents.latencies_ms)
+        of_state = replace(contents, measurements=states[state], imported=[], failures=[])
         yield _device(f"{name} ({state_name})", name, of_state)
     if contents.imported or contents.failures:
         rest = _Contents(imported=contents.imported, failures=contents.failures)
@@ -182,6 +207,7 @@ def _device(label: str, name: str, contents: _Contents) -> Device:
     device = Device(label, name, contents.measurements, contents.failures)
     for measurement in contents.measurements:
         latency_ms = contents.latencies_ms[id(measurement)]
+        device.spread = device.spread + contents.spreads[id(measurement)]
         if measurement.subnet is not None:
             device.latencies_ms[measurement.subnet].append(latency_ms)
         else:

@@ -13,7 +13,7 @@ import numpy as np
 from edgeprof.base.units import ns_to_ms
 from edgeprof.networks.subnet import Subnet
 from edgeprof.predictors.metrics import metrics_of
-from edgeprof.report.data import Device, Evaluation, FrontPoint, NamedModel
+from edgeprof.report.data import SPREAD_EDGES, Device, Evaluation, FrontPoint, NamedModel
 from edgeprof.report.figure import BARS, LINE, Figure, Series
 
 _Item = TypeVar("_Item")
@@ -83,20 +83,12 @@ def _measurement_text(subnet: Subnet | None, record: Mapping[str, Any]) -> str:
 
 def spread_figure(devices: Sequence[Device]) -> Figure | None:
     """How far single inferences are from their model's median, all models together."""
-    edges = np.linspace(-10, 50, 61)
-    series = []
-    for device in devices:
-        deviations = []
-        for measurement in device.measurements:
-            samples = np.asarray(measurement.record["samples"]["latency_ns"], dtype=np.float64)
-            median = measurement.latency_median_ns
-            deviations.append(100 * (samples / median - 1))
-        if deviations:
-            pooled = np.clip(np.concatenate(deviations), edges[0], edges[-1])
-            share = np.histogram(pooled, edges)[0] / len(pooled)
-            series.append(
-                Series(device.name, list((edges[:-1] + edges[1:]) / 2), list(share), form=LINE)
-            )
+    middles = list((SPREAD_EDGES[:-1] + SPREAD_EDGES[1:]) / 2)
+    series = [
+        Series(device.name, middles, list(device.spread / device.spread.sum()), form=LINE)
+        for device in devices
+        if device.spread.any()
+    ]
     if not series:
         return None
     return Figure(

@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -376,3 +377,22 @@ def test_networks_stand_beside_subnets(tmp_path):
     assert any("yolo.onnx" in text for text in series.hover)
     write_report([path], tmp_path / "report.html", learning_curve=False)
     assert "yolo.onnx" in (tmp_path / "report.html").read_text("utf-8")
+
+
+def test_memory_does_not_grow_with_raw_samples(tmp_path):
+    subnet = SPACE.sample(1, np.random.default_rng(5))[0]
+    kept = {}
+    for n_samples in (50, 5000):
+        path = tmp_path / f"{n_samples}.db"
+        rng = np.random.default_rng(0)
+        with Store(path) as store:
+            for index in range(40):
+                record = make_record(10.0, rng, n_samples=n_samples)
+                store.append(record, job_key=str(index), device="rpi4", subnet=subnet)
+        tracemalloc.start()
+        [device] = read_stores([path])
+        kept[n_samples], _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert device.spread.sum() == 40 * n_samples
+        assert device.spread[:9].sum() == 0
+    assert kept[5000] < 1.3 * kept[50]
