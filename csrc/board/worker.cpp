@@ -134,11 +134,20 @@ void print_line(const std::string& text) {
     std::fflush(stdout);
 }
 
-void become_background(const std::string& log_path) {
+// A log that was in the folder before us is somebody else's: the manifest
+// (edgeprof/boards/folder.py) lists what is ours.
+bool is_own_log(const std::string& folder) {
+    const std::string manifest = "\n" + read_text(folder + "/.edgeprof-manifest");
+    return manifest.size() == 1 || manifest.find("\nworker.log\n") != std::string::npos;
+}
+
+void become_background(const std::string& folder) {
     setsid();
     signal(SIGHUP, SIG_IGN);
     const int null = open("/dev/null", O_RDWR);
-    const int log = open(log_path.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    const std::string path = folder + "/worker.log";
+    const int log =
+        is_own_log(folder) ? open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600) : -1;
     dup2(null, STDIN_FILENO);
     dup2(null, STDOUT_FILENO);
     dup2(log < 0 ? null : log, STDERR_FILENO);
@@ -155,7 +164,7 @@ int detach_worker(const Options& options, const JobRunner& run_job) {
     if (child < 0) fail_io("fork");
     if (child == 0) {
         close(ends[0]);
-        become_background(options.folder + "/worker.log");
+        become_background(options.folder);
         int reporting = ends[1];
         const auto report = [&reporting](const std::string& line) {
             write_all(reporting, line);
@@ -178,7 +187,9 @@ int detach_worker(const Options& options, const JobRunner& run_job) {
         int status = 0;
         waitpid(child, &status, 0);
         if (WIFSIGNALED(status)) return 128 + WTERMSIG(status);  // as a shell tells it
-        std::fputs(read_text(options.folder + "/worker.log").c_str(), stderr);
+        if (is_own_log(options.folder)) {
+            std::fputs(read_text(options.folder + "/worker.log").c_str(), stderr);
+        }
         return kWorkerIoError;
     }
     return json::string_member(line, "session") == options.session ? kWorkerDone : kWorkerBusy;

@@ -14,7 +14,7 @@ from edgeprof.boards.inventory import BoardSpec
 from edgeprof.boards.transport import Transport, script
 
 _DEADLINE_S = 60.0
-_MANIFEST = ".edgeprof-manifest"
+MANIFEST_FILE = ".edgeprof-manifest"
 
 # `mistrust FOLDER` prints why another user could change what lies in a folder; nothing where nobody
 # can. Looked at are the folder, or the one that it would be made in, every folder above it, and
@@ -57,7 +57,7 @@ END
     [ "$at" != / ] || break
     at=$(dirname -- "$at")
   done
-  for name in {_MANIFEST} objects queue incoming trash worker.log; do
+  for name in {MANIFEST_FILE} objects queue incoming trash worker.log; do
     [ -e "$1/$name" ] || continue
     # A file that vanishes meanwhile, or a find without these options, is a failure of find.
     if ! loose=$(find_loose "$1/$name") && ! loose=$(find_loose "$1/$name") && [ ! "$loose" ]; then
@@ -79,7 +79,7 @@ find_loose() {{
 MANIFEST = f"""
 list_as_ours() {{
   for entry; do
-    grep -qxF -e "$entry" {_MANIFEST} 2>/dev/null || printf '%s\\n' "$entry" >> {_MANIFEST}
+    grep -qxF -e "$entry" {MANIFEST_FILE} 2>/dev/null || printf '%s\\n' "$entry" >> {MANIFEST_FILE}
   done
 }}
 """
@@ -107,7 +107,7 @@ done
 
 # In the folder: removes what the manifest lists, and then what is empty.
 REMOVE_OURS = f"""
-if [ -f {_MANIFEST} ]; then
+if [ -f {MANIFEST_FILE} ]; then
   while IFS= read -r entry; do
     case $entry in
     */../* | */.. | *//*) ;;
@@ -118,8 +118,8 @@ if [ -f {_MANIFEST} ]; then
     queue/?*) rm -rf -- "$entry" "trash/${{entry#queue/}}" "incoming/${{entry#queue/}}".* ;;
     worker.lock | worker.log) rm -f -- "$entry" ;;
     esac
-  done < {_MANIFEST}
-  rm -f {_MANIFEST}
+  done < {MANIFEST_FILE}
+  rm -f {MANIFEST_FILE}
 fi
 for name in objects queue incoming trash; do
   rmdir -- "$name" 2>/dev/null || :

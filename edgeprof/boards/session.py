@@ -22,7 +22,7 @@ from edgeprof.boards.claim import Owner, busy
 from edgeprof.boards.deploy import Payload, Software, check_space, deploy
 from edgeprof.boards.exit_status import ExitStatus, was_killed
 from edgeprof.boards.facts import BoardFacts
-from edgeprof.boards.folder import MANIFEST, REMOVE_OURS, claim_folder
+from edgeprof.boards.folder import MANIFEST, MANIFEST_FILE, REMOVE_OURS, claim_folder
 from edgeprof.boards.inventory import BoardSpec
 from edgeprof.boards.transport import Completed, Transport, script
 
@@ -92,7 +92,9 @@ fi
 # records so far, gzipped; standard error: the worker's last words.
 _COLLECT = f"""
 "$3" wait --folder "$1" --session "$4" $5 || exit
-tail -n 3 "$1/worker.log" >&2
+# A log that is not listed was there before.
+[ ! -f "$1/{MANIFEST_FILE}" ] || ! grep -qxF worker.log "$1/{MANIFEST_FILE}" ||
+  tail -n 3 "$1/worker.log" >&2
 cd -- "$1/queue/$2" 2>/dev/null || exit {ExitStatus.NO_BATCH}
 if [ -f records.jsonl ]; then gzip -1c records.jsonl; fi
 """

@@ -236,13 +236,12 @@ def test_after_a_run_and_clean_the_users_own_files_are_left(tmp_path):
         folder = loopback.boards[0].home / ".edgeprof"
         folder.mkdir()
         write_own_files(folder)
-        (folder / "worker.log").unlink()  # the worker's
         run_items(specs(loopback), store, null_items(2))
         setup_boards(specs(loopback), restore_after_s=600)
         [state] = clean_boards(specs(loopback))
         assert not isinstance(state, Exception), state
         assert loopback.boards[0].governor == "ondemand"
-        assert files_in(folder) == {name: OWN[name] for name in OWN if name != "worker.log"}
+        assert files_in(folder) == OWN
 
 
 def test_what_a_board_says_reaches_no_terminal_as_it_is():
