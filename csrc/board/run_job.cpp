@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <fstream>
 #include <memory>
+#include <new>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -158,6 +159,10 @@ std::string run_job(const Job& job, const JobListener& listener) {
                               {{"runtime", facts.name},
                                {"runtime_version", facts.version},
                                {"library_path", facts.library_path}});
+    } catch (const std::bad_alloc&) {
+        return failure_record(
+            job.job_id, job.model_paths(),
+            Error(ErrorKind::kUnsupportedModel, job.model_paths() + ": not enough memory"), {});
     } catch (const std::exception& error) {
         return failure_record(job.job_id, job.model_paths(),
                               Error(ErrorKind::kHarnessCrashed, error.what()), {});

@@ -1,7 +1,10 @@
 #include "runtimes/input_shapes.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cctype>
+#include <cstdio>
 #include <map>
 #include <optional>
 #include <type_traits>
@@ -114,6 +117,26 @@ void check_type(const TensorFacts& facts, const LoadSettings& settings) {
             (facts.type == "string" ? "; give one, as in --input " + facts.name + "=hello" : ""));
 }
 
+// What a machine's memory cannot hold is refused before anything is allocated, and before the
+// number of elements overflows.
+void check_memory(const TensorFacts& facts, const LoadSettings& settings) {
+    constexpr double kGiB = 1073741824.0;
+    double n_bytes = static_cast<double>(bytes_per_element(facts.type));
+    std::string shape;
+    for (const std::int64_t n : facts.shape) {
+        n_bytes *= static_cast<double>(n);
+        shape += (shape.empty() ? "" : ",") + std::to_string(n);
+    }
+    const double memory =
+        static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGESIZE));
+    if (memory <= 0.0 || n_bytes <= memory) return;
+    char sizes[80];
+    std::snprintf(sizes, sizeof sizes, " takes %.3g GiB, of %.3g GiB of memory", n_bytes / kGiB,
+                  memory / kGiB);
+    throw Error(ErrorKind::kInvalidJob,
+                settings.model_path + ": input '" + facts.name + "' of shape " + shape + sizes);
+}
+
 // What the job gives must be for an input that is there.
 template <class Given>
 void refuse_unknown(const std::vector<ModelInput>& inputs, const std::map<std::string, Given>& all,
@@ -152,7 +175,9 @@ std::vector<TensorFacts> fix_shapes(const std::vector<ModelInput>& inputs,
             }
         } else if (!input.has_rank || !is_fixed(input.facts.shape)) {
             open.push_back(&input);
+            continue;
         }
+        check_memory(fixed.back(), settings);
     }
     if (!open.empty()) ask_for_shapes(open, named, settings);
     return fixed;

@@ -139,6 +139,15 @@ TEST_CASE("shapes may have dimensions of 0, be a scalar's, or come with an array
           std::string::npos);
 }
 
+TEST_CASE("inputs that no memory holds are refused by name") {
+    const ModelInput square{{"x", "float32", {-1, -1, -1}}};
+    for (const std::int64_t n : {std::int64_t{1'000'000}, std::int64_t{1} << 30}) {
+        const std::string refused = refusal({square}, settings_with({{"x", {n, n, n}}}));
+        CHECK(refused.find("m.onnx: input 'x' of shape " + std::to_string(n)) == 0);
+        CHECK(refused.find("GiB of memory") != std::string::npos);
+    }
+}
+
 TEST_CASE("an ONNX file tells an unknown rank from a scalar, and is none where it is torn") {
     const auto dimension = field(1, field(2, "n"));  // a name instead of a size
     const auto type_of = [](const std::string& shape) {
