@@ -55,7 +55,7 @@ def parse(words: list[str]) -> None:
 
 
 def test_there_are_examples() -> None:
-    assert len([name for name in EXAMPLES if name.startswith("README.md")]) > 20
+    assert len([name for name in EXAMPLES if name.startswith(("README.md", "first.md"))]) > 20
     assert len(EXAMPLES) > 60
 
 
@@ -79,7 +79,7 @@ def test_cheap_examples_of_the_readme_run(tmp_path: Path, monkeypatch: pytest.Mo
     chosen = {
         example: words
         for example, words in EXAMPLES.items()
-        if example.startswith("README.md") and words[0] in ("sample", "doctor")
+        if example.startswith(("README.md", "first.md")) and words[0] in ("sample", "doctor")
     }
     assert len(chosen) >= 4
     for example, words in chosen.items():
