@@ -31,6 +31,9 @@ PUBLISHED = [  # millions of multiply-accumulates and of parameters, from papers
     (mobilenet_v2(), 300, 3.5),
     (mobilenet_v2(1.4, 224), 582, 6.1),
     (mobilenet_v3("large"), 219, 5.4),
+    (mobilenet_v3("large", 0.75), 155, 4.0),
+    (mobilenet_v3("large", minimalistic=True), 209, 3.9),
+    (mobilenet_v3("small", 0.75), 44, 2.04),
     (mobilenet_v3("small"), 56, 2.5),
     (efficientnet_lite(), 385, 4.65),  # its authors say 407, with batch norms and sums
     (squeezenet(), 349, 1.24),

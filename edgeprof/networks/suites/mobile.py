@@ -7,6 +7,7 @@ authors, SqueezeNet 1.1 (1602.07360), ShuffleNet v2 (1807.11164).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import ceil
 
 from edgeprof.networks.suites.recipe import Recipe
@@ -89,17 +90,25 @@ def mobilenet_v2(width: float = 1.0, size: int = 224) -> Recipe:
     return _classified(net, x)
 
 
-def mobilenet_v3(form: str = "large", width: float = 1.0, size: int = 224) -> Recipe:
-    """Return MobileNet v3, ``"large"`` or ``"small"``."""
-    net = Recipe(f"mobilenet-v3-{form}-{width:g}-{size}")
+def mobilenet_v3(
+    form: str = "large", width: float = 1.0, size: int = 224, *, minimalistic: bool = False
+) -> Recipe:
+    """Return MobileNet v3, ``"large"`` or ``"small"``; ``minimalistic``: 3x3, ReLU and no SE."""
+    net = Recipe(f"mobilenet-v3-{form}{'-minimalistic' * minimalistic}-{width:g}-{size}")
+    rows: Sequence[tuple[int, int, int, bool, str, int]]
     rows, hidden = (_V3_LARGE, 1280) if form == "large" else (_V3_SMALL, 1024)
-    x = net.conv(net.input(1, 3, size, size), rounded(16 * width), 3, 2, act="HardSwish")
+    smooth = "Relu" if minimalistic else "HardSwish"
+    if minimalistic:
+        rows = [(3, mid, out, False, "Relu", stride) for _, mid, out, _, _, stride in rows]
+    x = net.conv(net.input(1, 3, size, size), rounded(16 * width), 3, 2, act=smooth)
+    before = 16
     for kernel, mid, out, has_se, act, stride in rows:
-        expanded, channels = rounded(mid * width), rounded(out * width)
+        expanded, channels = rounded(net.shapes[x][1] * mid / before), rounded(out * width)
         x = _bottleneck(net, x, expanded, channels, kernel, stride, act, has_se=has_se)
-    x = net.conv(x, 6 * net.shapes[x][1], act="HardSwish")
+        before = out
+    x = net.conv(x, 6 * net.shapes[x][1], act=smooth)
     x = net.linear(net.flatten(net.global_pool(x)), rounded(hidden * max(width, 1.0)))
-    net.linear(net.activation(x, "HardSwish"), CLASSES)
+    net.linear(net.activation(x, smooth), CLASSES)
     return net
 
 
