@@ -17,7 +17,9 @@ from pathlib import Path
 import numpy as np
 from networks import phone_layer, read_csv, read_nano
 
-from edgeprof.networks.architectures.mobilenets import mobilenet_by_name
+from edgeprof.networks.suites import mobile
+from edgeprof.networks.suites.as_layers import network_of
+from edgeprof.networks.suites.recipe import Recipe
 from edgeprof.networks.work import Kind, NetworkLayer
 from edgeprof.predictors.bank.facts import Facts
 from edgeprof.predictors.bank.learning import Setting
@@ -132,6 +134,8 @@ NCNN: dict[str, tuple[str, Cores]] = {
 NCNN_NAMES = {"mobilenet-ssd": "mobilenet_ssd", "mobilenet-yolo": "mobilenet_yolo",
               "squeezenet-int8": "squeezenet_int8", "squeezenet-ssd": "squeezenet_ssd",
               "mobilenet_yolov3": "mobilenetv2_yolov3"}  # fmt: skip
+# EfficientNet-Lite 0 to 4: width, depth, resolution.
+LITE = ((1.0, 1.0, 224), (1.0, 1.1, 240), (1.1, 1.2, 260), (1.2, 1.4, 280), (1.4, 1.8, 300))
 INT8 = ":int8"
 """Ends the names of quantised networks, whose layers are those of the float ones."""
 
@@ -179,6 +183,25 @@ def mlperf_name(row: dict[str, str]) -> str:
     if found := re.fullmatch(r"mobilenet-v3-((?:large|small)(?:-minimalistic)?)-(\d+)", name):
         return f"mobilenet-v3-{found[1]}-1.0-{found[2]}"
     return name
+
+
+def mlperf_recipe(name: str) -> Recipe:
+    """Build the network of a name as ``mlperf_name`` returns it."""
+    _, version, *parts = name.split("-")
+    if version.startswith("lite"):
+        return mobile.efficientnet_lite(*LITE[int(version[4:])])
+    *form, width, size = parts
+    if version == "v3":
+        return mobile.mobilenet_v3(form[0], float(width), int(size), minimalistic=len(form) > 1)
+    build = {"v1": mobile.mobilenet_v1, "v2": mobile.mobilenet_v2}[version]
+    return build(float(width), int(size))
+
+
+def mlperf_network(name: str) -> Sequence[NetworkLayer]:
+    network = network_of(mlperf_recipe(name))
+    if network is None:
+        raise ValueError(f"{name}: is no chain of layers")
+    return network.work
 
 
 def mlperf_rows() -> Iterator[Row]:
@@ -296,7 +319,7 @@ def read_tables(only: Sequence[str] = ("phones", "mlperf", "ncnn", "nano")) -> T
     if "phones" in only:
         add("phones", phone_rows(), phone_facts, phone_networks().__getitem__)
     if "mlperf" in only:
-        add("mlperf", mlperf_rows(), mlperf_facts, lambda name: mobilenet_by_name(name).work)
+        add("mlperf", mlperf_rows(), mlperf_facts, mlperf_network)
     if "ncnn" in only:
         add("ncnn", ncnn_rows(), ncnn_facts, ncnn_networks().__getitem__)
     if "nano" in only:

@@ -9,7 +9,8 @@ from tree import ROOT
 from edgeprof.base.errors import DatasetError
 from edgeprof.export.onnx import export_network
 from edgeprof.measuring.machine import machine_state
-from edgeprof.networks.architectures.mobilenets import mobilenet_by_name
+from edgeprof.networks.suites.as_layers import network_of
+from edgeprof.networks.suites.mobile import mobilenet_v1, mobilenet_v2
 from edgeprof.predictors.bank.from_files import read_facts
 
 BOARDS = ROOT / "tests" / "data" / "boards"
@@ -18,8 +19,8 @@ BOARDS = ROOT / "tests" / "data" / "boards"
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
-    for name in ("mobilenet-v1-0.25-128", "mobilenet-v2-0.35-96", "mobilenet-v1-0.5-160"):
-        export_network(mobilenet_by_name(name), folder / f"{name}.onnx")
+    for recipe in (mobilenet_v1(0.25, 128), mobilenet_v2(0.35, 96), mobilenet_v1(0.5, 160)):
+        export_network(network_of(recipe), folder / f"{recipe.name}.onnx")
     return folder
 
 

@@ -14,26 +14,35 @@ import pytest
 from tree import ROOT
 
 from edgeprof.base.errors import DatasetError, PredictorFormatError
-from edgeprof.networks.architectures.mobilenets import mobilenet_by_name
+from edgeprof.networks.suites.as_layers import network_of
+from edgeprof.networks.suites.mobile import (
+    efficientnet_lite,
+    mobilenet_v1,
+    mobilenet_v2,
+    mobilenet_v3,
+)
 from edgeprof.predictors.bank.facts import Facts
 from edgeprof.predictors.bank.file import bank_bytes, load_bank, read_bank, shipped_bank
 from edgeprof.predictors.bank.learning import Setting, learn_bank
 from edgeprof.predictors.bank.model import DeviceCosts
 from edgeprof.predictors.bank.terms import TERMS, Terms
 
-NAMES = [
-    *(f"mobilenet-v1-{w}-{r}" for w in (0.25, 0.5, 0.75, 1.0) for r in (128, 160, 192, 224)),
-    *(f"mobilenet-v2-{w}-{r}" for w in (0.35, 0.5, 0.75, 1.0) for r in (96, 128, 160, 224)),
-    *(f"mobilenet-v3-{s}-1.0-224" for s in ("large", "small", "small-minimalistic")),
-    *(f"efficientnet-lite{n}" for n in range(4)),
+RECIPES = [
+    *(mobilenet_v1(w, r) for w in (0.25, 0.5, 0.75, 1.0) for r in (128, 160, 192, 224)),
+    *(mobilenet_v2(w, r) for w in (0.35, 0.5, 0.75, 1.0) for r in (96, 128, 160, 224)),
+    *(mobilenet_v3("small", minimalistic=minimalistic) for minimalistic in (False, True)),
+    *(efficientnet_lite(*scale) for scale in ((1.0, 1.0, 224), (1.0, 1.1, 240), (1.1, 1.2, 260))),
 ]
-MACS = [name for name in TERMS if name.endswith("_macs")]
 A72 = Facts((("cortex-a72", 1.8, 4),), 4)
+
+
+def terms_of(recipes):
+    return Terms.of([network_of(recipe).work for recipe in recipes])
 
 
 @pytest.fixture(scope="module")
 def terms():
-    return Terms.of([mobilenet_by_name(name).work for name in NAMES])
+    return terms_of(RECIPES)
 
 
 def latencies(terms, facts, rng):
@@ -186,7 +195,7 @@ def test_the_shipped_bank_is_small_and_says_where_it_comes_from():
 
 
 def test_the_shipped_bank_expects_an_order_of_magnitude():
-    terms = Terms.of([mobilenet_by_name("mobilenet-v1-1.0-224").work])
+    terms = terms_of([mobilenet_v1()])
     mean, low, high = DeviceCosts(shipped_bank(), A72).predict(terms)
     assert 15 < mean[0] < 150  # published figures of a Pi 4 lie between 30 and 90 ms
     assert low[0] < mean[0] < high[0]
@@ -201,7 +210,7 @@ def test_the_same_tables_make_the_same_bank(tmp_path):
     subprocess.run([sys.executable, str(script), str(output)], check=True)
     made, ours = load_bank(output), shipped_bank()
     assert made.provenance == ours.provenance
-    terms = Terms.of([mobilenet_by_name(name).work for name in NAMES])
+    terms = terms_of(RECIPES)
     for runtime in ("tflite", "ncnn", "ort"):
         facts = replace(A72, runtime=runtime)
         mine, theirs = (DeviceCosts(b, facts).predict(terms).mean_ms for b in (made, ours))

@@ -1,1 +1,0 @@
-"""Layer lists of published networks, for measurements that name a network and have no file."""
