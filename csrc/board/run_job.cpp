@@ -13,6 +13,7 @@
 #include "machine/energy_sampler.h"
 #include "machine/machine_state.h"
 #include "record/record.h"
+#include "runtimes/input_values.h"
 #include "timing/instruments.h"
 
 namespace edgeprof {
@@ -36,12 +37,27 @@ bool has_fewest(const Outcome& outcome) {
            latency_ns.size() <= fewest_samples(static_cast<double>(latency_ns.front()));
 }
 
-void refuse_failed(const Job& job, const std::vector<Outcome>& outcomes) {
+// What to try where values that were made up may be none that the model takes.
+std::string remedy_of(const LoadedModel& model, const LoadSettings& settings) {
+    std::string names;
+    for (const TensorFacts& input : model.inputs()) {
+        const bool is_made_up = given_values(input, settings) == nullptr;
+        if (!is_made_up || input.type.find("int") == std::string::npos) continue;
+        names += (names.empty() ? "" : ", ") + input.name;
+    }
+    return names.empty()
+               ? ""
+               : "; if it needs other integers than 0 and 1, give them with --input: " + names;
+}
+
+void refuse_failed(const Job& job, const std::vector<LoadedSubjob>& loaded,
+                   const std::vector<Outcome>& outcomes) {
     for (std::size_t i = 0; i < outcomes.size(); ++i) {
         const std::string& path = job.subjobs[i].load.model_path;
         if (outcomes[i].stop_reason == StopReason::kFailed) {
             throw Error(ErrorKind::kUnsupportedModel,
-                        path + ": inference failed: " + outcomes[i].failure);
+                        path + ": inference failed: " + outcomes[i].failure +
+                            remedy_of(*loaded[i].model, job.subjobs[i].load));
         }
     }
 }
@@ -113,7 +129,7 @@ std::string run(const Job& job, const JobListener& listener, RuntimeFacts& facts
     const std::vector<Outcome> outcomes =
         measure(subjects, job.subjobs.front().load.seed, on_warm, &references);
     if (!job.is_group && !job.has_references) peak_bytes = read_peak_rss_bytes();
-    refuse_failed(job, outcomes);
+    refuse_failed(job, loaded, outcomes);
     const std::vector<std::optional<Drift>> drifts = judge_drift(job, outcomes);
     std::vector<RecordParts> parts;
     for (std::size_t i = 0; i < job.subjobs.size(); ++i) {

@@ -49,7 +49,7 @@ def embedding(path: Path) -> Path:
 
 
 def test_values_that_a_model_needs_can_be_given(reshaping: Path, tmp_path: Path) -> None:
-    with pytest.raises(UnsupportedModel, match="Reshape node"):
+    with pytest.raises(UnsupportedModel, match=r"Reshape node.*give them with --input: target"):
         edgeprof.measure(reshaping, QUICK)
     measured = edgeprof.measure(reshaping, QUICK, inputs={"target": [2, 3]})
     assert measured.record["settings"]["inputs"] == {"target": {"values": [2, 3]}}
