@@ -13,6 +13,7 @@ from mkdocs.structure.files import File, Files
 
 import edgeprof
 from edgeprof.cli import SECTIONS, cli
+from edgeprof.cli.groups import CONTEXT
 from edgeprof.records.store_file import TABLES
 
 MEANING = {
@@ -66,7 +67,7 @@ def below(
 
 def command_lines(command: click.Command, path: tuple[str, ...]) -> Iterator[str]:
     """The usage, what it does, examples and a table of options."""
-    context = click.Context(command, info_name=" ".join(("edgeprof", *path)))
+    context = click.Context(command, info_name=" ".join(("edgeprof", *path)), **CONTEXT)
     text = (command.help or "").replace("\b", "")
     for part in text.split("\n\n"):
         first, _, rest = part.strip().partition("\n")

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from edgeprof.base.errors import DatasetError
+from edgeprof.measuring.runtimes import RUNTIMES, entry_of
 from edgeprof.predictors.bank.terms import Floats
 
 
@@ -86,13 +87,13 @@ CORES = {
 """By the name that ``/proc/cpuinfo`` or the maker gives, in small letters."""
 
 _UNKNOWN = Core(4)
-_SAME = {
-    "litert": "tflite",
-    "tflite_c": "tflite",
-    "tflite_runtime": "tflite",
-    "onnxruntime": "ort",
-}
-"""Runtimes of edgeprof -> names in the bank."""
+
+
+def _in_bank(runtime: str) -> str:
+    """Return what the bank calls a runtime: by the format where edgeprof knows it."""
+    if runtime not in RUNTIMES:
+        return runtime
+    return "ort" if "onnx" in entry_of(runtime).formats else "tflite"
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,7 @@ class Facts:
                 "'runtime': 'tflite'}"
             ) from error
         runtime = str(data.get("runtime", "tflite"))
-        return cls(cores, threads, _SAME.get(runtime, runtime), str(data.get("backend", "")))
+        return cls(cores, threads, _in_bank(runtime), str(data.get("backend", "")))
 
     @property
     def population(self) -> str:
