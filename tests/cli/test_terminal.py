@@ -12,14 +12,11 @@ import subprocess
 import sys
 import time
 
-import click
 import pytest
-from click.testing import CliRunner
 from onnx_models import save_conv
 from run_cli import run
 from tree import ROOT
 
-from edgeprof.cli import cli
 from edgeprof.cli.ranking import RankedModel, to_csv, to_json, to_markdown, to_text
 
 SNAPSHOTS = ROOT / "tests" / "data" / "help.txt"
