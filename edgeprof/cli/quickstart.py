@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import csv
-import json
 import shlex
-import shutil
 import statistics
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import click
 
 from edgeprof.cli import options
+from edgeprof.cli.steps import (
+    SpaceFiles,
+    Step,
+    measuring_words,
+    program_as_typed,
+    run_step,
+    space_steps,
+    step,
+)
 
-HELD_OUT_SHARE = 0.25
 PREDICTED_SUBNETS = 50_000
-
-
-class _Step(NamedTuple):
-    title: str
-    command: list[str]
+_SPACE = "ofa-mbv3-w1.0"
 
 
 @dataclass(frozen=True)
@@ -40,17 +41,6 @@ class QuickstartArguments:
     providers: tuple[str, ...] = options.providers()
     runtime_options: tuple[tuple[str, Any], ...] = options.runtime_options()
 
-    def measuring(self) -> list[object]:
-        """Return the words that say how to measure, as they are typed."""
-        words: list[object] = ["--max-secs", self.max_secs]
-        if self.threads > 1:
-            words += ["--threads", self.threads]
-        for name in self.providers:
-            words += ["--provider", name]
-        for key, value in self.runtime_options:
-            words += ["--option", f"{key}={value if isinstance(value, str) else json.dumps(value)}"]
-        return words
-
 
 @click.command()
 @options.takes(QuickstartArguments)
@@ -66,67 +56,39 @@ def quickstart(arguments: QuickstartArguments) -> None:
       edgeprof quickstart -n 100 -o mine
     """
     from edgeprof.base.files import make_folder
-    from edgeprof.cli import cli
 
     output, count = arguments.output, arguments.count
     make_folder(output)
-    typed = _program_as_typed()
     start_s = time.monotonic()
     steps = _steps(arguments)
-    for number, step in enumerate(steps, start=1):
-        click.echo(f"\n[{number}/{len(steps)}] {step.title}")
-        click.secho(f"$ {typed} {shlex.join(step.command)}", dim=True)
-        sys.stdout.flush()
-        cli.main(step.command, prog_name="edgeprof", standalone_mode=False)
-    click.echo(
-        f"\nDone in {time.monotonic() - start_s:.0f} s. {_closing_words(typed, output, count)}"
+    for number, one in enumerate(steps, start=1):
+        run_step(one, number, len(steps))
+    closing = _closing_words(program_as_typed(), output, count)
+    click.echo(f"\nDone in {time.monotonic() - start_s:.0f} s. {closing}")
+
+
+def _steps(arguments: QuickstartArguments) -> list[Step]:
+    output, seed = arguments.output, arguments.seed
+    files = SpaceFiles(
+        subnets=output / "subnets.jsonl",
+        models=output / "models",
+        store=output / "store.db",
+        data=output / "data.csv",
+        predictor=output / "here.edgp",
     )
-
-
-def _steps(arguments: QuickstartArguments) -> list[_Step]:
-    output, count, seed = arguments.output, arguments.count, arguments.seed
-    held_out = max(2, round(count * HELD_OUT_SHARE))
-    train_rows, test_rows = f"0:{count - held_out}", f"{count - held_out}:{count}"
-    subnets, models, store = output / "subnets.jsonl", output / "models", output / "store.db"
-    data, predictor, unseen = output / "data.csv", output / "here.edgp", output / "unseen.jsonl"
-    space = ["--space", "ofa-mbv3-w1.0"]
-    profile = ["profile", "--subnets", subnets, "--models", models, "--store", store]
-    # The folder may hold the measurements of other draws: rows are those of this one, in its order.
-    export = ["dataset", "export", store, "--subnets", subnets, "--include-poor", "-o", data]
-    train = ["train", data, "--rows", train_rows, "--seed", seed, "-o", predictor]
-    steps = [
-        (f"Draw {count} subnets", ["sample", *space, "-n", count, "--seed", seed, "-o", subnets]),
-        ("Export them to ONNX", ["export", subnets, "--format", "onnx", "-o", models]),
-        (
-            "Time them with the C++ harness, in turns",
-            [*profile, *arguments.measuring()],
-        ),
-        ("Turn the store into rows for learning", export),
-        ("Train a predictor and distil it", train),
-        (
-            f"Evaluate it on the {held_out} held out",
-            ["evaluate", predictor, data, "--rows", test_rows],
-        ),
-        (
-            "Draw subnets that have not been measured",
-            ["sample", *space, "-n", PREDICTED_SUBNETS, "--seed", seed + 1, "-o", unseen],
-        ),
-        (
+    measuring = measuring_words(
+        arguments.max_secs, arguments.threads, arguments.providers, arguments.runtime_options
+    )
+    unseen = output / "unseen.jsonl"
+    draw = ["--space", _SPACE, "-n", PREDICTED_SUBNETS, "--seed", seed + 1, "-o", unseen]
+    return [
+        *space_steps(files, _SPACE, count=arguments.count, seed=seed, measuring=measuring),
+        step("Draw subnets that have not been measured", "sample", *draw),
+        step(
             "Predict them with the C++ reader",
-            ["predict", predictor, unseen, "-o", output / "predictions.jsonl"],
+            *("predict", files.predictor, unseen, "-o", output / "predictions.jsonl"),
         ),
     ]
-    return [_Step(title, [str(word) for word in command]) for title, command in steps]
-
-
-def _program_as_typed() -> str:
-    """Return what runs this program again: the README's users have it in ``.venv/bin`` only."""
-    program = Path(sys.argv[0])
-    if program.name == "__main__.py":
-        return shlex.join([sys.executable, "-m", "edgeprof"])
-    found = shutil.which(program.name)
-    is_found = found is not None and program.exists() and program.samefile(found)
-    return program.name if is_found else shlex.quote(str(program))
 
 
 def _closing_words(typed: str, output: Path, count: int) -> str:

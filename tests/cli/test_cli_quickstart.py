@@ -11,7 +11,7 @@ import pytest
 from run_cli import run
 
 from edgeprof import load_predictor
-from edgeprof.cli import quickstart
+from edgeprof.cli import quickstart, steps
 from edgeprof.networks.subnet import read_subnets
 from edgeprof.records.store import Store
 
@@ -64,4 +64,4 @@ def test_commands_are_printed_as_the_user_can_type_them(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", str(folder) if on_path else "/nowhere")
     monkeypatch.setattr(sys, "argv", [program, "quickstart"])
-    assert quickstart._program_as_typed() == typed
+    assert steps.program_as_typed() == typed
