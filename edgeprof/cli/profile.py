@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from edgeprof.cli import options
 from edgeprof.cli.running import (
+    NotAllMeasured,
     RunArguments,
     grades_of,
     print_board_summary,
@@ -107,11 +109,17 @@ class ProfileArguments(RunArguments):
         # Four hundred small models in ten minutes.
         return 1.0 if self.suites == ("layers",) else 5.0
 
+    @property
+    def _suite_count(self) -> int | None:
+        """How many models of the suites were asked for; ``None`` for all."""
+        source = click.get_current_context().get_parameter_source("count")
+        return None if source is ParameterSource.DEFAULT else self.count
+
     def workload(
         self, store: Store, subnets: Sequence[Subnet], executor: Executor | None
     ) -> Workload[Any]:
         """Return what is to be measured: model files, suites, or subnets."""
-        from edgeprof.networks.suites import suite_models
+        from edgeprof.networks.suites import some_of, suite_models
         from edgeprof.runs.files import FileWorkload
         from edgeprof.runs.subnets import SubnetWorkload
         from edgeprof.runs.suites import SuiteWorkload
@@ -122,9 +130,10 @@ class ProfileArguments(RunArguments):
         models = self.models or self.store.with_name(f"{self.store.stem}-models")
         if self.suites:
             wanted = {"format": self.model_format, "precision": self.precision}
-            of_suites = [
+            all_of_them = [
                 m for suite in dict.fromkeys(self.suites) for m in suite_models(suite, **wanted)
             ]
+            of_suites = some_of(all_of_them, self._suite_count or len(all_of_them))
             return SuiteWorkload(
                 of_suites, store, settings, models, retry_failed=again, executor=executor
             )
@@ -139,7 +148,8 @@ def profile(arguments: ProfileArguments) -> None:
     """Sample, export and measure subnets in bulk; every raw sample goes into a store.
 
     With MODEL files, these are measured instead, whatever their networks; with --suite, models of
-    our own, from which `train` learns what layers cost on a device, and so any network.
+    our own, from which `train` learns what layers cost on a device, and so any network: all of
+    them, or -n of all kinds alike, which are among those of a larger -n.
 
     A model is timed for 5 seconds where --max-secs is not given, one of the suite of layers for 1.
 
@@ -168,4 +178,4 @@ def profile(arguments: ProfileArguments) -> None:
         print_board_summary(summary, arguments.as_json)
     print_grades(grades, err=arguments.as_json)
     if not summary.is_complete:
-        raise SystemExit(1)
+        raise NotAllMeasured(summary)

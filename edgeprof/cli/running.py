@@ -126,6 +126,18 @@ class RunArguments:
         }
 
 
+class NotAllMeasured(SystemExit):
+    """Exit status 1 after a run in which items failed or were left over.
+
+    Attributes:
+        summary: how the run ended.
+    """
+
+    def __init__(self, summary: RunSummary) -> None:
+        super().__init__(1)
+        self.summary = summary
+
+
 def grades_of(store: Store, summary: RunSummary) -> dict[str, Verdict]:
     """Grade what the store holds of each device of a run."""
     from edgeprof.records.evidence import grade_device

@@ -12,7 +12,7 @@ from edgeprof.base.errors import MixedMachineState
 from edgeprof.base.files import sha256_of
 from edgeprof.cli.profile import ProfileArguments
 from edgeprof.networks.spaces import get_space
-from edgeprof.networks.suites import suite_models
+from edgeprof.networks.suites import some_of, suite_models
 from edgeprof.networks.suites.mobile import mobilenet_v2
 from edgeprof.records.dataset_export import export_dataset
 from edgeprof.records.network_lists import lists_beside
@@ -191,6 +191,23 @@ def test_suites_of_the_command_line_are_those_of_the_format(tmp_path, monkeypatc
     n_layers, n_both = len(layers.items(target)), len(both.items(target))
     assert n_layers == len(suite_models("layers", format="tflite"))
     assert n_both == n_layers + len(suite_models("networks", format="tflite"))
+
+
+def test_a_part_of_a_suite_has_all_kinds_alike_and_is_part_of_a_larger_one(tmp_path, monkeypatch):
+    found = []
+    monkeypatch.setattr(ProfileArguments, "measure", lambda _, workload: found.append(workload))
+    suites = ["--suite", "layers", "--suite", "networks"]
+    for count in (["-n", "40"], ["-n", "100"], []):
+        run("profile", *suites, *count, "--store", tmp_path / "s.db")
+    target = Target("pi", found[0].settings, "0", {})
+    few, more, every = (set(workload.items(target)) for workload in found)
+    assert (len(few), len(more)) == (40, 100)
+    assert few < more < every
+    everything = [*suite_models("layers"), *suite_models("networks")]
+    kinds = [model.recipe.name.partition("-")[0] for model in some_of(everything, 40)]
+    assert len(set(kinds)) > 25
+    networks = {model.recipe.name for model in suite_models("networks")}
+    assert 2 <= sum(model.recipe.name in networks for model in some_of(everything, 40)) <= 5
 
 
 # --- support ------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ Owns: what is in a suite. Written to files they are by ``edgeprof.export.recipes
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from edgeprof.networks.suites.as_layers import network_of
@@ -38,3 +39,13 @@ def suite_models(suite: str, *, format: str = "onnx", precision: str = "fp32") -
     if (format, precision) == ("onnx", "fp32"):
         return models
     return [model for model in models if network_of(model.recipe) is not None]
+
+
+def some_of(models: Sequence[SuiteModel], count: int) -> list[SuiteModel]:
+    """Return so many models, of all kinds alike, in their order; a smaller choice is in a larger.
+
+    Kinds stand together in a suite: multiples of the golden ratio pick places that lie evenly.
+    """
+    ratio = (5**0.5 - 1) / 2
+    chosen = sorted(range(len(models)), key=lambda place: place * ratio % 1)[:count]
+    return [models[place] for place in sorted(chosen)]
