@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgeprof.base.errors import EdgeprofError
-from edgeprof.boards.deploy import Payload, Software, SoftwareSource
+from edgeprof.boards.deploy import Payload, Software, SoftwareSource, check_space
 from edgeprof.boards.facts import BoardFacts, read_facts
 from edgeprof.boards.inventory import BoardSpec
 from edgeprof.boards.transport import Transport, script
@@ -72,6 +72,7 @@ async def check_board(
         try:
             facts = await read_facts(transport, board)
             software = await asyncio.to_thread(find_software, board, facts)
+            check_space(board, facts, software.missing_on(facts))
             # A board on which somebody measures is not disturbed for it.
             state = None if facts.holders else await read_state(transport, board, facts, software)
         finally:

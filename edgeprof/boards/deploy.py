@@ -124,8 +124,7 @@ async def deploy(
         BoardUnreachable: the connection was lost; what arrived whole stays.
     """
     missing = software.missing_on(facts)
-    needed_bytes = sum(item.source.stat().st_size for item in missing)
-    check_space(board, facts, needed_bytes)
+    check_space(board, facts, missing)
     if missing:
         addresses = [f"objects/{item.address}" for item in software.payloads]
         await claim_folder(transport, board, facts.folder, addresses)
@@ -153,14 +152,15 @@ def check_cores(board: BoardSpec, facts: BoardFacts) -> None:
         )
 
 
-def check_space(board: BoardSpec, facts: BoardFacts, needed_bytes: int) -> None:
+def check_space(board: BoardSpec, facts: BoardFacts, missing: Sequence[Payload]) -> None:
     """Refuse to send what cannot fit.
 
     Raises:
         BoardSetupError: with what is needed and what is free.
     """
     free = facts.free_bytes
-    if free is not None and needed_bytes > 0 and free < needed_bytes + _MARGIN_BYTES:
+    needed_bytes = sum(item.source.stat().st_size for item in missing)
+    if free is not None and missing and free < needed_bytes + _MARGIN_BYTES:
         raise board.error(
             f"{facts.folder}: {format_bytes(free)} free, need "
             f"{format_bytes(needed_bytes + _MARGIN_BYTES)}; free some space or set 'folder' of "

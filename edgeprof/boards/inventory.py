@@ -27,7 +27,7 @@ from edgeprof.base.cpu_list import parse_cpus
 from edgeprof.base.errors import BoardSetupError, InventoryError
 from edgeprof.base.parse import ENCODING, parse_json
 from edgeprof.base.yaml_lines import YamlMapping, compose, merged_anywhere, pairs_of
-from edgeprof.boards.destination import is_name, parse_destination
+from edgeprof.boards.destination import Destination, is_name, parse_destination
 from edgeprof.measuring.runtimes import BOARD_RUNTIMES
 
 DEFAULT_FOLDER = "~/.edgeprof"
@@ -82,6 +82,11 @@ class BoardSpec:
     def device(self) -> str:
         """Name that measurements are filed under, and of the shared queue."""
         return self.tags[0] if self.tags else self.name
+
+    @property
+    def destination(self) -> Destination:
+        """Where to connect to."""
+        return Destination(self.host, self.port, self.user)
 
     def error(self, what: str, **evidence: object) -> BoardSetupError:
         """Return the error that says what is wrong with this board."""
@@ -171,7 +176,7 @@ def _board_at(text: str) -> BoardSpec:
     return BoardSpec(said.host, said.host, said.port, said.user)
 
 
-def parse_inventory(text: str, source: Path) -> Inventory:
+def parse_inventory(text: str, source: Path, *, may_be_empty: bool = False) -> Inventory:
     """Parse the text of a ``boards.yaml``; see :func:`read_inventory`."""
     node = compose(text, source)
     top = YamlMapping.of(node, source, "the file")
@@ -197,7 +202,7 @@ def parse_inventory(text: str, source: Path) -> Inventory:
             boards[name] = _read_board(name, entry, defaults, ssh_config)
         except InventoryError as error:
             problems[name] = BoardSetupError(str(error), board=name)
-    if not seen and not problems:
+    if not (seen or problems or may_be_empty):
         raise InventoryError(f"{source}: no boards; list them under 'boards:'")
     return Inventory(tuple(boards.values()), _read_groups(top, source, seen), problems, source)
 

@@ -258,7 +258,7 @@ class BoardSession:
 
     async def _send_weights(self, batch: Batch) -> None:
         missing = [item for item in batch.weights if item.address not in self._objects]
-        check_space(self.board, self.facts, sum(item.source.stat().st_size for item in missing))
+        check_space(self.board, self.facts, missing)
         if missing:
             addresses = [f"objects/{item.address}" for item in missing]
             await claim_folder(self.transport, self.board, self.facts.folder, addresses)

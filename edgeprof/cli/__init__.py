@@ -34,7 +34,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "lut": ("lut", "Lookup tables: build, predict, convert."),
     },
     "Boards": {
-        "boards": ("boards", "The boards of boards.yaml: list, check, set up, restore, clean."),
+        "boards": ("boards", "The boards of boards.yaml: add, check, set up, restore ..."),
         "harness": ("harness", "The board program: build it for a board or for this machine."),
     },
     "Predict": {

@@ -68,9 +68,77 @@ class SetupArguments(BoardsArguments):
     )
 
 
+@dataclass(frozen=True)
+class AddArguments:
+    """What ``edgeprof boards add`` is asked for."""
+
+    board: str = options.argument(metavar="[USER@]HOST[:PORT]")
+    path: Path = options.inventory()
+    name: str | None = options.option(
+        "--name", help="What the board is called in tables and commands  [default: its host]"
+    )
+    tags: tuple[str, ...] = options.option(
+        "--tag",
+        multiple=True,
+        help="Boards with the same first tag are one device and share the work; may be repeated.",
+    )
+    ssh_config: Path | None = options.ssh_config()
+    as_json: bool = options.as_json()
+
+
 @click.group(cls=Group)
 def boards() -> None:
-    """The boards of boards.yaml: list, check, set up, restore, clean."""
+    """The boards of boards.yaml: add, list, check, set up, restore, clean."""
+
+
+@boards.command("add")
+@options.takes(AddArguments)
+def add_command(arguments: AddArguments) -> None:
+    """Look at a board, and write it into the inventory where it can be used.
+
+    Reaches it as `ssh` does, by the SSH configuration, keys and agent of this account; on a
+    terminal, an unknown host key is asked about as `ssh` asks. Prints what the board is and what
+    a run would send. Changes nothing there. What stands in the inventory stays as it is; a board
+    that is in it is looked at only.
+
+    \b
+    Example:
+      edgeprof boards add pi@10.0.0.11
+      edgeprof boards add rpi4-02 --tag rpi4 --boards lab.yaml
+    """
+    from edgeprof.boards.inventory_file import add_board
+
+    addition = add_board(
+        arguments.path,
+        arguments.board,
+        name=arguments.name,
+        tags=arguments.tags,
+        ssh_config=arguments.ssh_config,
+    )
+    report = _looked_at(addition.board, may_ask=not arguments.as_json and sys.stdin.isatty())
+    if report.error is not None:
+        raise report.error
+    addition.write()
+    is_new = addition.text is not None
+    if arguments.as_json:
+        where = {"inventory": str(arguments.path), "added": is_new}
+        click.echo(json.dumps({**where, **_report_json(report)}, indent=2))
+        return
+    click.echo("\n".join(map(printable, _report_lines(report))))
+    added = f"{'added' if is_new else 'found'} {addition.board.name}"
+    click.echo(printable(f"{arguments.path}: {added}"))
+
+
+def _looked_at(board: BoardSpec, *, may_ask: bool) -> CheckReport:
+    """Check a board; where its host key is unknown, let ``ssh`` ask about it and check again."""
+    from edgeprof.boards.each_board import check_boards
+    from edgeprof.boards.transport.ssh_config import ask_about_host_key
+
+    [report] = check_boards([board])
+    if may_ask and report.error and report.error.evidence.get("host_key") == "unknown":
+        ask_about_host_key(board.destination, board.ssh_config)
+        [report] = check_boards([board])
+    return report
 
 
 @boards.command("list")

@@ -199,6 +199,12 @@ max_load_secs = partial(
 inventory = partial(
     option, "--boards", default="boards.yaml", type=INPUT, help="Inventory of the boards."
 )
+ssh_config = partial(
+    option,
+    "--ssh-config",
+    type=INPUT,
+    help="SSH configuration that a new inventory names  [default: ~/.ssh/config]",
+)
 this_device = partial(
     option, "--device", help="Name of this machine in what is written  [default: its host name]"
 )

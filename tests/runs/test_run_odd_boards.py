@@ -27,19 +27,6 @@ from edgeprof.runs.view import summary_lines
 pytestmark = pytest.mark.skipif(rack.missing() is not None, reason=str(rack.missing()))
 
 
-def restart_with_tool(board, name, answer):
-    """Let a command of the board answer this."""
-    folder = board.folder / "bin"
-    folder.mkdir()
-    (folder / name).write_text(f"#!/bin/sh\necho {answer}\n")
-    (folder / name).chmod(0o755)
-    config = board.folder / "sshd_config"
-    command = f'PATH="{folder}:$PATH" exec /bin/sh -c "$SSH_ORIGINAL_COMMAND"'
-    config.write_text(f"{config.read_text()}ForceCommand {command}\n")
-    board.kill_sshd()
-    board.start()
-
-
 def restart_with_another_key(board):
     """As after a new installation."""
     for name in ("host_key", "host_key.pub"):
@@ -59,12 +46,8 @@ def test_each_odd_board_is_one_clear_line_and_the_sound_one_does_everything(tmp_
         unreachable, reinstalled, refusing, foreign, _, _, _ = loopback.boards
         unreachable.kill_sshd()
         restart_with_another_key(reinstalled)
-        (refusing.folder / "sshd_config").write_text(
-            (refusing.folder / "sshd_config").read_text().replace("user_key.pub", "nobody.pub")
-        )
-        refusing.kill_sshd()
-        refusing.start()
-        restart_with_tool(foreign, "uname", "sparc64")
+        refusing.refuse_keys()
+        foreign.answer_with("uname", "sparc64")
         chosen = specs(loopback)
         chosen[4] = dataclasses.replace(chosen[4], runtime="onnxruntime", library=library)
         chosen[5] = dataclasses.replace(chosen[5], runtime="tflite_c", library=tmp_path / "none.so")

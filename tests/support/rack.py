@@ -102,6 +102,27 @@ class LoopbackBoard:
         self._server = None
         return len(sessions)
 
+    def refuse_keys(self) -> None:
+        """Know no key of the user's any more."""
+        self._reconfigure(self._config().replace("user_key.pub", "nobody.pub"))
+
+    def answer_with(self, name: str, answer: str) -> None:
+        """Let a command of the board print this."""
+        folder = self.folder / "bin"
+        folder.mkdir(exist_ok=True)
+        (folder / name).write_text(f"#!/bin/sh\necho {answer}\n")
+        (folder / name).chmod(0o755)
+        command = f'PATH="{folder}:$PATH" exec /bin/sh -c "$SSH_ORIGINAL_COMMAND"'
+        self._reconfigure(f"{self._config()}ForceCommand {command}\n")
+
+    def _config(self) -> str:
+        return (self.folder / "sshd_config").read_text()
+
+    def _reconfigure(self, text: str) -> None:
+        (self.folder / "sshd_config").write_text(text)
+        self.kill_sshd()
+        self.start()
+
     def log(self) -> str:
         return (self.folder / "sshd.log").read_text(errors="replace")
 

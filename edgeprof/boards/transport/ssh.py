@@ -66,7 +66,7 @@ class SshNetwork:
             BoardUnreachable: no answer; a retry may help.
             BoardSetupError: host key unknown or changed, or login refused; a retry will not help.
         """
-        target = _Target(board, Destination(board.host, board.port, board.user))
+        target = _Target(board, board.destination)
         return SshTransport(board.name, await self._connect(target))
 
     async def _connect(self, target: _Target) -> Any:

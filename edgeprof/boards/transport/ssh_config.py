@@ -196,12 +196,29 @@ def ask_ssh(asked: Destination, config: Path | None) -> SshSettings:
         MissingDependency: there is no ``ssh`` program.
         ValueError: ``ssh`` refuses the configuration; the message is its own.
     """
-    options = ["-F", str(config)] if config else []
+    return SshSettings(asked, _answer_of(*_words(asked, config)))
+
+
+def ask_about_host_key(asked: Destination, config: Path | None) -> None:
+    """Let ``ssh`` ask on the terminal whether a host's key is the right one, and note the answer.
+
+    The key comes before the login, and no way to log in is offered.
+    """
+    ask = ["-o", "StrictHostKeyChecking=ask", "-o", "PreferredAuthentications=none"]
+    with suppress(OSError):
+        subprocess.run(
+            ["ssh", *ask, *_words(asked, config), "true"], stderr=subprocess.DEVNULL, check=False
+        )
+
+
+def _words(asked: Destination, config: Path | None) -> list[str]:
+    """Return the arguments of ``ssh`` that stand for a destination."""
+    words = ["-F", str(config)] if config else []
     if asked.port is not None:
-        options += ["-p", str(asked.port)]
+        words += ["-p", str(asked.port)]
     if asked.user is not None:
-        options += ["-l", asked.user]
-    return SshSettings(asked, _answer_of(*options, "--", asked.host))
+        words += ["-l", asked.user]
+    return [*words, "--", asked.host]
 
 
 @cache
