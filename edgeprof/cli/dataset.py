@@ -12,7 +12,6 @@ import click
 from edgeprof.cli import options
 from edgeprof.cli.groups import Group
 from edgeprof.cli.running import grades_json, print_grades
-from edgeprof.cli.values import Condition
 
 if TYPE_CHECKING:
     from edgeprof.records.dataset_export import ExportSummary
@@ -25,11 +24,7 @@ class ExportArguments:
     store: Path = options.argument(type=options.INPUT)
     output: Path = options.output_file(required=True, help="File to write: .csv or .parquet.")
     device: str | None = options.device()
-    where: tuple[tuple[str, str], ...] = options.pairs(
-        "--where",
-        type=Condition(),
-        help="Only measurements made under this state, e.g. threads=1; may be repeated.",
-    )
+    where: tuple[tuple[str, str], ...] = options.where()
     subnets: Path | None = options.subnets()
     include_poor: bool = options.flag("--include-poor", help="Write rows graded poor, too.")
     as_json: bool = options.as_json()

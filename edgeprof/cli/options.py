@@ -26,7 +26,7 @@ from typing import Any, TypeVar
 import click
 
 from edgeprof.base.parse import first_double
-from edgeprof.cli.values import CpuList, InputValue, Integers, KeyValue, Shape
+from edgeprof.cli.values import Condition, CpuList, InputValue, Integers, KeyValue, Shape
 from edgeprof.measuring.runtimes import FORMATS, RUNTIMES
 
 Arguments = TypeVar("Arguments")
@@ -124,6 +124,13 @@ precision = partial(
     help="Type of weights and activations.",
 )
 batch = partial(option, "--batch", default=1, type=click.IntRange(1), help="Images per inference.")
+where = partial(
+    pairs,
+    "--where",
+    type=Condition(),
+    help="Only measurements made under this state, e.g. threads=1; may be repeated.",
+)
+"""Of a store: a state is one of ``records.pooling.STATE_FIELDS``."""
 batch_of_models = partial(
     option, "--batch", type=click.IntRange(1), help="Leading dimension of a model's inputs."
 )

@@ -35,7 +35,13 @@ from edgeprof.networks.subnet import Subnet
 from edgeprof.records.dataset import COLUMNS, devices_of, read_dataset
 from edgeprof.records.evidence import DeviceEvidence
 from edgeprof.records.network_lists import ListedNetwork, listed_network, lists_beside, write_lists
-from edgeprof.records.pooling import STATE_FIELDS, mixed_states, pool_by_state, state_of
+from edgeprof.records.pooling import (
+    STATE_FIELDS,
+    check_where,
+    mixed_states,
+    pool_by_state,
+    state_of,
+)
 from edgeprof.records.store import ImportedRow, Store, StoredMeasurement
 
 EXPORTED_COLUMNS = (
@@ -158,9 +164,7 @@ def _write_all(path: Path, found: Sequence[_DeviceRows]) -> None:
 
 
 def _check_request(path: Path, where: Mapping[str, str]) -> None:
-    unknown = [name for name in where if name not in STATE_FIELDS]
-    if unknown:
-        raise DatasetError(f"--where {unknown[0]}: unknown field, want {', '.join(STATE_FIELDS)}")
+    check_where(where)
     if path.suffix not in (".csv", ".parquet"):
         raise DatasetError(f"{path}: want a name that ends in .csv or .parquet")
 

@@ -45,6 +45,14 @@ class ListedNetwork:
 
 
 def listed_network(store: Store, record: Record) -> ListedNetwork | None:
+    """Return the network of a record as a layer list; ``None`` as of ``measured_network``."""
+    network = measured_network(store, record)
+    if network is None:
+        return None
+    return ListedNetwork(str(Path(str(record["model"].get("path", "")))), network_to_dict(network))
+
+
+def measured_network(store: Store, record: Record) -> Network | None:
     """Return the network of a record: as the store has it, else from the model file.
 
     ``None`` where the file is not the one that was measured any more, or cannot be read.
@@ -57,7 +65,7 @@ def listed_network(store: Store, record: Record) -> ListedNetwork | None:
             network = read_network(path, shapes=model.get("shapes"))
         except EdgeprofError:
             return None
-    return None if network is None else ListedNetwork(str(path), network_to_dict(network))
+    return network
 
 
 def lists_beside(table: Path) -> Path:

@@ -24,6 +24,7 @@ from edgeprof.networks import read_network
 from edgeprof.networks.layers import Network
 from edgeprof.networks.listed import network_of_layers
 from edgeprof.networks.spaces import get_space
+from edgeprof.networks.subnet import Subnet
 from edgeprof.records.dataset import Record, RowRange, read_records
 from edgeprof.records.network_lists import lists_beside, read_lists
 from edgeprof.records.row_values import InvalidRow, parse_error, parse_latency, subnet_of_row
@@ -171,12 +172,13 @@ def _check(record: Record, source: _Source) -> _Checked:
     if any(values.get(name) in (None, "") for name in ("space", "resolution", "ks", "e", "d")):
         raise InvalidRow("model", "names no file, and the row is no subnet")
     subnet = subnet_of_row(values)
-    network = _as_measured(get_space(subnet.space).layers(subnet), str(values.get("model_kind")))
+    network = subnet_as_measured(subnet, str(values.get("model_kind")))
     return _Checked(network, latency_ms, error_ms, subnet.space)
 
 
-def _as_measured(network: Network, model_kind: str) -> Network:
+def subnet_as_measured(subnet: Subnet, model_kind: str) -> Network:
     """Return a subnet's network at the batch and in the type of ``onnx-int8-b4`` and its like."""
+    network = get_space(subnet.space).layers(subnet)
     found = _MODEL_KIND.fullmatch(model_kind)
     if found is None or found.groups() == ("fp32", "1"):
         return network

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from edgeprof.base.cpu_list import format_cpus
-from edgeprof.base.errors import MixedMachineState
+from edgeprof.base.errors import DatasetError, MixedMachineState
 from edgeprof.records.store import Store, StoredMeasurement
 
 Kept = TypeVar("Kept")
@@ -33,6 +33,16 @@ Whatever makes another item of a run, the clocks, which may change between two r
 weights that models keep in a file of their own, which another edgeprof may make otherwise. Subnets
 of one space share these, so they must agree within a space; empty where a model has them all.
 """
+
+
+def check_where(where: Mapping[str, str]) -> None:
+    """Refuse a choice of measurements by what is no state.
+
+    Raises:
+        DatasetError: naming the states there are.
+    """
+    if unknown := [name for name in where if name not in STATE_FIELDS]:
+        raise DatasetError(f"--where {unknown[0]}: unknown field, want {', '.join(STATE_FIELDS)}")
 
 
 def state_of(measurement: StoredMeasurement) -> dict[str, str]:
