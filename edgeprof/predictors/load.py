@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,8 +23,12 @@ _HOST_SUFFIX = ".host.npz"
 _TABLE_SUFFIXES = (".yaml", ".yml")
 
 
-def load_predictor(path: str | Path, *, space: str | None = None) -> LatencyPredictor:
+def load_predictor(
+    path: str | Path, *, space: str | None = None, where: Mapping[str, str] | None = None
+) -> LatencyPredictor:
     """Read a predictor: ``P.edgp``, ``P.host.npz``, a folder of lookup tables or one ``.yaml``.
+
+    ``lab.db:rpi5`` is what the store ``lab.db`` holds of the device ``rpi5``.
 
     >>> import edgeprof
     >>> edgeprof.load_predictor("pi4.edgp").space
@@ -33,24 +38,24 @@ def load_predictor(path: str | Path, *, space: str | None = None) -> LatencyPred
         path: the file or folder.
         space: id of the space, for lookup tables that do not name it, and for layer costs, which
             predict subnets of any.
+        where: of a device in a store, only measurements whose state has these values.
 
     Raises:
         PredictorFormatError: if it is none of these, or cannot be read.
+        DatasetError, MixedMachineState, StoreError: see ``bank.stored.load_stored``.
         LookupTableError: if lookup tables are wrong.
     """
     path = Path(path)
+    if ".db:" in path.name:
+        from edgeprof.predictors.bank.stored import load_stored, parse_stored
+
+        if (stored := parse_stored(str(path))) is not None:
+            return load_stored(*stored, space=space, where=where)
     if path.is_dir() or path.suffix in _TABLE_SUFFIXES:
         from edgeprof.predictors.lut.tables import load_tables
 
         return load_tables(path, space)
-    if path.suffix == EDGP_SUFFIX:
-        loaded: LatencyPredictor = _load_edgp(path)
-    elif path.suffix == ".npz":
-        loaded = load_host(path)
-    else:
-        raise PredictorFormatError(
-            f"{path}: is no predictor, want .edgp, .host.npz or a folder of lookup tables"
-        )
+    loaded = _load_file(path)
     if space is not None:
         from edgeprof.predictors.layers.compact import CompactLayerCosts
         from edgeprof.predictors.layers.model import LayerCosts
@@ -58,6 +63,17 @@ def load_predictor(path: str | Path, *, space: str | None = None) -> LatencyPred
         if isinstance(loaded, (LayerCosts, CompactLayerCosts)):
             loaded.space = space
     return loaded
+
+
+def _load_file(path: Path) -> LatencyPredictor:
+    if path.suffix == EDGP_SUFFIX:
+        return _load_edgp(path)
+    if path.suffix == ".npz":
+        return load_host(path)
+    raise PredictorFormatError(
+        f"{path}: is no predictor, want .edgp, .host.npz, a folder of lookup tables, or "
+        "STORE.db:DEVICE"
+    )
 
 
 def _load_edgp(path: Path) -> EdgpPredictor | CompactLayerCosts:

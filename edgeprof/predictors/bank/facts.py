@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -87,6 +87,8 @@ CORES = {
 """By the name that ``/proc/cpuinfo`` or the maker gives, in small letters."""
 
 _UNKNOWN = Core(4)
+_UNKNOWN_GHZ = 2.0
+"""Of machines that do not tell their clock: virtual ones, mostly."""
 
 
 def _in_bank(runtime: str) -> str:
@@ -118,12 +120,14 @@ class Facts:
     def from_dict(cls, data: Mapping[str, Any]) -> Facts:
         """Read facts from JSON: cores by hand, or a machine's state as ``edgeprof doctor`` says it.
 
+        Of a machine's state, ``cpus`` are the CPUs that may be used; all where there are none.
+
         Raises:
             DatasetError: without cores, or with numbers that are none.
         """
         try:
             state = data.get("machine")
-            cores = _cores_of(state) if state else tuple(
+            cores = _cores_of(state, data.get("cpus", ())) if state else tuple(
                 (str(core["type"]), float(core["ghz"]), int(core.get("number", 1)))
                 for core in data["cores"]
             )  # fmt: skip
@@ -159,15 +163,21 @@ class Facts:
         return every[: self.threads]
 
 
-def _cores_of(state: Mapping[str, Any]) -> tuple[tuple[str, float, int], ...]:
+def _cores_of(
+    state: Mapping[str, Any], cpus: Collection[int]
+) -> tuple[tuple[str, float, int], ...]:
     """Return the cores of a machine's state, fastest first."""
     clock = {
         cpu: cluster["max_freq_khz"] / 1e6
-        for cluster in state["clusters"]
+        for cluster in state.get("clusters", ())
+        if "max_freq_khz" in cluster
         for cpu in cluster["cpus"]
     }
     counted = Counter(
-        (str(kind["name"]), clock[cpu]) for kind in state["core_types"] for cpu in kind["cpus"]
+        (str(kind.get("name", "")), clock.get(cpu, _UNKNOWN_GHZ))
+        for kind in state.get("core_types") or [{"cpus": state["online_cpus"]}]
+        for cpu in kind["cpus"]
+        if not cpus or cpu in cpus
     )
     cores = [(name, ghz, number) for (name, ghz), number in counted.items()]
     return tuple(sorted(cores, key=lambda core: -core_of(core[0]).macs * core[1]))
