@@ -29,6 +29,12 @@ class PredictArguments:
 
     predictor: Path = options.argument(type=options.INPUT)
     subnets: Path | None = options.argument(type=options.INPUT, required=False)
+    device: str | None = options.option(
+        "--device",
+        metavar="STORE.db:DEVICE",
+        help="No PREDICTOR: what this store holds of a device, as `edgeprof probe` measures it.",
+    )
+    where: tuple[tuple[str, str], ...] = options.where()
     board_facts: Path | None = options.option(
         "--board-facts",
         type=options.INPUT,
@@ -53,8 +59,24 @@ class PredictArguments:
         """Refuse what does not go together."""
         if self.board_facts is None and self.probes is not None:
             raise click.UsageError("--probes needs --board-facts")
-        if (self.board_facts is None) == (self.subnets is None):
-            raise click.UsageError("want PREDICTOR SUBNETS, or --board-facts FILE MODEL")
+        sources = (self.device, self.board_facts, self.subnets)
+        if sum(source is not None for source in sources) != 1:
+            raise click.UsageError(
+                "want PREDICTOR SUBNETS, --device STORE.db:DEVICE MODEL, or --board-facts FILE "
+                "MODEL"
+            )
+        if self.device is not None and ".db:" not in self.device:
+            raise click.UsageError(f"--device {self.device}: want STORE.db:DEVICE")
+
+    @property
+    def source(self) -> Path:
+        """The predictor."""
+        return self.predictor if self.device is None else Path(self.device)
+
+    @property
+    def networks(self) -> Path:
+        """The subnets or the model."""
+        return self.predictor if self.subnets is None else self.subnets
 
 
 @click.command()
@@ -68,28 +90,19 @@ def predict(arguments: PredictArguments) -> None:
     by the .host.npz beside an .edgp; its weights are not read. A .host.npz that was trained on
     networks says on stderr what its answer rests on.
 
-    With --board-facts there is no PREDICTOR: a model is predicted from what other boards took, and
-    from the measurements of --probes where there are some.
+    With --device there is no PREDICTOR: models and subnets are predicted from what other boards
+    took, and from all that a store holds of this one: probes, suites, models, subnets. With
+    --board-facts, from what is known of a board and the measurements of --probes, if any.
 
     \b
     Example:
       edgeprof sample -n 5 -o subnets.jsonl
       edgeprof predict pi4.edgp subnets.jsonl
+      edgeprof predict --device lab.db:pi4 model.onnx
       edgeprof predict --board-facts pi4.json model.onnx
     """
-    from edgeprof.predictors.load import load_base, load_predictor
-
-    predictor, subnets = arguments.predictor, arguments.subnets
     arguments.check()
-    if subnets is None:
-        lines = [_board_line(arguments)]
-    elif subnets.suffix.lower() in (".onnx", ".tflite"):
-        lines = [_model_line(load_base(predictor), subnets, arguments)]
-    elif arguments.codes_only:
-        lines = _code_lines(load_predictor(predictor, space=arguments.space), subnets)
-    else:
-        loaded = load_predictor(predictor, space=arguments.space)
-        lines = _subnet_lines(loaded, predictor, subnets)
+    lines = [_board_line(arguments)] if arguments.board_facts else _lines(arguments)
     if arguments.output is None:
         for line in lines:
             click.echo(line)
@@ -100,17 +113,33 @@ def predict(arguments: PredictArguments) -> None:
         stream.writelines(line + "\n" for line in lines)
 
 
+def _lines(arguments: PredictArguments) -> list[str]:
+    """Return what a predictor says of a model or of subnets."""
+    from edgeprof.predictors.load import load_base, load_predictor
+
+    source, networks, where = arguments.source, arguments.networks, dict(arguments.where)
+    if networks.suffix.lower() in (".onnx", ".tflite"):
+        stored = arguments.device is not None
+        loaded = load_predictor(source, where=where) if stored else load_base(source)
+        return [_model_line(loaded, networks, arguments)]
+    loaded = load_predictor(source, space=arguments.space, where=where)
+    if arguments.codes_only:
+        return _code_lines(loaded, networks)
+    return _subnet_lines(loaded, source, networks)
+
+
 def _subnet_lines(loaded: LatencyPredictor, predictor: Path, subnets: Path) -> list[str]:
     import numpy as np
 
     from edgeprof.networks.spaces import get_space
     from edgeprof.networks.subnet import read_subnets
+    from edgeprof.predictors.bank.stored import StoredDevice
     from edgeprof.predictors.base import IntervalPredictor
     from edgeprof.predictors.layers.compact import CompactLayerCosts
     from edgeprof.predictors.layers.model import LayerCosts
 
     listed = read_subnets(subnets, space=loaded.space or None)
-    if isinstance(loaded, (LayerCosts, CompactLayerCosts)) and listed:
+    if isinstance(loaded, (LayerCosts, CompactLayerCosts, StoredDevice)) and listed:
         loaded.space = listed[0].space  # it knows layers, of any space
     codes = get_space(loaded.space).encode(listed)
     start_s = time.perf_counter()
@@ -141,6 +170,7 @@ def _code_lines(loaded: LatencyPredictor, subnets: Path) -> list[str]:
 
 def _model_line(loaded: LatencyPredictor, model: Path, arguments: PredictArguments) -> str:
     from edgeprof.base.errors import PredictorFormatError
+    from edgeprof.predictors.bank.stored import StoredDevice
     from edgeprof.predictors.gp.model import GaussianProcess
     from edgeprof.predictors.hardware.model import HardwareModel
     from edgeprof.predictors.layers.compact import CompactLayerCosts
@@ -149,7 +179,7 @@ def _model_line(loaded: LatencyPredictor, model: Path, arguments: PredictArgumen
     if isinstance(loaded, CompactLayerCosts):
         latency_ms = float(loaded.predict_networks([_read_model(model, arguments)])[0])
         return json.dumps({"model": str(model), "latency_ms": latency_ms}, separators=(",", ":"))
-    if not isinstance(loaded, (GaussianProcess, HardwareModel, LayerCosts)):
+    if not isinstance(loaded, (GaussianProcess, HardwareModel, LayerCosts, StoredDevice)):
         raise PredictorFormatError(
             f"{arguments.predictor}: predicts subnets of {loaded.space} only; {model} needs the "
             ".host.npz of a gp beside it"
@@ -158,7 +188,10 @@ def _model_line(loaded: LatencyPredictor, model: Path, arguments: PredictArgumen
     interval = loaded.predict_networks([network])
     if isinstance(loaded, LayerCosts):
         _say_basis(loaded, network, arguments)
-    elif arguments.explain:
+    if isinstance(loaded, StoredDevice):
+        basis = f"{_counted(loaded.n_networks)} on {loaded.device} ({loaded.setting})"
+        _say_interval(model, interval, f"from other boards and {basis}")
+    if arguments.explain and not isinstance(loaded, LayerCosts):
         raise PredictorFormatError(
             f"{arguments.predictor}: --explain needs a predictor that was trained on networks"
         )
@@ -194,10 +227,18 @@ def _board_line(arguments: PredictArguments) -> str:
         raise click.UsageError("want --board-facts")
     device, n_probes = read_device(board, arguments.probes)
     interval = device.predict(Terms.of([_read_model(model, arguments).work]))
-    mean, low, high = (format_duration_ns(NS_PER_MS * float(part[0])) for part in interval)
-    basis = f"{n_probes} measured models" if n_probes else "facts of the board alone: a guess"
-    click.echo(f"{model}: {mean} (90 %: {low} to {high}), from other boards and {basis}", err=True)
+    basis = _counted(n_probes) if n_probes else "facts of the board alone: a guess"
+    _say_interval(model, interval, f"from other boards and {basis}")
     return _json_of(model, interval)
+
+
+def _counted(n_networks: int) -> str:
+    return f"{n_networks} measured model{'s' * (n_networks != 1)}"
+
+
+def _say_interval(model: Path, interval: LatencyInterval, basis: str) -> None:
+    mean, low, high = (format_duration_ns(NS_PER_MS * float(part[0])) for part in interval)
+    click.echo(f"{model}: {mean} (90 %: {low} to {high}), {basis}", err=True)
 
 
 _MOST_EXPLAINED = 15
@@ -206,14 +247,10 @@ _MOST_EXPLAINED = 15
 def _say_basis(loaded: LayerCosts, network: Network, arguments: PredictArguments) -> None:
     """Say for people what is predicted, what that rests on, and where the time goes."""
     interval, basis = loaded.predict_networks([network]), loaded.basis(network)
-    mean, low, high = (format_duration_ns(NS_PER_MS * float(part[0])) for part in interval)
-    click.echo(
-        f"{arguments.subnets}: {mean} (90 %: {low} to {high}), learned from {basis.n_networks} "
-        f"networks on {loaded.device}",
-        err=True,
-    )
+    model = arguments.networks
+    _say_interval(model, interval, f"learned from {basis.n_networks} networks on {loaded.device}")
     for warning in basis.warnings:
-        click.echo(f"{arguments.subnets}: {warning}", err=True)
+        click.echo(f"{model}: {warning}", err=True)
     if not arguments.explain:
         return
     costs = sorted(loaded.explain(network), key=lambda cost: -cost.latency_ms)

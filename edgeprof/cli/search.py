@@ -24,7 +24,8 @@ class SearchArguments:
         "--latency",
         required=True,
         type=options.INPUT,
-        help="Latency source: an .edgp, a .host.npz, or a folder of lookup tables.",
+        help="Latency source: an .edgp, a .host.npz, a folder of lookup tables, or "
+        "STORE.db:DEVICE, whatever was measured there.",
     )
     accuracy: str = options.option(
         "--accuracy",
@@ -37,6 +38,7 @@ class SearchArguments:
     pareto: bool = options.flag(
         "--pareto", help="Find the whole front; the largest budget is its far end."
     )
+    where: tuple[tuple[str, str], ...] = options.where()
     space: str | None = options.space_of_files()
     resolutions: tuple[int, ...] | None = options.resolutions()
     seed: int = options.seed()
@@ -164,6 +166,7 @@ def search(arguments: SearchArguments) -> None:
       edgeprof export best.jsonl --format tflite --precision int8 -o models
       edgeprof search --latency pi4.edgp --accuracy acc.npz --pareto --csv front.csv
       edgeprof search --latency pi4.host.npz --accuracy acc.npz --budget-ms 20 --confidence 0.95
+      edgeprof search --latency lab.db:rpi5 --space ofa-mbv3-w1.0 --accuracy acc.npz --budget-ms 20
     """
     from edgeprof.base.files import write_whole
     from edgeprof.search import to_csv, to_json, to_ofa_lines, to_subnet_lines, to_table
@@ -197,7 +200,8 @@ def _plan(arguments: SearchArguments) -> Search:
     from edgeprof.networks.spaces import get_space
     from edgeprof.search import Search, sources
 
-    latency = sources.load_latency(arguments.latency, arguments.space)
+    where = dict(arguments.where)
+    latency = sources.load_latency(arguments.latency, arguments.space, where)
     space = get_space(latency.space)
     return Search(
         space,
@@ -206,6 +210,7 @@ def _plan(arguments: SearchArguments) -> Search:
         limits=sources.further_limits(
             space,
             latency_ms=arguments.also_latency,
+            where=where,
             macs=arguments.max_macs,
             parameters=arguments.max_parameters,
             model_bytes=arguments.max_model_bytes,

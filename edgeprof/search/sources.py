@@ -6,7 +6,7 @@ Owns: how names become the objects that a search takes.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -14,6 +14,7 @@ from pathlib import Path
 from edgeprof.base.errors import SearchError
 from edgeprof.networks.spaces.base import SearchSpace
 from edgeprof.predictors import load_predictor
+from edgeprof.predictors.bank.stored import StoredDevice
 from edgeprof.predictors.base import LatencyPredictor
 from edgeprof.runs.settings import ProfileSettings
 from edgeprof.search.constraints import (
@@ -29,19 +30,24 @@ LOCAL = "local"
 """The place to measure on that is this machine."""
 
 
-def load_latency(source: Path, space_id: str | None = None) -> LatencyPredictor:
-    """Load a latency source: an ``.edgp``, a ``.host.npz`` or a folder of lookup tables.
+def load_latency(
+    source: Path, space_id: str | None = None, where: Mapping[str, str] | None = None
+) -> LatencyPredictor:
+    """Load a latency source: see ``predictors.load_predictor``.
 
     Args:
-        source: the file or folder.
+        source: the file or folder, or a device in a store (``lab.db:rpi5``).
         space_id: the space, where the source does not name one (lookup tables, layer costs); else
-            it must be that of the source, unless that holds layer costs.
+            it must be that of the source, unless that predicts networks of any space.
+        where: of a device in a store, only measurements whose state has these values.
 
     Raises:
         SearchError: if the space is missing or another one.
         PredictorFormatError: if it is no latency source.
     """
-    predictor = load_predictor(source, space=space_id)
+    predictor = load_predictor(source, space=space_id, where=where)
+    if isinstance(predictor, StoredDevice) and not space_id and len(predictor.measured_spaces) == 1:
+        [predictor.space] = predictor.measured_spaces
     if not predictor.space:
         raise SearchError(f"{source}: predicts networks of any space: say which with --space")
     if space_id is not None and predictor.space != space_id:
@@ -53,6 +59,7 @@ def further_limits(
     space: SearchSpace,
     *,
     latency_ms: Sequence[tuple[Path, float]] = (),
+    where: Mapping[str, str] | None = None,
     confidence: float | None = None,
     macs: float | None = None,
     parameters: float | None = None,
@@ -65,7 +72,9 @@ def further_limits(
     A confidence holds for the latencies on other devices, too.
     """
     limits = [
-        latency_constraint(load_latency(source, space.id), limit_ms, space, confidence=confidence)
+        latency_constraint(
+            load_latency(source, space.id, where), limit_ms, space, confidence=confidence
+        )
         for source, limit_ms in latency_ms
     ]
     if macs is not None:
