@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import socket
-import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -22,10 +20,7 @@ if TYPE_CHECKING:
     from edgeprof.cli.interrupt import Interrupted
     from edgeprof.measuring.harness import Settings
     from edgeprof.measuring.measurement import Measurement
-    from edgeprof.records.store import Store
-    from edgeprof.runs.files import FileWorkload
     from edgeprof.runs.settings import ProfileSettings
-    from edgeprof.runs.summary import RunSummary
 
 Outcome: TypeAlias = "Measurement | EdgeprofError"
 
@@ -61,9 +56,7 @@ class MeasureArguments(SettingsArguments):
         default=None,
         help=f"Measure several models in turns  [default: up to {_MAX_INTERLEAVED} of them]",
     )
-    on_board: str | None = options.option(
-        "--on", metavar="BOARD", help="Measure there: a name of boards.yaml, or user@host."
-    )
+    on_board: str | None = options.on_board()
     inventory: Path = options.inventory()
     store: Path | None = options.store(required=False)
     count: int | None = options.option(
@@ -276,38 +269,20 @@ def _queued(arguments: MeasureArguments) -> Iterator[Outcome]:
         EdgeprofError: of the only model.
     """
     from edgeprof.base.errors import EdgeprofError
-    from edgeprof.boards.inventory import find_boards
+    from edgeprof.cli.place import kept_or_not
     from edgeprof.runs.files import measure_files
-    from edgeprof.runs.start import measure_here, measure_on
+    from edgeprof.runs.place import Place
     from edgeprof.runs.view import shown
 
-    on_board = arguments.on_board
-    boards = [] if on_board is None else find_boards(on_board, arguments.inventory)
-    with _store(arguments.store) as store, shown(quiet=arguments.as_json) as listener:
-
-        def measure_workload(workload: FileWorkload) -> RunSummary:
-            if boards:
-                return measure_on(workload, boards, listener=listener)
-            return measure_here(workload, socket.gethostname(), listener=listener)
-
+    place = Place.of(arguments.on_board, arguments.inventory)
+    with kept_or_not(arguments.store) as store, shown(quiet=arguments.as_json) as listener:
         models = [Path(model) for model in arguments.models]
-        found = measure_files(models, store, arguments.profile_settings(), measure_workload)
+        measure_there = partial(place.measure, listener=listener)
+        found = measure_files(models, store, arguments.profile_settings(), measure_there)
     for outcome in found:
         if isinstance(outcome, EdgeprofError) and len(found) == 1:
             raise outcome
         yield outcome
-
-
-@contextmanager
-def _store(path: Path | None) -> Iterator[Store]:
-    """Open the store, or one for the time being."""
-    from edgeprof.records.store import Store
-
-    with (
-        tempfile.TemporaryDirectory(prefix="edgeprof-") as folder,
-        Store(path or Path(folder) / "measured.db") as store,
-    ):
-        yield store
 
 
 def _show(model: str, run: Sequence[Outcome], arguments: MeasureArguments) -> dict[str, Any]:

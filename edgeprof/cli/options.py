@@ -212,6 +212,9 @@ ssh_config = partial(
     type=INPUT,
     help="SSH configuration that a new inventory names  [default: ~/.ssh/config]",
 )
+on_board = partial(
+    option, "--on", metavar="BOARD", help="Measure there: a name of boards.yaml, or user@host."
+)
 this_device = partial(
     option, "--device", help="Name of this machine in what is written  [default: its host name]"
 )

@@ -47,6 +47,11 @@ class SuiteWorkload(FileWorkload):
         }
         super().__init__(list(self._models), store, settings, retry_failed=retry_failed)
 
+    @property
+    def keys_by_name(self) -> dict[str, str]:
+        """The keys of the items by their recipes' names, once they are planned."""
+        return {self._models[path].recipe.name: key for path, key in self.keys.items()}
+
     def key(self, path: Path, target: Target) -> str:
         """Return the key of a model's item: equal recipes are one, however they are written."""
         return target.key_of(recipe=_version(self._models[path]))
