@@ -22,6 +22,7 @@ from edgeprof.cli.groups import CONTEXT, SectionedGroup
 SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     "Start here": {
         "quickstart": ("quickstart", "The whole job on this machine, step by step."),
+        "onboard": ("onboard", "A board, or this machine: from nothing to a predictor of it."),
         "doctor": ("doctor", "Say what would spoil a measurement here, and the remedy."),
     },
     "Measure": {

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import shlex
-import statistics
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +15,7 @@ from edgeprof.cli.steps import (
     SpaceFiles,
     Step,
     measuring_words,
+    median_ms,
     program_as_typed,
     run_step,
     space_steps,
@@ -93,8 +92,7 @@ def _steps(arguments: QuickstartArguments) -> list[Step]:
 
 def _closing_words(typed: str, output: Path, count: int) -> str:
     folder = shlex.quote(str(output))
-    with (output / "data.csv").open(encoding="utf-8") as stream:
-        budget_ms = statistics.median(float(row["latency_ms"]) for row in csv.DictReader(stream))
+    budget_ms = median_ms(output / "data.csv")
     search = f"search --latency {folder}/here.edgp --accuracy capacity-proxy"
     return f"""Everything lies in {folder}:
 

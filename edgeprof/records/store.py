@@ -244,6 +244,13 @@ class Store:
         with self._errors_named():
             return {key for (key,) in self._connection.execute("SELECT job_key FROM measurements")}
 
+    def count(self, device: str) -> int:
+        """Return how many measurements there are of a device, those of references apart."""
+        query = "SELECT count(*) FROM measurements WHERE device = ? AND model_kind IS NOT ?"
+        with self._errors_named():
+            [(count,)] = self._connection.execute(query, (device, REFERENCE_KIND))
+        return int(count)
+
     def devices(self) -> list[str]:
         """Return the names of all devices with a measurement or an imported row, sorted."""
         query = "SELECT device FROM measurements UNION SELECT device FROM imported_rows ORDER BY 1"

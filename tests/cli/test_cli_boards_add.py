@@ -63,20 +63,23 @@ FAULTS = {
 }
 
 
+@pytest.mark.parametrize("command", [("boards", "add"), ("onboard",)])
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_board_that_cannot_be_used_is_one_clear_line_and_nothing_is_written(
-    board, tmp_path, fault
+    board, tmp_path, fault, command
 ):
     spoil, message = FAULTS[fault]
     spoil(board.boards[0])
-    result = run("boards", "add", "b01", "--ssh-config", "ssh_config")
+    result = run(*command, "b01", "--ssh-config", "ssh_config")
     check_error(result, message)
     assert not (tmp_path / "boards.yaml").exists()
+    assert not list(tmp_path.glob("edgeprof-b01/*"))
 
 
-def test_a_board_without_a_runtime_is_one_clear_line(board):
+@pytest.mark.parametrize("command", [("boards", "add"), ("onboard",)])
+def test_a_board_without_a_runtime_is_one_clear_line(board, command):
     board.inventory(extra="runtime: tflite_c")
-    check_error(run("boards", "add", "b01"), "board b01: .*tflite_c.*library")
+    check_error(run(*command, "b01"), "board b01: .*tflite_c.*library")
 
 
 def test_an_inventory_that_is_a_folder_is_one_clear_line(tmp_path):

@@ -21,6 +21,7 @@ OWN_DEFAULT = {
 OWN_WORDS = {
     "--dask": "the workers do the work, or reach the boards",
     "--device": "of the rows, or the name of this machine",
+    "--models": "profile writes them there; onboard takes those of the user",
     "--predictor": "report takes FILE=DEVICE",
     "--space": "see above",
     "--to": "each command converts to forms of its own",
@@ -28,7 +29,8 @@ OWN_WORDS = {
     "-o": "what is written",
 }
 OWN_VALUES = {
-    "-n": "quickstart needs enough to learn from",
+    "--models": "see above",
+    "-n": "quickstart and onboard need enough to learn from",
     "--predictor": "see above",
     "--runtime": "lut build also takes the null runtime, which its tests time",
     "--to": "see above",
