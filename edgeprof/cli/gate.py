@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from edgeprof.cli import options
+from edgeprof.cli.say import say
 from edgeprof.cli.values import Percentage
 
 
@@ -36,6 +37,7 @@ class GateArguments:
     threads: int = options.threads()
     cpus: tuple[int, ...] = options.cpus()
     shapes: tuple[tuple[str, tuple[int, ...]], ...] = options.shapes()
+    inputs: tuple[tuple[str, Any], ...] = options.inputs()
     runtime_options: tuple[tuple[str, Any], ...] = options.runtime_options()
     summary: Path | None = options.option(
         "--summary",
@@ -46,8 +48,10 @@ class GateArguments:
 
     def check(self) -> None:
         """Refuse settings that the baseline decides, with a usage error."""
-        given = (self.runtime, self.cpus, self.shapes, self.runtime_options, self.threads != 1)
-        if any(given) and not self.update:
+        fed = self.shapes or self.inputs
+        if not self.update and any(
+            (self.runtime, self.cpus, fed, self.runtime_options, self.threads != 1)
+        ):
             raise click.UsageError("how to measure stands in the baseline; change it with --update")
 
 
@@ -85,7 +89,7 @@ def gate(arguments: GateArguments) -> None:
     if arguments.as_json:
         click.echo(json.dumps(found.as_dict(), indent=2))
     else:
-        click.echo(f"{arguments.model}: {found.verdict}")
+        say(f"{arguments.model}: {found.verdict}")
     if found.is_slower:
         raise SystemExit(1)
 
@@ -101,6 +105,7 @@ def _update(arguments: GateArguments) -> None:
         threads=arguments.threads,
         cpus=arguments.cpus,
         shapes=dict(arguments.shapes),
+        inputs=dict(arguments.inputs),
         runtime_options=dict(arguments.runtime_options),
     )
     with progress_bar("Measuring", None, quiet=arguments.as_json):
@@ -112,7 +117,7 @@ def _update(arguments: GateArguments) -> None:
         made_of = {"baseline": str(arguments.baseline), **asdict(made.level)}
         click.echo(json.dumps(made_of))
     else:
-        click.echo(f"{arguments.baseline}: {arguments.model} takes {latency} on {made.machine}")
+        say(f"{arguments.baseline}: {arguments.model} takes {latency} on {made.machine}")
 
 
 def _append(path: Path, text: str) -> None:

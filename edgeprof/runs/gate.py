@@ -22,10 +22,12 @@ import numpy as np
 
 from edgeprof.base.errors import InvalidRecord, MixedMachineState, OutputError
 from edgeprof.base.files import sha256_of, write_whole
+from edgeprof.base.parse import ENCODING, parse_json
 from edgeprof.boards.transport.base import unreadable
 from edgeprof.measuring.estimate import ItemEstimate
 from edgeprof.measuring.estimate.contrasts import t_quantile
-from edgeprof.measuring.harness import Job, Settings, make_job
+from edgeprof.measuring.harness import Job, Settings, job_fields, make_job
+from edgeprof.measuring.inputs import values_of
 from edgeprof.measuring.local_campaign import run_campaign
 from edgeprof.measuring.machine import machine_state
 from edgeprof.records.campaign_samples import REFERENCE_PREFIX, estimate_records
@@ -35,7 +37,7 @@ LEVEL = 0.99
 """Of the interval whose lower end must be beyond 1: one false alarm in 200."""
 PROCESSES = 6
 _BASELINE, _CANDIDATE = "baseline", "candidate"
-_KEPT_SETTINGS = ("runtime", "threads", "cpus", "shapes", "runtime_options")
+_KEPT_SETTINGS = ("runtime", "threads", "cpus", "shapes", "inputs", "runtime_options")
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,18 @@ class Level:
     def of(cls, item: ItemEstimate) -> Level:
         """Take what counts of an estimate."""
         return cls(item.latency_ns, item.ratio_se, item.dof)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Level:
+        """Read what ``asdict`` wrote.
+
+        Raises:
+            ValueError: a field is missing, unknown, or no positive number.
+        """
+        level = cls(**{name: float(value) for name, value in data.items()})
+        if not all(0 < value < math.inf for value in asdict(level).values()):
+            raise ValueError(f"{level} is not made of positive numbers")
+        return level
 
 
 @dataclass(frozen=True)
@@ -220,11 +234,15 @@ def read_baseline(file: Path) -> Baseline:
         InvalidRecord: no such file, none of this kind, or of another version.
     """
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
+        found = parse_json(file.read_text(encoding=ENCODING))
         if (found.pop("format"), found.pop("version")) != (FORMAT, VERSION):
             raise ValueError("another format or version")
-        found["level"] = Level(**found["level"])
-        found["references"] = {name: Level(**it) for name, it in found["references"].items()}
+        found["level"] = Level.from_dict(found["level"])
+        levels = found["references"].items()
+        found["references"] = {name: Level.from_dict(level) for name, level in levels}
+        job_fields(Settings(**found["settings"]))  # refuses what are none
+        if not all(isinstance(found[name], str) for name in ("model", "sha256", "machine")):
+            raise ValueError("model, sha256 and machine are no texts")
         return Baseline(**found)
     except OSError as error:
         raise InvalidRecord(
@@ -250,6 +268,7 @@ def this_machine() -> str:
 
 def _kept(settings: Settings) -> dict[str, Any]:
     values = {name: getattr(settings, name) for name in _KEPT_SETTINGS}
+    values["inputs"] = {name: values_of(given) for name, given in settings.inputs.items()}
     return {name: value for name, value in values.items() if value not in (None, (), {})}
 
 

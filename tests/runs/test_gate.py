@@ -119,6 +119,44 @@ def test_a_file_that_is_no_baseline_is_named(tmp_path):
             read_baseline(tmp_path / "bad.json")
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"settings": {"thread": 2}},
+        {"settings": {"shapes": 5}},
+        {"level": {"latency_ns": "nan", **SURE}},
+        {"level": {"latency_ns": -1.0, **SURE}},
+        {"level": {"latency_ns": 1.0}},
+        {"references": {"memory": {"latency_ns": 0, **SURE}}},
+        {"references": [1]},
+        {"model": 5},
+        {"further": 1},
+    ],
+)
+def test_a_baseline_with_garbage_is_refused(models, levels, tmp_path, changes):
+    found, _ = levels
+    found["baseline"] = Level(1e6, **SURE)
+    file = tmp_path / "b.json"
+    make_baseline(file, models[0])
+    # A byte order mark, as some editors write it, is no garbage.
+    file.write_text(file.read_text(), encoding="utf-8-sig")
+    assert read_baseline(file).level == Level(1e6, **SURE)
+    file.write_text(json.dumps({**json.loads(file.read_text("utf-8-sig")), **changes}))
+    with pytest.raises(InvalidRecord, match=r"b.json: is no edgeprof-baseline version 1"):
+        read_baseline(file)
+
+
+def test_a_baseline_keeps_the_values_of_inputs(models, levels, tmp_path):
+    found, _ = levels
+    found["baseline"] = Level(1e6, **SURE)
+    options = ("--update", "--input", "x=0:1", "--input", "float64=3")
+    made = run("gate", tmp_path / "b.json", models[0], *options)
+    assert made.exit_code == 0, made.output
+    kept = read_baseline(tmp_path / "b.json").settings
+    assert kept == {"inputs": {"x": {"range": [0, 1]}, "float64": {"values": [3]}}, "threads": 1}
+    assert run("gate", tmp_path / "b.json", models[0], "--input", "x=1").exit_code == 2
+
+
 def test_a_model_much_slower_is_found_and_fails_the_command(models, tmp_path):
     small, large = models
     file, summary = tmp_path / "b.json", tmp_path / "summary.md"
