@@ -87,6 +87,8 @@ _VERSION = 1
 _DEFAULTS = {
     field.name: field.default for field in fields(NetworkLayer) if field.default is not MISSING
 }
+_TEXTS = ("inputs", "fused")
+"""Fields that are tuples of texts; the others are of whole numbers."""
 
 
 def network_to_dict(network: Network) -> dict[str, Any]:
@@ -128,4 +130,11 @@ def _layer_from_dict(data: Mapping[str, Any]) -> NetworkLayer:
         name: tuple(v) if isinstance(v, list) else v for name, v in data.items()
     }
     plain["kind"] = Kind(plain["kind"])
-    return NetworkLayer(**plain)
+    layer = NetworkLayer(**plain)
+    for name, value in plain.items():
+        like = _DEFAULTS.get(name, "")
+        for one in value if isinstance(like, tuple) else [value]:
+            is_text = isinstance(like, str) or name in _TEXTS
+            if not (isinstance(one, str) if is_text else type(one) is int and one >= 0):
+                raise ValueError(f"{name} of layer {layer.name!r} is {value!r}")
+    return layer

@@ -9,13 +9,15 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgeprof.base.errors import DatasetError, EdgeprofError
+from edgeprof.base.errors import DatasetError, EdgeprofError, InvalidModel
 from edgeprof.base.files import atomic_write, has_sha256, make_folder
+from edgeprof.base.parse import parse_json
 from edgeprof.measuring.measurement import Record
 from edgeprof.networks import read_network
 from edgeprof.networks.layers import Network
@@ -23,6 +25,8 @@ from edgeprof.networks.listed import network_from_dict, network_to_dict
 from edgeprof.records.store import Store
 
 _TABLE_SUFFIXES = (".gz", ".csv", ".parquet")
+_GZIP = 16 + zlib.MAX_WBITS
+_MOST_INFLATED, _SURELY_FINE_BYTES = 200, 1 << 26
 
 
 @dataclass(frozen=True)
@@ -92,14 +96,33 @@ def read_lists(path: Path) -> dict[str, Network]:
     """Read layer lists by id; none where there is no such file.
 
     Raises:
-        DatasetError: it is damaged.
-        InvalidModel: a list is of a later version.
+        DatasetError: it is damaged, or a list is of a later version.
     """
     if not path.exists():
         return {}
     try:
-        lines = gzip.decompress(path.read_bytes()).decode().splitlines()
-        listed = [json.loads(line) for line in lines]
+        lines = _unpacked(path.read_bytes()).decode().splitlines()
+        listed = [parse_json(line) for line in lines]
         return {str(data.pop("id")): network_from_dict(data) for data in listed}
-    except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
+    except (OSError, zlib.error, ValueError, AttributeError, KeyError, TypeError) as error:
         raise DatasetError(f"{path}: is no file of layer lists: {error}") from error
+    except InvalidModel as error:
+        raise DatasetError(f"{path}: {error}") from error
+
+
+def _unpacked(content: bytes) -> bytes:
+    """Return what a gzip file holds.
+
+    Raises:
+        ValueError: it is cut off, goes on behind its end, or would unpack to far more than layer
+            lists do.
+        zlib.error: it is damaged.
+    """
+    most = max(_MOST_INFLATED * len(content), _SURELY_FINE_BYTES)
+    unpacking = zlib.decompressobj(wbits=_GZIP)
+    unpacked = unpacking.decompress(content, most)
+    if unpacking.unconsumed_tail:
+        raise ValueError(f"{len(content)} bytes unpack to more than {most}")
+    if not unpacking.eof or unpacking.unused_data:
+        raise ValueError("it is cut off, or goes on behind its end")
+    return unpacked

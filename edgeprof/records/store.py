@@ -217,13 +217,20 @@ class Store:
 
         Raises:
             InvalidModel: the list is of a later version.
+            StoreError: it is damaged.
         """
         with self._errors_named():
             if not has_networks(self._connection):
                 return None
             query = "SELECT layers FROM networks WHERE key = ?"
             row = self._connection.execute(query, (network_key(record),)).fetchone()
-        return None if row is None else network_from_dict(json.loads(zlib.decompress(row[0])))
+        if row is None:
+            return None
+        try:
+            data = json.loads(zlib.decompress(row[0]))
+        except (TypeError, ValueError, zlib.error) as error:
+            raise StoreError(f"{self.path}: a layer list is damaged: {error}") from error
+        return network_from_dict(data)
 
     def session_id(self) -> str:
         """Return a name of this store that no other has, whatever its file is called.

@@ -84,7 +84,23 @@ def test_a_slower_board_takes_longer(facts_of, models):
     assert slow > 2 * fast
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"cores": []}', '{"machine": {"a": 1}}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "{}",
+        "[" * 100_000,
+        '{"cores": []}',
+        '{"machine": {"a": 1}}',
+        '{"machine": {"clusters": [], "core_types": [{"name": "x", "cpus": [0]}]}}',
+        '{"cores": [{"type": "cortex-a72", "ghz": "nan"}]}',
+        '{"cores": [{"type": "cortex-a72", "ghz": 1e308}]}',
+        '{"cores": [{"type": "cortex-a72", "ghz": 1.8, "number": 1000000000000}]}',
+        '{"cores": [{"type": "cortex-a72", "ghz": 1.8}], "threads": 1e999}',
+    ],
+)
 def test_wrong_facts_are_one_clear_error(tmp_path, text):
     path = tmp_path / "facts.json"
     path.write_text(text)

@@ -52,6 +52,10 @@ def test_a_layer_list_survives_json(is_listed):
         ({"layers": [{"name": "a"}]}, "no layer list of a network"),
         ({"layers": [{"name": "a", "operator": "b", "kind": "c"}]}, "no layer list of a network"),
         ({"input_shape": [1]}, "no layer list of a network"),
+        ({"layers": [{"name": "a", "operator": "b", "kind": "conv", "macs": "1"}]}, "macs of"),
+        ({"layers": [{"name": "a", "operator": "b", "kind": "conv", "macs": -1}]}, "macs of"),
+        ({"layers": [{"name": "a", "operator": "b", "kind": "conv", "kernel": [0.5]}]}, "kernel"),
+        ({"layers": [{"name": "a", "operator": "b", "kind": "conv", "inputs": [1]}]}, "inputs"),
     ],
 )
 def test_another_form_is_refused(change, message):

@@ -86,6 +86,7 @@ CORES = {
 }
 """By the name that ``/proc/cpuinfo`` or the maker gives, in small letters."""
 
+_MOST_GHZ, _MOST_CORES = 100.0, 100_000
 _UNKNOWN = Core(4)
 _UNKNOWN_GHZ = 2.0
 """Of machines that do not tell their clock: virtual ones, mostly."""
@@ -131,12 +132,14 @@ class Facts:
                 (str(core["type"]), float(core["ghz"]), int(core.get("number", 1)))
                 for core in data["cores"]
             )  # fmt: skip
-            if not cores or min(min(ghz, number) for _, ghz, number in cores) <= 0:
-                raise ValueError("no cores, or a clock or number that is not positive")
+            if not cores or not all(
+                0 < ghz <= _MOST_GHZ and 0 < number <= _MOST_CORES for _, ghz, number in cores
+            ):
+                raise ValueError("no cores, or a clock or number that no machine has")
             threads = int(data.get("threads", max(number for _, _, number in cores)))
             if threads < 1:
                 raise ValueError(f"{threads} threads")
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except (ArithmeticError, LookupError, AttributeError, TypeError, ValueError) as error:
             raise DatasetError(
                 f"facts of a board: {error!r}; want what `edgeprof doctor --json` prints, or "
                 "{'cores': [{'type': 'cortex-a72', 'ghz': 1.8, 'number': 4}], 'threads': 4, "

@@ -5,12 +5,12 @@ Owns: reading these. Does not own: the model.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
 
 from edgeprof.base.errors import DatasetError
+from edgeprof.base.parse import ENCODING, parse_json
 from edgeprof.predictors.bank.facts import Facts
 from edgeprof.predictors.bank.file import shipped_bank
 from edgeprof.predictors.bank.model import DeviceCosts
@@ -25,7 +25,7 @@ def read_facts(path: Path) -> Facts:
         DatasetError: if it cannot be read, or holds none.
     """
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = parse_json(path.read_text(encoding=ENCODING))
     except (OSError, ValueError) as error:
         raise DatasetError(f"{path}: cannot be read as JSON: {error}") from error
     try:
