@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <chrono>
 #include <cstdio>
 #include <map>
 #include <optional>
@@ -43,47 +44,110 @@ std::string shape_text(const ModelInput& input) {
     return text + "]";
 }
 
-// A size that most models take: a small image where the input looks like one, else 1.
-std::int64_t usual_size(const ModelInput& input, std::size_t index, const Named& named) {
+// Sizes that open dimensions often have: of images, their channels, sequences.
+struct Usual {
+    std::int64_t image, channels, length;
+};
+constexpr Usual kUsual[] = {{224, 3, 1},  {224, 3, 128}, {48, 3, 512}, {320, 3, 576},
+                            {640, 3, 16}, {32, 1, 64},   {64, 1, 1},   {224, 1, 16000}};
+constexpr std::size_t kMostTriedBytes = 1u << 26;  // of one input
+constexpr std::chrono::seconds kMostTrying{5};
+
+std::int64_t usual_size(const ModelInput& input, std::size_t index, const Named& named,
+                        const Usual& usual) {
     const ShapeOf& own = input.facts.shape;
     if (own[index] >= 0) return own[index];
     const auto known = named.find(symbol_of(input, index));
     if (known != named.end()) return known->second;
-    if (own.size() != 4 || index == 0) return 1;
+    if (index == 0 || (index == 1 && own.size() == 3 && own[2] >= 0)) return 1;  // a batch
+    if (own.size() != 4) return usual.length;
     const auto is_channels = [&](std::size_t i) { return own[i] == 1 || own[i] == 3; };
     const std::size_t channels = is_channels(3) && !is_channels(1) ? 3 : 1;
     const bool is_image = is_channels(channels) ||
                           std::all_of(own.begin() + 1, own.end(), [](auto n) { return n < 0; });
-    if (!is_image) return 1;
-    if (index == channels) return 3;
+    if (!is_image) return usual.length;
+    if (index == channels) return usual.channels;
     const std::size_t other = (channels == 1 ? 5 : 3) - index;  // of height and width
-    return own[other] > 0 ? own[other] : 224;
+    return own[other] > 0 ? own[other] : usual.image;
 }
 
-// The option that gives the shape, as a shell takes it.
-std::string proposal(const ModelInput& input, const Named& named) {
-    std::string sizes = input.has_rank ? "" : ",SIZE,SIZE,...";
-    for (std::size_t i = 0; i < input.facts.shape.size(); ++i) {
-        sizes += "," + std::to_string(usual_size(input, i, named));
+// The inputs with a size in the place of each open dimension; one name has one size.
+std::vector<TensorFacts> filled(const std::vector<const ModelInput*>& open, Named named,
+                                const Usual& usual) {
+    std::vector<TensorFacts> all;
+    for (const ModelInput* input : open) {
+        TensorFacts& facts = all.emplace_back(input->facts);
+        for (std::size_t i = 0; i < facts.shape.size(); ++i) {
+            facts.shape[i] = usual_size(*input, i, named, usual);
+            if (!symbol_of(*input, i).empty()) named[symbol_of(*input, i)] = facts.shape[i];
+        }
     }
-    const std::string option = input.facts.name + "=" + sizes.substr(sizes.empty() ? 0 : 1);
-    const bool is_plain = std::all_of(option.begin(), option.end(), [](char c) {
+    return all;
+}
+
+// A word as a shell takes it.
+std::string quoted(const std::string& word) {
+    const bool is_plain = std::all_of(word.begin(), word.end(), [](char c) {
         return std::isalnum(static_cast<unsigned char>(c)) != 0 ||
                std::string("_-.,:/=+@").find(c) != std::string::npos;
     });
-    return " --shape " + (is_plain ? option : "'" + option + "'");
+    if (is_plain) return word;
+    std::string text = "'";
+    for (const char c : word) text += c == '\'' ? "'\\''" : std::string(1, c);
+    return text + "'";
+}
+
+// The options that give the shapes; without any, the sizes are left to the reader.
+std::string proposal(const std::vector<const ModelInput*>& open,
+                     const std::vector<TensorFacts>* shapes) {
+    std::string options;
+    for (std::size_t k = 0; k < open.size(); ++k) {
+        const ShapeOf& own = open[k]->facts.shape;
+        std::string sizes = open[k]->has_rank ? "" : ",SIZE,SIZE,...";
+        for (std::size_t i = 0; i < own.size(); ++i) {
+            const bool is_known = shapes != nullptr || own[i] >= 0;
+            sizes += "," + (is_known ? std::to_string(shapes ? (*shapes)[k].shape[i] : own[i])
+                                     : std::string("SIZE"));
+        }
+        options +=
+            " --shape " + quoted(open[k]->facts.name + "=" + sizes.substr(sizes.empty() ? 0 : 1));
+    }
+    return options;
+}
+
+// The first usual shapes that work; nothing where none of those that could be tried does.
+std::optional<std::vector<TensorFacts>> shapes_that_work(const std::vector<const ModelInput*>& open,
+                                                         const Named& named,
+                                                         const TryShapes& works) {
+    const auto begin = std::chrono::steady_clock::now();
+    for (const Usual& usual : kUsual) {
+        const std::vector<TensorFacts> tried = filled(open, named, usual);
+        const bool is_small = std::all_of(tried.begin(), tried.end(), [](const auto& facts) {
+            return count_elements(facts.shape) * bytes_per_element(facts.type) <= kMostTriedBytes;
+        });
+        if (is_small && works(tried)) return tried;
+        if (std::chrono::steady_clock::now() - begin > kMostTrying) break;
+    }
+    return std::nullopt;
 }
 
 [[noreturn]] void ask_for_shapes(const std::vector<const ModelInput*>& open, const Named& named,
-                                 const LoadSettings& settings) {
-    std::string inputs, options;
+                                 const LoadSettings& settings, const TryShapes& works) {
+    std::string inputs;
+    bool has_ranks = true;
     for (const ModelInput* input : open) {
         inputs +=
             (inputs.empty() ? "" : ", ") + ("'" + input->facts.name) + "' " + shape_text(*input);
-        options += proposal(*input, named);
+        has_ranks = has_ranks && input->has_rank;
     }
-    throw Error(ErrorKind::kInvalidModel, settings.model_path + ": dynamic shapes of its inputs " +
-                                              inputs + "; give them, e.g." + options);
+    std::optional<std::vector<TensorFacts>> shapes = filled(open, named, kUsual[0]);
+    const bool is_tried = works && has_ranks;
+    if (is_tried) shapes = shapes_that_work(open, named, works);
+    throw Error(
+        ErrorKind::kInvalidModel,
+        settings.model_path + ": dynamic shapes of its inputs " + inputs +
+            (shapes ? "; give them, e.g." : "; the usual ones do not work; give them as in") +
+            proposal(open, shapes ? &*shapes : nullptr));
 }
 
 // What the job says of an input's shape, which values that are an array have too.
@@ -114,7 +178,8 @@ void check_type(const TensorFacts& facts, const LoadSettings& settings) {
         ErrorKind::kUnsupportedModel,
         settings.model_path + ": input '" + facts.name + "' is of type " + facts.type +
             ", for which no values can be made" +
-            (facts.type == "string" ? "; give one, as in --input " + facts.name + "=hello" : ""));
+            (facts.type == "string" ? "; give one, as in --input " + quoted(facts.name + "=hello")
+                                    : ""));
 }
 
 // What a machine's memory cannot hold is refused before anything is allocated, and before the
@@ -158,7 +223,7 @@ void refuse_unknown(const std::vector<ModelInput>& inputs, const std::map<std::s
 }  // namespace
 
 std::vector<TensorFacts> fix_shapes(const std::vector<ModelInput>& inputs,
-                                    const LoadSettings& settings) {
+                                    const LoadSettings& settings, const TryShapes& works) {
     refuse_unknown(inputs, settings.shapes, settings, "a shape");
     refuse_unknown(inputs, settings.inputs, settings, "values");
     std::vector<TensorFacts> fixed;
@@ -179,7 +244,7 @@ std::vector<TensorFacts> fix_shapes(const std::vector<ModelInput>& inputs,
         }
         check_memory(fixed.back(), settings);
     }
-    if (!open.empty()) ask_for_shapes(open, named, settings);
+    if (!open.empty()) ask_for_shapes(open, named, settings, works);
     return fixed;
 }
 

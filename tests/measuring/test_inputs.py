@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -209,3 +210,21 @@ def test_profile_feeds_model_files(two: list[str], tmp_path: Path) -> None:
     other = run(*command, *shapes, "--input", "x=0:1")
     assert json.loads(other.stdout)["measured"] == 2
     assert run("profile", "-n", 1, "--store", store, "--shape", "a=1").exit_code == 2
+
+
+def test_a_proposal_is_quoted_as_a_shell_needs_it(tmp_path: Path) -> None:
+    name = "it's (x) $1"
+    nodes = [helper.make_node("Relu", [name], ["y"])]
+    model = save(tmp_path / "odd.onnx", nodes, [(name, TensorProto.FLOAT, ["n", 3, "h", "w"])])
+    said = str(run("measure", model, *OPTIONS).exception).split("e.g. ")[1]
+    assert run("measure", model, *shlex.split(said), *OPTIONS).exit_code == 0
+    with pytest.raises(InvalidModel) as refusal:
+        edgeprof.read_network(model)
+    proposed = shlex.split(str(refusal.value).split("for example ")[1])
+    assert run("measure", model, *proposed, *OPTIONS).exit_code == 0
+
+
+def test_a_name_twice_says_how_one_model_is_named(two: list[str]) -> None:
+    result = run("measure", *two, "--shape", "x=1", "--shape", "x=2")
+    assert result.exit_code == 2
+    assert "write MODEL:x=..." in result.stderr.replace("\n", " ")

@@ -170,11 +170,31 @@ ort::Value* OrtModel::make_input(const TensorFacts& facts, int element_type,
 }
 
 void OrtModel::bind_inputs(const LoadSettings& settings) {
-    const ort::Api& api = core_->api;
     const std::vector<OrtTensor> tensors = describe_inputs();
     std::vector<ModelInput> stated;
     for (const OrtTensor& tensor : tensors) stated.push_back(tensor.input);
-    inputs_ = fix_shapes(stated, settings);
+    const auto works = [&](const std::vector<TensorFacts>& open) {
+        LoadSettings tried = settings;
+        for (const TensorFacts& facts : open) tried.shapes[facts.name] = facts.shape;
+        try {
+            inputs_ = fix_shapes(stated, tried);
+            bind_values(tensors, tried);
+            if (outputs_.empty()) describe_outputs();
+            check(bind_outputs(), "an output cannot be bound");
+            check(run(), "inference failed");
+            return true;
+        } catch (const Error&) {
+            return false;
+        }
+    };
+    inputs_ = fix_shapes(stated, settings, works);
+    bind_values(tensors, settings);
+}
+
+void OrtModel::bind_values(const std::vector<OrtTensor>& tensors, const LoadSettings& settings) {
+    const ort::Api& api = core_->api;
+    input_values_.clear();
+    input_data_.clear();
     for (std::size_t i = 0; i < inputs_.size(); ++i) {
         ort::Value* value = make_input(inputs_[i], tensors[i].element_type, settings);
         check(api.BindInput(binding_.get(), inputs_[i].name.c_str(), value),

@@ -44,6 +44,7 @@ class OrtModel final : public LoadedModel {
     ort::Value* make_input(const TensorFacts& facts, int element_type,
                            const LoadSettings& settings);
     void bind_inputs(const LoadSettings& settings);
+    void bind_values(const std::vector<OrtTensor>& tensors, const LoadSettings& settings);
     void describe_outputs();
     ort::Status* bind_outputs() noexcept;
     ort::Status* run() noexcept;

@@ -121,6 +121,29 @@ TEST_CASE("all open shapes are asked for at once, with options that can be given
     CHECK(refusal({kImage, ids}, x_given).find("--shape 'my ids=4,1'") != std::string::npos);
 }
 
+TEST_CASE("proposed shapes are the first usual ones that work") {
+    const ModelInput sound{{"sound", "float32", {-1, -1}}};
+    const ModelInput state{{"it's", "float32", {2, -1, 128}}};
+    const auto asked = [&](const TryShapes& works) {
+        try {
+            fix_shapes({sound, state}, settings_with({}), works);
+        } catch (const Error& error) {
+            return std::string(error.what());
+        }
+        return std::string();
+    };
+    const auto is_long = [](const std::vector<TensorFacts>& open) {
+        CHECK(open[1].shape == std::vector<std::int64_t>{2, 1, 128});
+        return open[0].shape[1] >= 256;
+    };
+    CHECK(asked(is_long).find(R"(e.g. --shape sound=1,512 --shape 'it'\''s=2,1,128')") !=
+          std::string::npos);
+    CHECK(asked([](const auto&) {
+              return false;
+          }).find(R"(as in --shape sound=SIZE,SIZE --shape 'it'\''s=2,SIZE,128')") !=
+          std::string::npos);
+}
+
 TEST_CASE("shapes may have dimensions of 0, be a scalar's, or come with an array") {
     const ModelInput past{{"past", "float32", {1, 8, -1, 64}}};
     const ModelInput any{{"any", "float32", {}}, false};

@@ -5,6 +5,7 @@ Owns: open dimensions, their names, and the search for sizes that work.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
@@ -135,7 +136,9 @@ def _dynamic(
             continue
         written = (graph.tensor(name) for node in graph.nodes for name in node.outputs[:1])
         if all(tensor.elements for tensor in written):
-            options = " ".join(f"--shape {name}={_text(proposal[name])}" for name in is_open)
+            options = " ".join(
+                f"--shape {shlex.quote(f'{name}={_text(proposal[name])}')}" for name in is_open
+            )
             return f"{message}for example {options}"
     return f"{message}give it with --shape NAME=1,2,3"
 

@@ -7,6 +7,7 @@ that ``ai-edge-litert`` carries; its interpreter works out the shapes where othe
 from __future__ import annotations
 
 import mmap
+import shlex
 import struct
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -162,7 +163,8 @@ class _Reader:
             if batch and shape and name not in shapes and signature[0] in (-1, 1):
                 shape = (batch, *shape[1:])
             elif name not in shapes and (min(signature, default=1) < 0):
-                is_open.append(f"--shape {name}={','.join(map(str, stored))}")
+                option = f"{name}={','.join(map(str, stored))}"
+                is_open.append(f"--shape {shlex.quote(option)}")
             if shape != stored:
                 wanted[name] = shape
         if is_open:
