@@ -9,6 +9,7 @@ import click
 
 from edgeprof.cli import options
 from edgeprof.cli.groups import Group
+from edgeprof.cli.say import say
 
 
 @click.group(cls=Group)
@@ -45,7 +46,7 @@ def fit(arguments: FitArguments) -> None:
     from edgeprof.accuracy.fitted import fit_accuracy
 
     rows = fit_accuracy(arguments.data, arguments.output, seed=arguments.seed)
-    click.echo(f"{arguments.output}: fitted to {len(rows)} subnets of {rows.space}")
+    say(f"{arguments.output}: fitted to {len(rows)} subnets of {rows.space}")
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ def compact(arguments: CompactArguments) -> None:
     model = load_accuracy(arguments.model, space)
     with progress_bar("Distilling", N_STEPS) as advance:
         report = compact_accuracy(model, space, output, seed=arguments.seed, progress=advance)
-    click.echo(
+    say(
         f"{output}: {format_bytes(report.file_bytes)}; against {model.name} on {report.n} "
         f"subnets: root mean square difference {report.rmse:.3%} points of top-1, largest "
         f"{report.largest:.3%}"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgeprof.cli import options
+from edgeprof.cli.say import say
 from edgeprof.cli.settings import SettingsArguments
 from edgeprof.cli.values import CpuList, KeyValue
 
@@ -91,18 +92,18 @@ def _print(result: Comparison, *, verbose: bool) -> None:
     from edgeprof.cli.measurement_text import entry_point, quality_lines
 
     for name, side in (("A", result.a), ("B", result.b)):
-        click.echo(f"{name}: {side.model}: {format_duration_ns(side.latency_median_ns)}")
+        say(f"{name}: {side.model}: {format_duration_ns(side.latency_median_ns)}")
         if choice := entry_point(side):
-            click.echo(f"   {choice}")
+            say(f"   {choice}")
         for line in quality_lines([side], verbose=verbose):
-            click.echo(f"   {line}")
-    click.echo(
+            say(f"   {line}")
+    say(
         f"B/A: {result.ratio:.4f}, 95 % interval {result.ratio_low:.4f} to"
         f" {result.ratio_high:.4f}, {result.n_rounds} rounds"
     )
     for warning in result.warnings:
-        click.echo(f"warning: {warning}")
-    click.echo(result.verdict)
+        say(f"warning: {warning}")
+    say(result.verdict)
 
 
 def changes_of(settings: Settings, changes: tuple[tuple[str, Any], ...]) -> dict[str, Any]:

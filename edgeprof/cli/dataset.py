@@ -12,6 +12,7 @@ import click
 from edgeprof.cli import options
 from edgeprof.cli.groups import Group
 from edgeprof.cli.running import grades_json, print_grades
+from edgeprof.cli.say import say
 
 if TYPE_CHECKING:
     from edgeprof.records.dataset_export import ExportSummary
@@ -98,19 +99,19 @@ def _print(summary: ExportSummary) -> None:
         n_networks = summary.networks_by_device.get(name, 0)
         parts = [f"{count - n_networks} subnets"] if count > n_networks else []
         parts += [f"{n_networks} networks"] if n_networks else []
-        click.echo(f"{summary.path}: {' and '.join(parts)} of {name}")
+        say(f"{summary.path}: {' and '.join(parts)} of {name}")
     for name, count in summary.without_layers.items():
-        click.echo(
+        say(
             f"{name}: {count} models left out: the store lacks their layers, and their files are "
             "not where they were (measured by an earlier edgeprof, or models that cannot be read)"
         )
     for name, count in summary.poor_by_device.items():
-        click.echo(
+        say(
             f"{name}: {count} poor rows left out (--include-poor writes them; better measure again)"
         )
     print_grades(summary.verdict_by_device)
     for name, level_se in summary.level_se_by_device.items():
-        click.echo(f"{name}: milliseconds are at the reference speed, +-{1.96 * level_se:.1%}")
+        say(f"{name}: milliseconds are at the reference speed, +-{1.96 * level_se:.1%}")
 
 
 @dataset.command("import")
@@ -130,4 +131,4 @@ def import_command(arguments: ImportArguments) -> None:
     if arguments.as_json:
         click.echo(json.dumps({"store": str(arguments.store), "new_rows": count}))
     else:
-        click.echo(f"{arguments.store}: {count} new rows from {arguments.file}")
+        say(f"{arguments.store}: {count} new rows from {arguments.file}")

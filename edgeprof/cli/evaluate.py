@@ -13,6 +13,7 @@ import click
 
 from edgeprof.cli import options
 from edgeprof.cli.rows import RowsArguments
+from edgeprof.cli.say import say
 from edgeprof.cli.values import Integers
 
 if TYPE_CHECKING:
@@ -56,13 +57,11 @@ def evaluate(arguments: EvaluateArguments) -> None:
       edgeprof evaluate pi4.edgp rack.csv --device pi4-01 --rows 8500:10000
     """
     from edgeprof.predictors.evaluation import evaluate_predictor, unseen_rows
-    from edgeprof.predictors.load import load_predictor
+    from edgeprof.predictors.load import for_space, load_predictor
 
     path = arguments.predictor
     selected = arguments.read(arguments.data)
-    predictor = load_predictor(path, space=arguments.space)
-    if not predictor.space:  # layer costs, of any space
-        predictor = load_predictor(path, space=selected.space)
+    predictor = for_space(load_predictor(path, space=arguments.space), selected.space)
     measured = selected if arguments.include_trained else unseen_rows(predictor, selected)
     result = evaluate_predictor(predictor, measured)
     n_left_out = len(selected) - len(measured)
@@ -70,14 +69,14 @@ def evaluate(arguments: EvaluateArguments) -> None:
         click.echo(json.dumps({**result.to_dict(), "n_left_out": n_left_out}))
         return
     trained = _trained_text(result.n_learned, n_left_out)
-    click.echo(f"{path} on {len(measured)} measurements of {measured.device}{trained}")
+    say(f"{path} on {len(measured)} measurements of {measured.device}{trained}")
     trivial = {f"trivial: {name}": metrics for name, metrics in result.trivial.items()}
     print_metrics({path.name: result.metrics, **trivial})
-    click.echo("\n".join(result.verdict.lines))
+    say("\n".join(result.verdict.lines))
     if result.trivial_fitted_to == "these rows":
-        click.echo("the trivial predictors are fitted to these very rows, which flatters them")
+        say("the trivial predictors are fitted to these very rows, which flatters them")
     if result.coverage_90pct is not None:
-        click.echo(f"90 % intervals hold {result.coverage_90pct:.1%} of the measurements")
+        say(f"90 % intervals hold {result.coverage_90pct:.1%} of the measurements")
 
 
 def _trained_text(n_learned: int | None, n_left_out: int) -> str:
@@ -165,7 +164,7 @@ def compare_predictors(arguments: CompareArguments) -> None:
     if arguments.output is not None:
         title = f"{measured.device} ({measured.space})"
         plot_learning_curves(points, title, arguments.output)
-        click.echo(f"{arguments.output}: learning curves", err=True)
+        say(f"{arguments.output}: learning curves", err=True)
 
 
 def _unseen_by(bases: Sequence[LatencyPredictor], measured: Dataset) -> Dataset:
@@ -176,7 +175,7 @@ def _unseen_by(bases: Sequence[LatencyPredictor], measured: Dataset) -> Dataset:
         unseen = unseen_rows(base, unseen)
     if len(unseen) < len(measured):
         n_left_out = len(measured) - len(unseen)
-        click.echo(f"{n_left_out} rows that a base learned from are left out", err=True)
+        say(f"{n_left_out} rows that a base learned from are left out", err=True)
     return unseen
 
 
@@ -184,9 +183,9 @@ def _print_points(points: Sequence[Point], device: str, arguments: CompareArgume
     if arguments.as_json:
         click.echo(json.dumps([asdict(point) for point in points]))
         return
-    click.echo(f"{device}: median of {arguments.draws} draws; MAPE with smallest and largest")
+    say(f"{device}: median of {arguments.draws} draws; MAPE with smallest and largest")
     for point in points:
-        click.echo(_point_line(point))
+        say(_point_line(point))
 
 
 def _point_line(p: Point) -> str:
@@ -200,12 +199,12 @@ def _point_line(p: Point) -> str:
 def print_metrics(table: Mapping[str, Metrics]) -> None:
     """Print metrics as an aligned table, one predictor a line."""
     width = max(len(name) for name in table)
-    click.echo(
+    say(
         f"{'':<{width}}  {'MAE ms':>8}  {'RMSE ms':>8}  {'MAPE':>7}  {'in 5 %':>7}  "
         f"{'in 10 %':>7}  {'Spearman':>8}  {'Kendall':>8}"
     )
     for name, m in table.items():
-        click.echo(
+        say(
             f"{name:<{width}}  {m.mae_ms:>8.3g}  {m.rmse_ms:>8.3g}  {m.mape:>7.2%}  "
             f"{m.within_5pct:>7.1%}  {m.within_10pct:>7.1%}  {_rank(m.spearman):>8}  "
             f"{_rank(m.kendall_tau):>8}"

@@ -18,6 +18,7 @@ from edgeprof.cli.running import (
     print_failures,
     print_grades,
 )
+from edgeprof.cli.say import say
 from edgeprof.measuring.runtimes import NULL, RUNTIMES
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def _report(
     if not arguments.as_json:
         for device, folder in tables.items():
             pixels = ", ".join(map(str, workload.resolutions))
-            click.echo(f"{folder}: tables of {arguments.space} on {device} for {pixels} pixels")
+            say(f"{folder}: tables of {arguments.space} on {device} for {pixels} pixels")
     if is_here:
         print_failures(summary)
         if not tables:

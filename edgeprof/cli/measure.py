@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
-from click.core import ParameterSource
 
 from edgeprof.cli import options
+from edgeprof.cli.say import say
 from edgeprof.cli.settings import SettingsArguments
 
 if TYPE_CHECKING:
@@ -78,28 +78,21 @@ class MeasureArguments(SettingsArguments):
 
     def check(self) -> None:
         """Refuse options that do not go together, with a usage error."""
-        only_here = {
-            "--per-op": self.per_op,
-            "--trace": self.trace is not None,
-            "--reference": self.reference is not None,
-            "--no-interleave": self.interleave is False,
-            "--num-runs": self.count is not None,
-        }
-        for name, is_given in only_here.items():
-            if self.is_queued and is_given:
-                raise click.UsageError(f"{name} goes with neither --on nor --store")
+        only_here = ["per_op", "trace", "reference", "count", "max_drift"]
+        if self.interleave is False:
+            only_here.append("interleave")
+        if self.is_queued:
+            options.refuse_given(only_here, "goes with neither --on nor --store")
 
     def settings(self) -> Settings:
         """Return the settings of one measurement."""
         chosen = super().settings()
         if self.count is not None:
-            source = click.get_current_context().get_parameter_source("max_secs")
-            is_given = source is not ParameterSource.DEFAULT
             chosen = replace(
                 chosen,
                 min_samples=self.count,
                 max_samples=self.count,
-                max_secs=chosen.max_secs if is_given else _NO_LIMIT_SECS,
+                max_secs=chosen.max_secs if options.is_given("max_secs") else _NO_LIMIT_SECS,
             )
         return replace(
             chosen,
@@ -222,7 +215,7 @@ def _rank(runs: Sequence[Sequence[Outcome]], in_turns: bool, arguments: MeasureA
         return
     rows = ranked(complete, in_turns=in_turns)
     if len(rows) > 1 and not arguments.as_json:
-        click.echo(f"\n{to_text(rows)}")
+        say(f"\n{to_text(rows)}")
     export(rows, {form: getattr(arguments, form) for form in ("markdown", "csv", "json")})
 
 
@@ -251,7 +244,7 @@ def _outcomes(arguments: MeasureArguments) -> Iterator[tuple[Outcome, bool]]:
         except EdgeprofError as error:
             if interleave or isinstance(error, UnsteadyMeasurement):  # drift is no model's fault
                 raise
-            click.echo(f"edgeprof: not in turns, but one after the other: {error}", err=True)
+            say(f"edgeprof: not in turns, but one after the other: {error}", err=True)
     for model, own in each:
         try:
             outcome: Outcome = measure_model(model, own)
@@ -294,12 +287,12 @@ def _show(model: str, run: Sequence[Outcome], arguments: MeasureArguments) -> di
 
     for outcome in run:
         if isinstance(outcome, EdgeprofError):
-            click.echo(f"edgeprof: {outcome}", err=True)
+            say(f"edgeprof: {outcome}", err=True)
             return _failed(model, outcome)
     results = [outcome for outcome in run if isinstance(outcome, Measurement)]
     study = Launches.of(results) if len(results) > 1 else None
     if not arguments.as_json:
-        click.echo(describe(results[0], study, verbose=arguments.verbose))
+        say(describe(results[0], study, verbose=arguments.verbose))
     verdict = verdict_of(results)
     graded = {"grade": verdict.grade.value, "grade_reason": verdict.reason}
     return {**(study.summary() if study else results[0].summary()), **graded}

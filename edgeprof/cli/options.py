@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from edgeprof.base.parse import first_double
 from edgeprof.cli.values import Condition, CpuList, InputValue, Integers, KeyValue, Shape
@@ -45,6 +46,19 @@ def option(*names: str, **attributes: Any) -> Any:
     return field(metadata={"declare": lambda name: click.option(name, *names, **attributes)})
 
 
+def is_given(name: str) -> bool:
+    """Tell whether the parameter of this name was given, and not left at its default."""
+    source = click.get_current_context().get_parameter_source(name)
+    return source is not ParameterSource.DEFAULT
+
+
+def refuse_given(names: Sequence[str], reason: str) -> None:
+    """Refuse parameters that would change nothing, with a usage error that names the first."""
+    for parameter in click.get_current_context().command.params:
+        if parameter.name in names and is_given(parameter.name):
+            raise click.UsageError(f"{parameter.opts[-1]} {reason}")
+
+
 def pairs(*names: str, **attributes: Any) -> Any:
     """Declare an option that may be repeated, each time with another ``KEY=VALUE``."""
     return option(*names, multiple=True, callback=_without_doubles, **attributes)
@@ -54,7 +68,9 @@ def _without_doubles(
     context: click.Context, parameter: click.Parameter, value: tuple[tuple[str, Any], ...]
 ) -> tuple[tuple[str, Any], ...]:
     if (double := first_double(key for key, _ in value)) is not None:
-        raise click.BadParameter(f"{double!r} stands twice", context, parameter)
+        of_one = f"; for one of several models write MODEL:{double}=..."
+        hint = of_one if parameter.name in ("shapes", "inputs") else ""
+        raise click.BadParameter(f"{double!r} stands twice{hint}", context, parameter)
     return value
 
 

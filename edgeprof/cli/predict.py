@@ -12,9 +12,17 @@ import click
 
 from edgeprof.base.units import NS_PER_MS, format_count, format_duration_ns
 from edgeprof.cli import options
+from edgeprof.cli.say import say
+from edgeprof.measuring.runtimes import FORMAT_OF_SUFFIX
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
     from edgeprof.networks.layers import Network
+    from edgeprof.networks.subnet import Subnet
     from edgeprof.predictors.base import LatencyInterval, LatencyPredictor
     from edgeprof.predictors.layers.model import LayerCosts
 
@@ -67,6 +75,17 @@ class PredictArguments:
             )
         if self.device is not None and ".db:" not in self.device:
             raise click.UsageError(f"--device {self.device}: want STORE.db:DEVICE")
+        if self.board_facts is not None or self.is_of_model:
+            options.refuse_given(("codes_only",), "is for subnets")
+        else:
+            options.refuse_given(("shapes", "batch", "explain"), "is for a model file")
+        if self.subnets is None:
+            options.refuse_given(("explain",), "needs a PREDICTOR")
+
+    @property
+    def is_of_model(self) -> bool:
+        """Whether a model file is predicted, and not subnets."""
+        return self.networks.suffix.lower() in FORMAT_OF_SUFFIX
 
     @property
     def source(self) -> Path:
@@ -118,7 +137,7 @@ def _lines(arguments: PredictArguments) -> list[str]:
     from edgeprof.predictors.load import load_base, load_predictor
 
     source, networks, where = arguments.source, arguments.networks, dict(arguments.where)
-    if networks.suffix.lower() in (".onnx", ".tflite"):
+    if arguments.is_of_model:
         stored = arguments.device is not None
         loaded = load_predictor(source, where=where) if stored else load_base(source)
         return [_model_line(loaded, networks, arguments)]
@@ -129,35 +148,47 @@ def _lines(arguments: PredictArguments) -> list[str]:
 
 
 def _subnet_lines(loaded: LatencyPredictor, predictor: Path, subnets: Path) -> list[str]:
-    import numpy as np
-
-    from edgeprof.networks.spaces import get_space
     from edgeprof.networks.subnet import read_subnets
-    from edgeprof.predictors.bank.stored import StoredDevice
-    from edgeprof.predictors.base import IntervalPredictor
-    from edgeprof.predictors.layers.compact import CompactLayerCosts
-    from edgeprof.predictors.layers.model import LayerCosts
 
     listed = read_subnets(subnets, space=loaded.space or None)
-    if isinstance(loaded, (LayerCosts, CompactLayerCosts, StoredDevice)) and listed:
-        loaded.space = listed[0].space  # it knows layers, of any space
-    codes = get_space(loaded.space).encode(listed)
-    start_s = time.perf_counter()
-    names = ["latency_ms"]
-    if isinstance(loaded, IntervalPredictor):
-        names += ["latency_low_ms", "latency_high_ms"]
-        columns = np.array(loaded.predict_interval(codes))
-    else:
-        columns = loaded.predict_codes(codes)[np.newaxis]
-    rate = len(listed) / (time.perf_counter() - start_s)
+    if not listed:
+        return []
+    names = ["latency_ms", "latency_low_ms", "latency_high_ms"]
+    columns, seconds = _predicted(loaded, listed)
     if len(listed) >= LEAST_FOR_A_RATE:
-        click.echo(f"{predictor}: {len(listed)} subnets, {format_count(rate)} subnets/s", err=True)
+        rate = format_count(len(listed) / seconds)
+        say(f"{predictor}: {len(listed)} subnets, {rate} subnets/s", err=True)
     return [
         json.dumps(
-            {**subnet.to_dict(), **dict(zip(names, row, strict=True))}, separators=(",", ":")
+            {**subnet.to_dict(), **dict(zip(names, row, strict=False))}, separators=(",", ":")
         )
         for subnet, row in zip(listed, columns.T.tolist(), strict=True)
     ]
+
+
+def _predicted(
+    loaded: LatencyPredictor, subnets: Sequence[Subnet]
+) -> tuple[NDArray[np.float64], float]:
+    """Return latencies, their bounds below them where there are any, and the seconds it took."""
+    import numpy as np
+
+    from edgeprof.networks.spaces import get_space
+    from edgeprof.predictors.bank.stored import StoredDevice
+    from edgeprof.predictors.base import IntervalPredictor, as_network
+    from edgeprof.predictors.layers.compact import CompactLayerCosts
+    from edgeprof.predictors.layers.model import LayerCosts
+
+    if isinstance(loaded, (LayerCosts, CompactLayerCosts, StoredDevice)):  # of any spaces
+        start_s = time.perf_counter()
+        found = loaded.predict_networks([as_network(subnet) for subnet in subnets])
+        return np.atleast_2d(np.array(found)), time.perf_counter() - start_s
+    codes = get_space(loaded.space).encode(subnets)
+    start_s = time.perf_counter()
+    if isinstance(loaded, IntervalPredictor):
+        columns = np.array(loaded.predict_interval(codes))
+    else:
+        columns = loaded.predict_codes(codes)[np.newaxis]
+    return columns, time.perf_counter() - start_s
 
 
 def _code_lines(loaded: LatencyPredictor, subnets: Path) -> list[str]:
@@ -176,6 +207,11 @@ def _model_line(loaded: LatencyPredictor, model: Path, arguments: PredictArgumen
     from edgeprof.predictors.layers.compact import CompactLayerCosts
     from edgeprof.predictors.layers.model import LayerCosts
 
+    if arguments.explain and not isinstance(loaded, LayerCosts):
+        raise PredictorFormatError(
+            f"{arguments.predictor}: --explain needs the .host.npz of a predictor that was trained "
+            "on networks"
+        )
     if isinstance(loaded, CompactLayerCosts):
         latency_ms = float(loaded.predict_networks([_read_model(model, arguments)])[0])
         return json.dumps({"model": str(model), "latency_ms": latency_ms}, separators=(",", ":"))
@@ -191,10 +227,6 @@ def _model_line(loaded: LatencyPredictor, model: Path, arguments: PredictArgumen
     if isinstance(loaded, StoredDevice):
         basis = f"{_counted(loaded.n_networks)} on {loaded.device} ({loaded.setting})"
         _say_interval(model, interval, f"from other boards and {basis}")
-    if arguments.explain and not isinstance(loaded, LayerCosts):
-        raise PredictorFormatError(
-            f"{arguments.predictor}: --explain needs a predictor that was trained on networks"
-        )
     return _json_of(model, interval)
 
 
@@ -209,11 +241,13 @@ def _json_of(model: Path, interval: LatencyInterval) -> str:
 
 
 def _read_model(model: Path, arguments: PredictArguments) -> Network:
+    from edgeprof.measuring.inputs import fed_to_each
     from edgeprof.networks import read_network
 
-    network = read_network(model, shapes=dict(arguments.shapes), batch=arguments.batch)
+    (fed,) = fed_to_each([model], dict(arguments.shapes), {})
+    network = read_network(model, shapes=fed.shapes, batch=arguments.batch)
     for note in network.notes:
-        click.echo(f"{model}: {note}", err=True)
+        say(f"{model}: {note}", err=True)
     return network
 
 
@@ -238,7 +272,7 @@ def _counted(n_networks: int) -> str:
 
 def _say_interval(model: Path, interval: LatencyInterval, basis: str) -> None:
     mean, low, high = (format_duration_ns(NS_PER_MS * float(part[0])) for part in interval)
-    click.echo(f"{model}: {mean} (90 %: {low} to {high}), {basis}", err=True)
+    say(f"{model}: {mean} (90 %: {low} to {high}), {basis}", err=True)
 
 
 _MOST_EXPLAINED = 15
@@ -250,14 +284,14 @@ def _say_basis(loaded: LayerCosts, network: Network, arguments: PredictArguments
     model = arguments.networks
     _say_interval(model, interval, f"learned from {basis.n_networks} networks on {loaded.device}")
     for warning in basis.warnings:
-        click.echo(f"{model}: {warning}", err=True)
+        say(f"{model}: {warning}", err=True)
     if not arguments.explain:
         return
     costs = sorted(loaded.explain(network), key=lambda cost: -cost.latency_ms)
     for cost in costs[:_MOST_EXPLAINED]:
         share = cost.latency_ms / float(interval.mean_ms[0])
         part, layer = format_duration_ns(NS_PER_MS * cost.latency_ms), cost.layer
-        click.echo(f"{part:>10}  {share:>4.0%}  {layer.operator}  {layer.name}", err=True)
+        say(f"{part:>10}  {share:>4.0%}  {layer.operator}  {layer.name}", err=True)
     if rest := costs[_MOST_EXPLAINED:]:
         left = format_duration_ns(NS_PER_MS * sum(cost.latency_ms for cost in rest))
-        click.echo(f"{left:>10}  in {len(rest)} other layers", err=True)
+        say(f"{left:>10}  in {len(rest)} other layers", err=True)

@@ -28,6 +28,11 @@ if TYPE_CHECKING:
     from edgeprof.runs.workload import Workload
 
 
+_OF_SUBNETS = ("space", "resolutions", "subnet_file")
+_OF_DRAWN = ("count", "seed")
+_OF_WRITTEN_MODELS = ("models", "precision", "batch", "model_format")
+
+
 @dataclass(frozen=True)
 class ProfileArguments(RunArguments):
     """What is measured, where, and how."""
@@ -72,6 +77,11 @@ class ProfileArguments(RunArguments):
             raise click.UsageError("the models of a --suite have batches of their own")
         if (self.shapes or self.inputs) and not self.files:
             raise click.UsageError("--shape and --input are for MODEL files")
+        if self.files or self.suites:
+            options.refuse_given(_OF_SUBNETS, "is for subnets")
+        if self.files:
+            options.refuse_given(_OF_DRAWN, "is for subnets and suites")
+            options.refuse_given(_OF_WRITTEN_MODELS, "is for models that edgeprof writes")
 
     def subnets(self) -> list[Subnet]:
         """Read or draw the subnets; none where something else is measured."""

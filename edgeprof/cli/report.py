@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from edgeprof.cli import options
+from edgeprof.cli.say import say
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def report(arguments: ReportArguments) -> None:
         png_folder=arguments.png_folder,
     )
     size = format_bytes(arguments.output.stat().st_size)
-    click.echo(f"{arguments.output}: {size}, {len(written.figure_ids)} plots")
+    say(f"{arguments.output}: {size}, {len(written.figure_ids)} plots")
     for path in written.png_paths:
         click.echo(path)
 

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-import click
-
 from edgeprof.cli import options
+from edgeprof.cli.say import say
 
 if TYPE_CHECKING:
     from edgeprof.records.dataset import Dataset
@@ -61,5 +60,5 @@ class RowsArguments:
         if selected.dropped:
             reasons = ", ".join(f"{column}: {n}" for column, n in selected.dropped.items())
             total = sum(selected.dropped.values())
-            click.echo(f"{data}: dropped {total} rows ({reasons})", err=True)
+            say(f"{data}: dropped {total} rows ({reasons})", err=True)
         return selected

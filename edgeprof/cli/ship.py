@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from edgeprof.cli import options
+from edgeprof.cli.say import say
 
 
 @dataclass(frozen=True)
@@ -49,16 +50,18 @@ def ship(arguments: ShipArguments) -> None:
     import json
 
     from edgeprof.base.units import format_bytes
+    from edgeprof.measuring.inputs import fed_to_each
     from edgeprof.networks import read_network
     from edgeprof.predictors.ship.forms import ship as write_form
 
+    fed = fed_to_each(arguments.networks, dict(arguments.shapes), {})
     networks = [
-        (path.stem, read_network(path, shapes=dict(arguments.shapes), batch=arguments.batch))
-        for path in arguments.networks
+        (path.stem, read_network(path, shapes=own.shapes, batch=arguments.batch))
+        for path, own in zip(arguments.networks, fed, strict=True)
     ]
     files = write_form(arguments.predictor, arguments.form, arguments.output, networks)
     if arguments.as_json:
         click.echo(json.dumps([str(file) for file in files]))
         return
     for file in files:
-        click.echo(f"{file}  {format_bytes(file.stat().st_size)}")
+        say(f"{file}  {format_bytes(file.stat().st_size)}")

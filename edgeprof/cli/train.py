@@ -14,6 +14,7 @@ import click
 from edgeprof.cli import options
 from edgeprof.cli.evaluate import print_metrics
 from edgeprof.cli.rows import RowsArguments
+from edgeprof.cli.say import say
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -201,14 +202,14 @@ def _train_networks(arguments: TrainArguments) -> None:
         }
         click.echo(json.dumps(result))
         return
-    click.echo(f"{rows.device}: {len(rows)} measurements of networks")
+    say(f"{rows.device}: {len(rows)} measurements of networks")
     for note in done.notes:
-        click.echo(f"note: {note}")
+        say(f"note: {note}")
     if done.cross_validated is not None:
         print_metrics({"cross-validated": done.cross_validated})
-        click.echo(f"90 % intervals hold for {done.held:.0%} of the networks")
+        say(f"90 % intervals hold for {done.held:.0%} of the networks")
     assert done.file is not None
-    click.echo(f"{done.file}: {done.file.stat().st_size} bytes; predicts any network")
+    say(f"{done.file}: {done.file.stat().st_size} bytes; predicts any network")
 
 
 def _trained(
@@ -252,7 +253,7 @@ def _train_across(arguments: TrainArguments, sheet: Path) -> None:
     _print_notes(done)
     _print_files(done, files)
     if errors:
-        click.echo("each device as the others predict it:")
+        say("each device as the others predict it:")
         print_metrics(errors)
 
 
@@ -271,7 +272,7 @@ def _measured_devices(
     found = devices_of(arguments.data)
     unknown = [name for name in found if name not in devices and name != target]
     if unknown:
-        click.echo(f"{sheet}: lacks {', '.join(unknown)}; their rows are not used", err=True)
+        say(f"{sheet}: lacks {', '.join(unknown)}; their rows are not used", err=True)
     return devices[target], [
         (devices[name], arguments.read(arguments.data, name)) for name in found if name in devices
     ]
@@ -297,22 +298,22 @@ def _report(data: Dataset, done: Training, output: OutputArguments) -> None:
     if output.as_json:
         click.echo(json.dumps(_as_dict(done, files)))
         return
-    click.echo(f"{data.device}: {len(data)} measurements, space {data.space}")
+    say(f"{data.device}: {len(data)} measurements, space {data.space}")
     _print_notes(done)
     judged = done.cross_validated
     if judged is not None:
         trivial = {f"trivial: {name}": metrics for name, metrics in judged.trivial.items()}
         print_metrics({"cross-validated": judged.metrics, **trivial})
-        click.echo("\n".join(judged.verdict.lines))
+        say("\n".join(judged.verdict.lines))
     _print_files(done, files)
 
 
 def _print_notes(done: Training) -> None:
     for note in done.notes:
-        click.echo(f"note: {note}")
+        say(f"note: {note}")
 
 
 def _print_files(done: Training, files: Sequence[Path]) -> None:
-    click.echo(f"distillation costs {done.distillation_mape:.2%} (MAPE against the host model)")
+    say(f"distillation costs {done.distillation_mape:.2%} (MAPE against the host model)")
     for path in files:
-        click.echo(f"{path}: {path.stat().st_size} bytes")
+        say(f"{path}: {path.stat().st_size} bytes")

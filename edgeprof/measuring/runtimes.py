@@ -21,7 +21,7 @@ from pathlib import Path
 from edgeprof.base.errors import RuntimeUnavailable
 from edgeprof.base.extras import install_with
 
-FORMAT_OF_SUFFIX = {".onnx": "onnx", ".ort": "onnx", ".tflite": "tflite"}
+FORMAT_OF_SUFFIX = {".onnx": "onnx", ".ort": "onnx", ".tflite": "tflite", ".lite": "tflite"}
 FORMATS = tuple(dict.fromkeys(FORMAT_OF_SUFFIX.values()))
 """Formats of model files."""
 

@@ -24,6 +24,7 @@ from edgeprof.predictors.base import (
     as_network,
     each_of,
 )
+from edgeprof.predictors.layers.model import LayerCosts
 from edgeprof.predictors.layers.training import NetworkTraining, train_networks
 from edgeprof.predictors.load import load_base
 from edgeprof.predictors.save import check_output, save_predictor
@@ -140,10 +141,11 @@ def predict(
         return loaded.predict(networks)
     listed = each_of(networks)
     subnets = [item for item in listed if isinstance(item, Subnet)]
-    if len(subnets) == len(listed) and loaded.space and isinstance(loaded, IntervalPredictor):
+    is_of_codes = len(subnets) == len(listed) and not isinstance(loaded, LayerCosts)
+    if is_of_codes and isinstance(loaded, IntervalPredictor):
         return loaded.predict_interval(get_space(loaded.space).encode(subnets), confidence)
     of_networks = getattr(loaded, "predict_networks", None)
-    if of_networks is None:
+    if of_networks is None or not isinstance(loaded, IntervalPredictor):
         raise PredictorFormatError(f"{loaded!r}: has no intervals of these; use its .host.npz")
     found = of_networks([as_network(item) for item in listed], confidence)
     return LatencyInterval(*(np.asarray(part) for part in found))

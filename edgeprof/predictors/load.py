@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,13 +57,22 @@ def load_predictor(
 
         return load_tables(path, space)
     loaded = _load_file(path)
-    if space is not None:
-        from edgeprof.predictors.layers.compact import CompactLayerCosts
-        from edgeprof.predictors.layers.model import LayerCosts
+    return loaded if space is None else for_space(loaded, space)
 
-        if isinstance(loaded, (LayerCosts, CompactLayerCosts)):
-            loaded.space = space
-    return loaded
+
+def for_space(predictor: LatencyPredictor, space: str) -> LatencyPredictor:
+    """Return what knows layers as a predictor of the subnets of a space, which may be any.
+
+    Other predictors are returned as they are.
+    """
+    from edgeprof.predictors.bank.stored import StoredDevice
+    from edgeprof.predictors.layers.compact import CompactLayerCosts
+    from edgeprof.predictors.layers.model import LayerCosts
+
+    if isinstance(predictor, (LayerCosts, CompactLayerCosts, StoredDevice)):
+        predictor = copy(predictor)
+        predictor.space = space
+    return predictor
 
 
 def _load_file(path: Path) -> LatencyPredictor:

@@ -12,7 +12,8 @@ from made_networks import measured
 from run_cli import run
 from synthetic_device import PHONE, write_dataset
 
-from edgeprof.base.errors import DatasetError
+import edgeprof
+from edgeprof.base.errors import DatasetError, OutputError, PredictorFormatError
 from edgeprof.networks import read_network
 from edgeprof.networks.layers import Shape
 from edgeprof.networks.listed import network_of_layers
@@ -20,6 +21,7 @@ from edgeprof.networks.spaces import get_space
 from edgeprof.predictors.host_file import host_bytes
 from edgeprof.predictors.layers.model import LayerCosts
 from edgeprof.predictors.layers.training import train_networks
+from edgeprof.predictors.load import load_predictor
 from edgeprof.records.network_rows import NetworkRows, names_models, read_network_rows
 
 pytest.importorskip("onnx")
@@ -211,3 +213,71 @@ def test_layer_costs_of_any_space_are_judged_on_measured_subnets(tmp_path: Path)
     result = run("evaluate", path, table, "--json")
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout)["mape"] < 0.02
+
+
+def test_subnets_of_several_spaces_are_predicted_from_one_file(
+    predictor: Path, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(1)
+    spaces = (SPACE, get_space("ofa-proxyless-w1.3"))
+    mixed = [space.sample(1, rng)[0] for space in spaces]
+    file = tmp_path / "subnets.jsonl"
+    file.write_text("".join(subnet.to_json() + "\n" for subnet in mixed))
+    assert run("ship", predictor, "--to", "edgp", "-o", tmp_path).exit_code == 0
+    wanted = load_predictor(predictor).predict(mixed).tolist()
+    for file_of_costs in (predictor, tmp_path / "pi.edgp"):
+        result = run("predict", file_of_costs, file)
+        assert result.exit_code == 0, result.output
+        lines = [json.loads(line) for line in result.stdout.splitlines()]
+        assert [line["space"] for line in lines] == [space.id for space in spaces]
+        assert [line["latency_ms"] for line in lines] == pytest.approx(wanted, rel=1e-4)
+        assert edgeprof.predict(file_of_costs, mixed).tolist() == pytest.approx(wanted, rel=1e-4)
+    with pytest.raises(PredictorFormatError, match="has no intervals"):
+        edgeprof.predict(tmp_path / "pi.edgp", mixed, confidence=0.9)
+
+
+def test_what_learned_from_one_space_is_judged_on_another(predictor: Path, tmp_path: Path) -> None:
+    space = get_space("ofa-proxyless-w1.3")
+    data = tmp_path / "other.csv"
+    write_dataset(data, PHONE.measure(space, 6, seed=3))
+    result = run("evaluate", predictor, data, "--json")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["n"] == 6
+
+
+def test_names_in_a_model_cannot_command_a_terminal(predictor: Path, tmp_path: Path) -> None:
+    from onnx import helper
+    from onnx_graphs import write_onnx
+
+    nodes = [helper.make_node("Conv", ["x", "w0"], ["\x1b[31my"])]
+    model = write_onnx(tmp_path / "m.onnx", nodes, [("x", (1, 3, 64, 64))], [("w0", (8, 3, 3, 3))])
+    said = run("predict", predictor, model, "--explain").stderr
+    assert "\\x1b[31my" in said
+    assert "\x1b" not in said
+
+
+def test_options_that_would_change_nothing_are_wrong_usage(predictor: Path, tmp_path: Path) -> None:
+    model, subnets = write_model(tmp_path / "m.onnx", 8), tmp_path / "s.jsonl"
+    for arguments in (
+        ("predict", predictor, subnets, "--explain"),
+        ("predict", predictor, subnets, "--batch", "2"),
+        ("predict", predictor, model, "--codes"),
+        ("profile", model, "--store", tmp_path / "s.db", "-n", "5"),
+        ("profile", model, "--store", tmp_path / "s.db", "--precision", "int8"),
+        ("profile", "--suite", "layers", "--store", tmp_path / "s.db", "--space", "ofa-resnet50"),
+        ("measure", model, "--store", tmp_path / "s.db", "--max-drift", "0.2"),
+    ):
+        result = run(*arguments)
+        assert result.exit_code == 2, arguments
+        assert not (tmp_path / "s.db").exists()
+
+
+def test_two_models_of_one_name_are_not_written_over_each_other(
+    predictor: Path, tmp_path: Path
+) -> None:
+    models = []
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        models += ["--network", write_model(tmp_path / folder / "m.onnx", 8)]
+    with pytest.raises(OutputError, match="two networks would be written as m"):
+        raise run("ship", predictor, "--to", "c", "-o", tmp_path / "c", *models).exception

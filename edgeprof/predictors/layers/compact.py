@@ -14,7 +14,14 @@ from numpy.typing import NDArray
 from edgeprof.networks.layers import Block, Network
 from edgeprof.networks.spaces import get_space
 from edgeprof.networks.spaces.base import Codes
-from edgeprof.predictors.base import Latencies, Origin, PredictsCodes
+from edgeprof.predictors.base import (
+    Latencies,
+    Networks,
+    Origin,
+    PredictsCodes,
+    as_network,
+    each_of,
+)
 from edgeprof.predictors.layers.costs import Costs
 from edgeprof.predictors.layers.quantities import Floats, LayerTable
 from edgeprof.predictors.layers.tables import CostTables
@@ -88,6 +95,10 @@ class CompactLayerCosts(PredictsCodes):
     def origin(self) -> Origin:  # type: ignore[override]  # read when asked for
         """Where it comes from, and what it learned from."""
         return Origin(self.provenance, self.learned)
+
+    def predict(self, subnets: Networks) -> Latencies:
+        """Return the latency of each subnet, of whatever space, or model file in ms."""
+        return self.predict_networks([as_network(item) for item in each_of(subnets)])
 
     def predict_networks(self, networks: Sequence[Network]) -> Latencies:
         """Return the latency of each network in ms."""

@@ -9,8 +9,9 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from edgeprof.base.errors import PredictorFormatError
+from edgeprof.base.errors import OutputError, PredictorFormatError
 from edgeprof.base.files import atomic_write, make_folder, sha256_of
+from edgeprof.base.parse import first_double
 from edgeprof.networks.layers import Network
 from edgeprof.predictors.compact.edgp_file import CompactModel, decode_edgp, is_layer_costs
 from edgeprof.predictors.compact.predictor import read_predictor_bytes
@@ -39,7 +40,7 @@ def ship(
 
     Raises:
         PredictorFormatError: if ``predictor`` is neither, or cannot take the form.
-        OutputError: if a file cannot be written.
+        OutputError: if a file cannot be written, or two would have the same name.
     """
     costs = _layer_costs(predictor)
     stem = predictor.name.removesuffix(EDGP_SUFFIX).removesuffix(".host.npz")
@@ -76,6 +77,8 @@ def _costs_contents(
     costs: CompactLayerCosts, form: str, stem: str, networks: Sequence[tuple[str, Network]]
 ) -> dict[str, bytes]:
     listed = [(c_identifier(name), layer_list(name, network.work)) for name, network in networks]
+    if (double := first_double(name for name, _ in listed)) is not None:
+        raise OutputError(f"two networks would be written as {double}; rename one of the models")
     if form == "edgp":
         lists = {f"{name}.json": json.dumps(layers).encode() for name, layers in listed}
         return {f"{stem}.edgp": costs.to_bytes(), **lists}
