@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from click.core import ParameterSource
 
 from edgeprof.cli import options
 from edgeprof.cli.running import (
@@ -122,8 +121,7 @@ class ProfileArguments(RunArguments):
     @property
     def _suite_count(self) -> int | None:
         """How many models of the suites were asked for; ``None`` for all."""
-        source = click.get_current_context().get_parameter_source("count")
-        return None if source is ParameterSource.DEFAULT else self.count
+        return self.count if options.is_given("count") else None
 
     def workload(
         self, store: Store, subnets: Sequence[Subnet], executor: Executor | None
