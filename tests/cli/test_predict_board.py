@@ -94,7 +94,6 @@ def test_a_slower_board_takes_longer(facts_of, models):
         "[" * 100_000,
         '{"cores": []}',
         '{"machine": {"a": 1}}',
-        '{"machine": {"clusters": [], "core_types": [{"name": "x", "cpus": [0]}]}}',
         '{"cores": [{"type": "cortex-a72", "ghz": "nan"}]}',
         '{"cores": [{"type": "cortex-a72", "ghz": 1e308}]}',
         '{"cores": [{"type": "cortex-a72", "ghz": 1.8, "number": 1000000000000}]}',
