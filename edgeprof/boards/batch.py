@@ -42,6 +42,7 @@ class Item:
         subnet: the subnet that the model is of, if any.
         model_kind: format, precision and batch of the model, if known.
         network: the layers of a model of no subnet, if they could be read.
+        library: of the item's runtime, where that is not the batch's.
     """
 
     key: str
@@ -52,6 +53,15 @@ class Item:
     subnet: Subnet | None = None
     model_kind: str | None = None
     network: Network | None = None
+    library: Payload | None = None
+
+    def library_on(self, folder: str, *, in_place: bool) -> str | None:
+        """Return where the item's own library lies, if it has one."""
+        if self.library is None:
+            return None
+        if in_place or self.library.is_there:
+            return str(self.library.source.absolute())
+        return f"{folder}/objects/{self.library.address}"
 
 
 @dataclass(frozen=True)
@@ -70,9 +80,10 @@ class Batch:
     campaign: Mapping[str, object] | None = None
 
     @property
-    def weights(self) -> tuple[Payload, ...]:
-        """The distinct files of weights that the models share."""
-        return tuple(dict.fromkeys(item.weights for item in self.items if item.weights))
+    def shared_files(self) -> tuple[Payload, ...]:
+        """The distinct files of weights that the models share, and libraries of items."""
+        files = [file for item in self.items for file in (item.weights, item.library) if file]
+        return tuple(dict.fromkeys(file for file in files if not file.is_there))
 
     def archive(
         self, folder: str, library: str | None, *, in_place: bool = False
@@ -88,8 +99,7 @@ class Batch:
         try:
             with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES) as spool:
                 with tarfile.open(fileobj=spool, mode="w:gz", compresslevel=6) as tar:
-                    place = None if in_place else f"{folder}/queue/{self.name}"
-                    self._fill(_Archive(tar), place, library)
+                    self._fill(_Archive(tar), folder, library, in_place=in_place)
                 spool.seek(0)
                 while chunk := spool.read(_CHUNK_BYTES):
                     yield chunk
@@ -99,13 +109,14 @@ class Batch:
                 "set TMPDIR to a place with space"
             ) from error
 
-    def _fill(self, archive: _Archive, place: str | None, library: str | None) -> None:
+    def _fill(self, archive: _Archive, folder: str, library: str | None, *, in_place: bool) -> None:
+        place = f"{folder}/queue/{self.name}"
         jobs, links = [], {}
         for number, item in enumerate(self.items):
             job = {**item.job, "job_id": item.key}
-            if library is not None:
-                job["library"] = library
-            if item.model is not None and place is None:
+            if opened := item.library_on(folder, in_place=in_place) or library:
+                job["library"] = opened
+            if item.model is not None and in_place:
                 job["model"] = str(item.model.absolute())
             elif item.model is not None:
                 name = self._model_name(number, item)

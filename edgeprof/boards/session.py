@@ -229,7 +229,7 @@ class BoardSession:
             BoardUnreachable: connection lost; submit it again.
         """
         if not self.transport.shares_files:
-            await self._send_weights(batch)
+            await self._send_shared(batch)
         archive = batch.archive(
             self.facts.folder, self.library, in_place=self.transport.shares_files
         )
@@ -256,8 +256,8 @@ class BoardSession:
         if batch_names:
             await self._run(_ACKNOWLEDGE, self.facts.folder, *batch_names)
 
-    async def _send_weights(self, batch: Batch) -> None:
-        missing = [item for item in batch.weights if item.address not in self._objects]
+    async def _send_shared(self, batch: Batch) -> None:
+        missing = [item for item in batch.shared_files if item.address not in self._objects]
         check_space(self.board, self.facts, missing)
         if missing:
             addresses = [f"objects/{item.address}" for item in missing]

@@ -137,6 +137,14 @@ class Workload(ABC, Generic[Label]):
         """Return the settings as they hold for one item."""
         return settings
 
+    def kind_of(self, label: Label) -> str:  # noqa: ARG002
+        """Return what the measurement of one item is filed under."""
+        return self.model_kind
+
+    def library_of(self, label: Label) -> Payload | None:  # noqa: ARG002
+        """Return the library of an item's runtime, where that is not the run's."""
+        return None
+
     def name_of(self, file: ModelFile) -> str:
         """Return what a record calls the model."""
         return file.path.name
@@ -166,8 +174,9 @@ class Workload(ABC, Generic[Label]):
                 self.settings_of(label, settings).job(),
                 self.name_of(file),
                 label if isinstance(label, Subnet) else None,
-                self.model_kind,
+                self.kind_of(label),
                 file.network,
+                self.library_of(label),
             )
             for (key, label), file in zip(todo.items(), files, strict=True)
         ]
