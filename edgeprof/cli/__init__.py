@@ -31,6 +31,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "measure": ("measure", "Time model files on this machine."),
         "compare": ("compare", "Compare two models, or one under two settings."),
         "probe": ("probe", "Measure the few small models that tell most about a board."),
+        "advise": ("advise", "Find the fastest runtime, form and threads for a network."),
         "gate": ("gate", "Fail when a model has become slower than its baseline."),
         "profile": ("profile", "Sample, export and measure in bulk; resumes by itself."),
         "lut": ("lut", "Lookup tables: build, predict, convert."),

@@ -69,7 +69,7 @@ class FileWorkload(Workload[Path]):
     def key(self, path: Path, target: Target) -> str:
         """Return the key of a file's item: what changes its latency, the content among it."""
         own = replace(target, settings=self.settings_of(path, target.settings))
-        return own.key_of(model=_content(model_file(path)))
+        return own.key_of(model=content_of(model_file(path)))
 
     def settings_of(self, label: Path, settings: ProfileSettings) -> ProfileSettings:
         """Return the settings with the shapes and values that are for a file."""
@@ -84,7 +84,7 @@ class FileWorkload(Workload[Path]):
     ) -> list[ModelFile]:
         """Return the files with the weights that they name, and read their layers."""
         return [
-            replace(model_file(path), network=_layers(path, self.settings_of(path, settings)))
+            replace(model_file(path), network=layers_of(path, self.settings_of(path, settings)))
             for path in labels
         ]
 
@@ -121,7 +121,7 @@ def measure_files(
     for path in dict.fromkeys(files):
         try:
             model_format = format_of_files([path])
-            _content(model_file(path))
+            content_of(model_file(path))
             by_format.setdefault(model_format, []).append(path)
         except EdgeprofError as error:  # noqa: PERF203 - each file has its own
             found[path] = error
@@ -175,7 +175,7 @@ def format_of_files(files: Sequence[Path]) -> str:
     return formats.pop()
 
 
-def _layers(path: Path, settings: ProfileSettings) -> Network | None:
+def layers_of(path: Path, settings: ProfileSettings) -> Network | None:
     """Return the layers of a model; what cannot be read may still run."""
     try:
         return read_network(path, shapes=settings.shapes)
@@ -183,7 +183,8 @@ def _layers(path: Path, settings: ProfileSettings) -> Network | None:
         return None
 
 
-def _content(file: ModelFile) -> str:
+def content_of(file: ModelFile) -> str:
+    """Return the hashes of a model file and of the weights that it names."""
     try:
         hashes = [sha256_of(file.path)]
     except OSError as error:

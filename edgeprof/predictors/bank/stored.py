@@ -88,21 +88,43 @@ def read_measured(
         DatasetError: an unknown field of a state.
     """
     check_where(where or {})
-    collected = _Collected(store, DeviceEvidence.read(store, device))
-    states = set()
-    for measurement in store.measurements(device):
-        state = state_of(measurement)
-        if (where or {}).items() <= state.items():
-            states.add(tuple("" if f in _OF_MODELS else state[f] for f in STATE_FIELDS))
-            collected.add(measurement)
+    states = _by_state(store, device, where or {})
     if len(states) > 1:
         raise mixed_states(store, device, sorted(states))
+    collected = next(iter(states.values()), _Collected(store, DeviceEvidence({}, None)))
     if not where:  # rows from elsewhere have no state to choose by
         for row in store.imported_rows(device):
             network = get_space(row.subnet.space).layers(row.subnet)
             one = Evidence(1e6 * row.latency_ms, 0.0, 0)
             collected.add_network(row.subnet.id, network, one, row.subnet.space)
     return collected.measured()
+
+
+def read_each_state(store: Store, device: str) -> dict[tuple[str, str], Measured]:
+    """Return what a store holds of a device, by runtime and threads.
+
+    Where there are several states of these (clocks, releases), the one that came last.
+    """
+    runtime, threads = STATE_FIELDS.index("runtime"), STATE_FIELDS.index("threads")
+    found = {}
+    for state, collected in _by_state(store, device, {}).items():
+        if (measured := collected.measured()) is not None:
+            found[state[runtime], state[threads]] = measured
+    return found
+
+
+def _by_state(
+    store: Store, device: str, where: Mapping[str, str]
+) -> dict[tuple[str, ...], _Collected]:
+    """Collect the measurements of a device by their state, in the order of the first of each."""
+    evidence = DeviceEvidence.read(store, device)
+    states: dict[tuple[str, ...], _Collected] = {}
+    for measurement in store.measurements(device):
+        state = state_of(measurement)
+        if where.items() <= state.items():
+            key = tuple("" if f in _OF_MODELS else state[f] for f in STATE_FIELDS)
+            states.setdefault(key, _Collected(store, evidence)).add(measurement)
+    return states
 
 
 def where_of(store: Store, device: str, job_keys: Container[str]) -> dict[str, str]:
