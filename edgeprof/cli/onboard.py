@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from edgeprof.cli.onboard_job import OnboardJob
 
 _LOADING_S = 0.5  # of a model, in three processes; corrected by what the first ones took
-_OTHER_STEPS_S = 60.0
+_LEARNING_S = 0.3  # for each model, of all stages together
+_OTHER_STEPS_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def onboard(arguments: OnboardArguments) -> None:
     Reaches the board as `ssh` does and writes it into the inventory, says what it is, what is sent
     and how long it will take; measures models of the suites, from which any network can be
     predicted, those of --models, and -n subnets of --space; trains; writes a report. The first
-    prediction comes after a minute, the last rests on everything.
+    prediction comes after a minute and is rough; those that follow get better.
 
     Prints each command before it runs it. Called again, it goes on where it was cut off.
 
@@ -138,7 +139,8 @@ class _Clock:
     @property
     def left(self) -> str:
         """How long the rest will take."""
-        return _duration(self.n_left * self._model_s + _OTHER_STEPS_S)
+        others_s = self._job.n_models * _LEARNING_S + _OTHER_STEPS_S
+        return _duration(self.n_left * self._model_s + others_s)
 
 
 def _duration(seconds: float) -> str:

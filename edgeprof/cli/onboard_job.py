@@ -36,8 +36,11 @@ from edgeprof.runs.files import format_of_files
 if TYPE_CHECKING:
     from edgeprof.cli.onboard import OnboardArguments
 
-FIRST_MODELS = 30
-"""Of the suites: they take less than a minute, and are of most kinds of layers."""
+STAGES = (30, 120)
+"""Models of the suites after which there is a prediction, before all of them are measured.
+
+The first take less than a minute, and are of most kinds of layers.
+"""
 
 _EXAMPLE_SPACE = "ofa-mbv3-w1.0"
 _EXAMPLE_SEED = 1_000_000
@@ -142,31 +145,18 @@ class OnboardJob:
         steps = [self.target.look]
         if not self.files:
             steps += self._example_steps()
-        steps.append(self._suite_step("Measure a few models of the suites", FIRST_MODELS))
-        steps += self._learn("first")
+        first, *others = [n for n in STAGES if n < len(self.suite)] + [len(self.suite)]
+        steps += [self._suite_step(first), *self._learn("The first prediction")]
         if self.files:
-            steps.append(
-                step("Measure your models", "profile", *self.files, *self._storing, *self._how)
-            )
+            own = ["profile", *self.files, "--store", self.store, *self._how]
+            steps.append(step("Measure your models", *own))
         if arguments.space is not None:
-            exporting = ["--device", self.target.device]
-            steps += space_steps(
-                self._space_files(arguments.space),
-                arguments.space,
-                count=arguments.count,
-                seed=arguments.seed,
-                measuring=self._how,
-                exporting=exporting,
-                model_format=self.model_format,
-            )
-        if len(self.suite) > FIRST_MODELS or self.files or arguments.space is not None:
-            steps.append(self._suite_step("Measure the suites", len(self.suite)))
-            steps += self._learn("last")
+            steps += self._space_steps(arguments.space)
+        for n_models in others:
+            steps += [self._suite_step(n_models), *self._learn("A better prediction")]
+        if not others and (self.files or arguments.space is not None):
+            steps += self._learn("A better prediction")
         return [*steps, self._report_step()]
-
-    @property
-    def _storing(self) -> list[object]:
-        return ["--store", self.store]
 
     @property
     def _how(self) -> list[object]:
@@ -183,21 +173,31 @@ class OnboardJob:
             step("Export it", "export", *export),
         ]
 
-    def _suite_step(self, title: str, count: int) -> Step:
-        suites = [word for suite in SUITES for word in ("--suite", suite)]
-        some = min(count, len(self.suite))
-        words = [*suites, "-n", some, "--format", self.model_format]
-        models = ["--models", self.folder / "suite", *self._storing]
-        return step(f"{title}: {some}", "profile", *words, *models, *self._how)
+    def _space_steps(self, space: str) -> list[Step]:
+        return space_steps(
+            self._space_files(space),
+            space,
+            count=self.arguments.count,
+            seed=self.arguments.seed,
+            measuring=self._how,
+            exporting=["--device", self.target.device],
+            model_format=self.model_format,
+        )
 
-    def _learn(self, which: str) -> list[Step]:
+    def _suite_step(self, count: int) -> Step:
+        suites = [word for suite in SUITES for word in ("--suite", suite)]
+        words = [*suites, "-n", count, "--format", self.model_format]
+        files = ["--models", self.folder / "suite", "--store", self.store]
+        return step(f"Measure {count} models of the suites", "profile", *words, *files, *self._how)
+
+    def _learn(self, title: str) -> list[Step]:
         rows = self.folder / "networks.csv"
         export = [self.store, "--device", self.target.device, "--include-poor", "-o", rows]
         train = [rows, "--seed", self.arguments.seed, "-o", self.predictor]
         return [
             step("Turn the store into rows for learning", "dataset", "export", *export),
             step("Learn what layers cost", "train", *train),
-            step(f"The {which} prediction", "predict", self.predictor, self.example),
+            step(title, "predict", self.predictor, self.example),
         ]
 
     def _space_files(self, space: str) -> SpaceFiles:

@@ -49,10 +49,11 @@ def test_the_first_prediction_comes_before_most_is_measured(tmp_path):
         *("doctor", "profile", "dataset", "train", "predict"),
         "profile",
         *("sample", "export", "profile", "dataset", "train", "evaluate"),
-        *("profile", "dataset", "train", "predict", "report"),
+        *("profile", "dataset", "train", "predict") * 2,
+        "report",
     ]
-    measured = [words for words in commands if words[0] == "profile"]
-    assert [words[words.index("-n") + 1] for words in measured if "-n" in words] == ["30", "468"]
+    measured, sizes = [words for words in commands if words[0] == "profile"], ["30", "120", "468"]
+    assert [words[words.index("-n") + 1] for words in measured if "-n" in words] == sizes
     assert measured[1][1] == str(own)
     assert commands[4][-2:] == commands[-2][-2:] == ["made/networks.host.npz", str(own)]
 
@@ -60,7 +61,7 @@ def test_the_first_prediction_comes_before_most_is_measured(tmp_path):
 @pytest.mark.slow
 def test_this_machine_gets_predictors_and_a_page(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["edgeprof"])
-    monkeypatch.setattr(onboard_job, "FIRST_MODELS", 6)
+    monkeypatch.setattr(onboard_job, "STAGES", (6,))
     result = run("onboard", *TINY, "--space", "ofa-mbv3-w1.0", "-n", "8", "-o", "made")
     assert result.exit_code == 0, (result.output, result.exception)
     made, said = tmp_path / "made", result.stdout
@@ -70,7 +71,7 @@ def test_this_machine_gets_predictors_and_a_page(tmp_path, monkeypatch):
     assert "To measure: 8 models of the suites, 8 subnets of ofa-mbv3-w1.0." in said
     assert "To send" not in said
     assert said.index("This takes about") < said.index("[2/18]")
-    assert said.index("The first prediction") < said.index("The last prediction")
+    assert said.index("The first prediction") < said.index("A better prediction")
     assert 'latency_high_ms":' in said
     assert "expected were" in said.partition("\nDone in ")[2]
     with Store(made / "store.db", create=False) as store:
@@ -127,6 +128,29 @@ def started(words):
         start_new_session=True,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
     )
+
+
+class FakeJob:
+    """A hundred models, of which so many are measured at each look."""
+
+    n_models = 100
+
+    def __init__(self, *measured):
+        self._measured = iter(measured)
+
+    def n_measured(self):
+        return next(self._measured)
+
+
+def test_the_time_left_follows_from_what_models_took(monkeypatch):
+    seconds = iter((0.0, 300.0, 301.0))
+    monkeypatch.setattr(onboard.time, "monotonic", lambda: next(seconds))
+    clock = onboard._Clock(FakeJob(10, 40, 40), max_secs=1.0)
+    assert clock.expected == "3 min"  # 90 models of 1.5 s, and a minute for the rest
+    clock.look()
+    assert (clock.n_left, clock.left) == (60, "11 min")  # ten seconds each
+    clock.look()  # nothing new: all of that was there before
+    assert (clock.left, clock.expected) == ("11 min", "3 min")
 
 
 # --- what goes wrong -----------------------------------------------------------------------------
