@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from edgeprof.base.text import printable
 from edgeprof.base.units import format_bytes, format_duration_ns
 from edgeprof.measuring.grade import Verdict, evidence_of, grade_measurement, together
 from edgeprof.measuring.machine import Severity
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from edgeprof.measuring.measurement import Measurement
 
 _SHOWN_OPERATORS = 10
+_LEAST_LEVEL = 0.5
+_NO_INTERVAL = "too few independent inferences for an interval; they range from"
 _OF_SETTINGS = ("threads-beyond-cpus", "threads-beyond-quota")
 
 
@@ -29,7 +32,7 @@ def describe(
         verbose: every warning, not only how many there are.
     """
     latency_ns = launches.latency_median_ns if launches else result.latency_median_ns
-    lines = [f"{result.model}: {format_duration_ns(latency_ns)}"]
+    lines = [f"{printable(result.model)}: {format_duration_ns(latency_ns)}"]
     if launches:
         lines.append(
             f"  median over {len(launches.measurements)} processes; spread between them"
@@ -88,10 +91,11 @@ def _facts(result: Measurement) -> list[str]:
     )
     if "peak_rss_bytes" in record:
         start += f", peak memory {format_bytes(record['peak_rss_bytes'])}"
+    level = record["summary"]["ci_level"]
+    kind = f"{level:.0%} interval within this run" if level >= _LEAST_LEVEL else _NO_INTERVAL
     interval = (
-        f"{record['summary']['ci_level']:.0%} interval within this run"
-        f" {duration(result.ci_low_ns)} to {duration(result.ci_high_ns)} (+-{half_width:.1%}), p95"
-        f" {duration(result.latency_p95_ns)}, min {duration(result.latency_min_ns)}"
+        f"{kind} {duration(result.ci_low_ns)} to {duration(result.ci_high_ns)}"
+        f" (+-{half_width:.1%}), p95 {duration(result.latency_p95_ns)}, min {duration(result.latency_min_ns)}"
     )
     samples = (
         f"{result.n_samples} inferences after {record['warmup']['n']} to warm up, {n_disturbed} of"

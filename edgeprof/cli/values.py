@@ -29,6 +29,10 @@ class _Value(click.ParamType):  # type: ignore[type-arg, unused-ignore]  # gener
             self.fail(f"{value!r} is not {self.wanted}", param, ctx)
 
 
+_MOST_SIZE = 1 << 31
+"""Of a dimension, as runtimes count them."""
+
+
 class Shape(_Value):
     """An input and its shape."""
 
@@ -40,7 +44,7 @@ class Shape(_Value):
         """Split at the last ``=``: names of inputs may hold anything."""
         name, _, numbers = text.rpartition("=")
         shape = tuple(int(number) for number in numbers.split(",")) if numbers else ()
-        if not name or min(shape, default=0) < 0:
+        if not name or not all(0 <= size < _MOST_SIZE for size in shape):
             raise ValueError(text)
         return name, shape
 
@@ -65,7 +69,7 @@ class InputValue(_Value):
                 return name, read_array(Path(value.removeprefix("@")))
             low, colon, high = value.partition(":")
             if colon and (ends := [_number(low), _number(high)]) and None not in ends:
-                return name, {"range": ends}
+                return name, values_of({"range": ends})
             return name, values_of(_plain(value))
         except InvalidJob as error:
             raise click.UsageError(str(error)) from error

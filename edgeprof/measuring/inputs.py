@@ -114,7 +114,7 @@ def values_of(given: Any) -> GivenValues:
     import numpy as np
 
     if isinstance(given, Mapping):
-        return given
+        return {name: _numbers(items) for name, items in given.items()}
     if isinstance(given, range):
         return {"range": [given.start, given.stop - 1]}
     if isinstance(given, (bool, int, float)):
@@ -134,9 +134,17 @@ def values_of(given: Any) -> GivenValues:
     return {"values": [_number(value) for value in array.ravel().tolist()], "shape": shape}
 
 
+def _numbers(items: Any) -> Any:
+    if not isinstance(items, list):
+        return items
+    return [_number(item) if isinstance(item, (int, float)) else item for item in items]
+
+
 def _number(value: float) -> float | int | str:
     if isinstance(value, bool):
         return int(value)
+    if isinstance(value, int) and not -(1 << 63) <= value < 1 << 63:
+        raise InvalidJob(f"a value of {value} for an input: integers have 64 bits at most")
     return value if math.isfinite(value) else str(value)
 
 

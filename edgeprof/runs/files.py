@@ -197,8 +197,10 @@ def content_of(file: ModelFile) -> str:
 def model_file(path: Path) -> ModelFile:
     """Return a model file with the file of weights that it names.
 
+    Of what is no model the runtime says what is wrong, so that it costs only itself.
+
     Raises:
-        InvalidModel: it names several, or is no model.
+        InvalidModel: it names several.
         BoardSetupError: a file cannot be read.
     """
     if FORMAT_OF_SUFFIX.get(path.suffix.lower()) != "onnx":
@@ -209,8 +211,8 @@ def model_file(path: Path) -> ModelFile:
         model = onnx.load(str(path), load_external_data=False)
     except OSError as error:
         raise unreadable(path, error) from error
-    except Exception as error:  # whatever protobuf raises
-        raise InvalidModel(f"{path}: is no ONNX model: {error}") from error
+    except Exception:  # whatever protobuf raises
+        return ModelFile(path)
     names = {
         entry.value
         for tensor in model.graph.initializer

@@ -102,6 +102,9 @@ def test_values_are_written_as_jobs_have_them() -> None:
     assert values_of(float("-inf")) == {"values": ["-inf"]}
     assert values_of(np.array([[1.5], [np.inf]])) == {"values": [1.5, "inf"], "shape": [2, 1]}
     assert values_of(np.float32(0.5)) == {"values": [0.5], "shape": []}
+    for beyond in (1 << 63, {"range": [0, 1 << 64]}, [1, -(1 << 64)]):
+        with pytest.raises(InvalidJob, match=r"64 bits|object values"):
+            values_of(beyond)
     with pytest.raises(InvalidJob, match="give a range"):
         values_of(np.zeros((1 << 22) + 1, np.int8))
     with pytest.raises(InvalidJob, match="complex"):

@@ -59,3 +59,15 @@ def test_files_of_one_run_have_one_format(models, tmp_path):
         format_of_files([*models, tmp_path / "a.tflite"])
     with pytest.raises(InvalidModel, match=r"a\.txt"):
         format_of_files([tmp_path / "a.txt"])
+
+
+def test_a_file_that_is_no_model_costs_only_itself(models, tmp_path):
+    pytest.importorskip("onnxruntime")
+    (tmp_path / "zip.onnx").write_bytes(b"PK\x03\x04 and so on")
+    command = ["profile", str(tmp_path / "zip.onnx"), str(models[0]), "--store"]
+    command += [str(tmp_path / "s.db"), "--json", "--max-secs", "0.1", "--ci", "0.5"]
+    result = CliRunner().invoke(cli, command, catch_exceptions=False)
+    assert result.exit_code == 1
+    printed = json.loads(result.stdout)
+    assert (printed["measured"], printed["failed"]) == (1, {"InvalidModel": 1})
+    assert "zip.onnx: is no ONNX model" in printed["failures"][0]["example"]
