@@ -102,8 +102,8 @@ def _print(summary: ExportSummary) -> None:
         say(f"{summary.path}: {' and '.join(parts)} of {name}")
     for name, count in summary.without_layers.items():
         say(
-            f"{name}: {count} models left out: the store lacks their layers, and their files are "
-            "not where they were (measured by an earlier edgeprof, or models that cannot be read)"
+            f"{name}: models left out, as their layers are not known: {count} (measured by an "
+            "earlier edgeprof and moved since, or models that cannot be read)"
         )
     for name, count in summary.poor_by_device.items():
         say(

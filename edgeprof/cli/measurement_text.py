@@ -95,7 +95,8 @@ def _facts(result: Measurement) -> list[str]:
     kind = f"{level:.0%} interval within this run" if level >= _LEAST_LEVEL else _NO_INTERVAL
     interval = (
         f"{kind} {duration(result.ci_low_ns)} to {duration(result.ci_high_ns)}"
-        f" (+-{half_width:.1%}), p95 {duration(result.latency_p95_ns)}, min {duration(result.latency_min_ns)}"
+        f" (+-{half_width:.1%}), p95 {duration(result.latency_p95_ns)},"
+        f" min {duration(result.latency_min_ns)}"
     )
     samples = (
         f"{result.n_samples} inferences after {record['warmup']['n']} to warm up, {n_disturbed} of"

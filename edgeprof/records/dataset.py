@@ -316,6 +316,8 @@ def _checked(records: list[Record], path: Path, *, drop_invalid: bool) -> Datase
 def _check(record: Record, space: str | None) -> _Checked:
     if record.row is None:
         raise InvalidRow("row", f"{record.values['row']!r}, want an integer")
+    if record.values.get("model") and not record.values["space"]:
+        raise InvalidRow("model", "a network that is no subnet; `edgeprof train` learns from such")
     found = str(record.values["space"])
     if space is not None and found != space:
         raise InvalidRow("space", f"{found!r} among rows of {space!r}; learn from one space")

@@ -22,7 +22,7 @@ from edgeprof.measuring.measurement import Record
 from edgeprof.networks import read_network
 from edgeprof.networks.layers import Network
 from edgeprof.networks.listed import network_from_dict, network_to_dict
-from edgeprof.records.store import Store
+from edgeprof.records.store import Store, further_signature
 
 _TABLE_SUFFIXES = (".gz", ".csv", ".parquet")
 _GZIP = 16 + zlib.MAX_WBITS
@@ -59,8 +59,11 @@ def listed_network(store: Store, record: Record) -> ListedNetwork | None:
 def measured_network(store: Store, record: Record) -> Network | None:
     """Return the network of a record: as the store has it, else from the model file.
 
-    ``None`` where the file is not the one that was measured any more, or cannot be read.
+    ``None`` where the file is not the one that was measured any more, or cannot be read, or where
+    another signature was measured than the first, which is the one that is read.
     """
+    if further_signature(record) is not None:
+        return None
     model = record["model"]
     network = store.network_of(record)
     path = Path(str(model.get("path", "")))

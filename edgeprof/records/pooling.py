@@ -45,12 +45,17 @@ def check_where(where: Mapping[str, str]) -> None:
         raise DatasetError(f"--where {unknown[0]}: unknown field, want {', '.join(STATE_FIELDS)}")
 
 
+_OF_ONE_MODEL = ("fully_delegated", "partitions", "signature", "signatures", "subgraphs")
+"""What records have among a runtime's options and a model decides: it tells no states apart."""
+
+
 def state_of(measurement: StoredMeasurement) -> dict[str, str]:
     """Return what measurements must have in common to be pooled, by ``STATE_FIELDS``."""
     record = measurement.record
     clusters = record.get("machine", {}).get("clusters", [])
     runtime, settings = record["runtime"], record["settings"]
-    options = runtime.get("options", {})
+    stated = runtime.get("options", {}).items()
+    options = {name: value for name, value in stated if name not in _OF_ONE_MODEL}
     return {
         "model_kind": measurement.model_kind or "",
         "runtime": str(runtime["name"]),

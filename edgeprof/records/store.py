@@ -329,10 +329,21 @@ class Store:
 
 
 def network_key(record: Record) -> str:
-    """Return what names a record's network: its model's identity, and the shapes asked for."""
-    shapes = record["model"].get("shapes")
-    identity = model_identity(record)
+    """Return what names a record's network: its model's identity, and what was asked for of it.
+
+    That is the shapes, and a signature that is not the first.
+    """
+    shapes, signature = record["model"].get("shapes"), further_signature(record)
+    identity = model_identity(record) + (f"#{signature}" if signature is not None else "")
     return f"{identity}@{json.dumps(shapes, sort_keys=True)}" if shapes else identity
+
+
+def further_signature(record: Record) -> str | None:
+    """Return the signature of a TFLite file that was measured, where it is not the first one."""
+    options = record.get("runtime", {}).get("options", {})
+    signatures = options.get("signatures") or [None]
+    chosen = options.get("signature")
+    return None if chosen in (None, signatures[0]) or len(signatures) < 2 else str(chosen)
 
 
 def model_identity(record: Record) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 from edgeprof.boards.batch import Item
 from edgeprof.boards.inventory import BoardSpec
 from edgeprof.boards.session import Collected
-from edgeprof.records.store import REFERENCE_KIND, network_key
+from edgeprof.records.store import REFERENCE_KIND, further_signature, network_key
 from edgeprof.runs.context import RunContext
 from edgeprof.runs.queue import Verdict, verdict_of
 from edgeprof.runs.summary import BoardProgress, temperature_of
@@ -162,7 +162,8 @@ class Intake:
             progress.failed += queue.finish(item)
             return
         trouble.failed_items = 0
-        if item.network is not None and "sha256" in record["model"]:  # the null runtime has none
+        is_of_model = "sha256" in record["model"]  # the null runtime has none
+        if item.network is not None and is_of_model and further_signature(record) is None:
             results.store.append_network(network_key(record), item.network)
         results.duplicates += not results.store.append(
             record,

@@ -261,6 +261,10 @@ def test_of_a_condition_the_costlier_branch_counts_and_says_so(tmp_path):
     path = write_onnx(tmp_path / "m.onnx", nodes, [("x", (3, 6))], [("w", (6, 60))])
     last = read_network(path).work[-1]
     assert (last.macs, last.doubt) == (3 * 6 * 60, "branch chosen at run time")
+    # A branch that does not take the shapes that are asked for is not the one that runs.
+    path = write_onnx(tmp_path / "m.onnx", nodes, [("x", (3, "n"))], [("w", (6, 60))])
+    last = read_network(path, shapes={"x": (3, 8)}).work[-1]
+    assert (last.operator, last.doubt) == ("Relu", "branch chosen at run time")
 
 
 def quantized(name, of):

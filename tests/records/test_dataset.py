@@ -277,3 +277,12 @@ def test_a_column_that_stands_twice_is_refused(tmp_path: Path) -> None:
     path.write_text(f"{header},latency_ms,,\n{row},99,,\n")
     with pytest.raises(DatasetError, match="column latency_ms stands twice"):
         read_dataset(path)
+
+
+def test_a_row_of_a_model_file_is_named_as_such(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text(
+        "device,space,resolution,ks,e,d,latency_ms,model\nboard,,,,,,1.5,m.onnx\n", "utf-8"
+    )
+    with pytest.raises(DatasetError, match=r"line 2, column model: a network that is no subnet"):
+        read_dataset(path)

@@ -15,7 +15,9 @@ from unprivileged import run_unprivileged
 
 from edgeprof import get_space
 from edgeprof.base.errors import InvalidRecord, StoreError
-from edgeprof.records.store import ImportedRow, Store
+from edgeprof.records.network_lists import measured_network
+from edgeprof.records.pooling import state_of
+from edgeprof.records.store import ImportedRow, Store, StoredMeasurement, network_key
 
 SUBNET = get_space("ofa-mbv3-w1.0").sample(1, np.random.default_rng(0))[0]
 
@@ -242,3 +244,29 @@ def test_a_store_keeps_its_session_wherever_it_lies_and_shares_it_with_none(tmp_
     (tmp_path / "a.db").rename(tmp_path / "c.db")
     with Store(tmp_path / "c.db") as renamed:
         assert renamed.session_id() == session
+
+
+def test_a_further_signature_of_a_model_is_another_network(tmp_path):
+    signatures = {"signature": "encode", "signatures": ["encode", "decode"]}
+    first = {"model": {"sha256": "ab"}, "runtime": {"options": signatures}}
+    second = {**first, "runtime": {"options": {**signatures, "signature": "decode"}}}
+    only = {"model": {"sha256": "ab"}, "runtime": {"options": {"signature": "encode"}}}
+    assert network_key(first) == network_key(only) == "ab"
+    assert network_key(second) == "ab#decode"
+    with Store(tmp_path / "s.db") as store:  # the reader of model files reads the first one only
+        assert measured_network(store, second) is None
+
+
+def test_what_a_model_decides_is_no_state_of_the_device():
+    record = {
+        "model": {"sha256": "ab"},
+        "runtime": {"name": "litert", "version": "2.3.0", "options": {"kernel_mode": "xnnpack"}},
+        "settings": {"threads": 1},
+    }
+    of_model = {"fully_delegated": False, "signature": "a", "signatures": ["a"], "subgraphs": 2}
+    options = {**record["runtime"]["options"], **of_model}
+    other = {**record, "runtime": {**record["runtime"], "options": options}}
+    states = [
+        state_of(StoredMeasurement("k", "", "d", None, "tflite", one)) for one in (record, other)
+    ]
+    assert states[0] == states[1]

@@ -193,12 +193,19 @@ class _Walk:
         chosen = [branches["then_branch"], branches["else_branch"]]
         if condition is not None:
             chosen = [chosen[0 if condition.any() else 1]]
-        nodes, read = self._graph.nodes, []
+        nodes, read, refused = self._graph.nodes, [], None
+        doubt = doubt or (RUN_TIME_BRANCH if len(chosen) > 1 else "")
         for index, branch in enumerate(chosen):
             self._graph.nodes = []
             inner = _Scope(f"{scope.prefix}{proto.output[0]}/{index}/", scope)
-            self._walk(branch, inner, turns, doubt or (RUN_TIME_BRANCH if len(chosen) > 1 else ""))
+            try:
+                self._walk(branch, inner, turns, doubt)
+            except InvalidModel as error:  # with these shapes it is not the one that runs
+                refused = error
+                continue
             read.append((self._graph.nodes, inner, branch))
+        if not read and refused is not None:
+            raise refused
         costliest = max(read, key=lambda one: self._written(one[0]))
         self._graph.nodes = nodes + costliest[0]
         for name, inner_output in zip(proto.output, costliest[2].output, strict=False):
