@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgeprof.base.text import printable
 from edgeprof.base.units import NS_PER_MS, format_duration_ns
 from edgeprof.cli import options
 from edgeprof.cli.place import PlaceArguments, kept_or_not
+from edgeprof.cli.say import say
 
 if TYPE_CHECKING:
     from edgeprof.runs.advice import Advice, Choice, Expected
@@ -78,7 +78,7 @@ def advise(arguments: AdviseArguments) -> None:
     else:
         _print(expected, advice)
     for failure in advice.failures:
-        click.echo(printable(f"edgeprof: {failure}"), err=True)
+        say(f"edgeprof: {failure}", err=True)
     if advice.failures:
         raise SystemExit(1)
 
@@ -123,10 +123,10 @@ def _print(expected: Sequence[Expected], advice: Advice) -> None:
             f"  {one.choice.threads:>7}  {f'{mean} ({low} - {high})':<24}"
             f"  {_text(found.latency_ms) if found else '-'}"
         )
-    click.echo(printable("\n".join(lines), keep="\n"))
-    click.echo(printable(advice.verdict))
+    say("\n".join(lines))
+    say(advice.verdict)
     if note := _left(expected, advice):
-        click.echo(printable(note))
+        say(note)
 
 
 def _left(expected: Sequence[Expected], advice: Advice) -> str:

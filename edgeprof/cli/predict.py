@@ -81,6 +81,8 @@ class PredictArguments:
             options.refuse_given(("shapes", "batch", "explain"), "is for a model file")
         if self.subnets is None:
             options.refuse_given(("explain",), "needs a PREDICTOR")
+        if self.board_facts is not None or ".db:" not in str(self.source):
+            options.refuse_given(("where",), "is for a device of a store, STORE.db:DEVICE")
 
     @property
     def is_of_model(self) -> bool:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgeprof.base.text import printable
 from edgeprof.base.units import NS_PER_MS, format_duration_ns
 from edgeprof.cli import options
 from edgeprof.cli.place import PlaceArguments
+from edgeprof.cli.say import say
 
 if TYPE_CHECKING:
     from edgeprof.measuring.grade import Verdict
@@ -119,15 +119,13 @@ def _print(arguments: ProbeArguments, device: str, found: Probed, verdict: Verdi
     for one in found.latencies:
         click.echo(f"{one.model:<{width}}  {_latency(one)}")
     if verdict is not None:
-        click.echo(printable(f"{device}: {verdict}"))
+        say(f"{device}: {verdict}")
     if found.n_networks:
-        click.echo(
-            printable(
-                f"{device}: by {found.n_networks} measured networks, 90 % of others like them are "
-                f"expected within {found.reach:.0%} (by facts alone {found.reach_before:.0%})"
-            )
+        say(
+            f"{device}: by {found.n_networks} measured networks, 90 % of others like them are "
+            f"expected within {found.reach:.0%} (by facts alone {found.reach_before:.0%})"
         )
-        click.echo(printable(f"next: {following}"))
+        say(f"next: {following}")
 
 
 def _latency(one: ProbeLatency) -> str:

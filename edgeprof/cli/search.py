@@ -200,6 +200,9 @@ def _plan(arguments: SearchArguments) -> Search:
     from edgeprof.networks.spaces import get_space
     from edgeprof.search import Search, sources
 
+    sources_of_latency = (arguments.latency, *(source for source, _ in arguments.also_latency))
+    if not any(".db:" in str(source) for source in sources_of_latency):
+        options.refuse_given(("where",), "is for a device of a store, STORE.db:DEVICE")
     where = dict(arguments.where)
     latency = sources.load_latency(arguments.latency, arguments.space, where)
     space = get_space(latency.space)

@@ -47,7 +47,7 @@ def load_predictor(
         LookupTableError: if lookup tables are wrong.
     """
     path = Path(path)
-    if ".db:" in path.name:
+    if ".db:" in str(path):
         from edgeprof.predictors.bank.stored import load_stored, parse_stored
 
         if (stored := parse_stored(str(path))) is not None:

@@ -78,6 +78,7 @@ def lab(tmp_path_factory):
 
 def test_a_name_of_a_device_in_a_store_is_taken_apart(tmp_path):
     assert parse_stored("a/lab.db:rpi 5") == (tmp_path.__class__("a/lab.db"), "rpi 5")
+    assert parse_stored("lab.db:rack/pi")[1] == "rack/pi"
     assert parse_stored("lab.db") is None
     assert parse_stored("x.edgp") is None
 
@@ -208,10 +209,19 @@ def test_python_takes_a_device_of_a_store_as_a_predictor(lab):
         ("--device", "lab.db:pi", "a.onnx", "b.onnx"),
         ("--device", "pi", "a.onnx"),
         ("--device", "lab.db:pi", "--board-facts", "f.json", "a.onnx"),
+        ("--where", "threads=4", "pi.edgp", "subnets.jsonl"),
+        ("--where", "threads=4", "--board-facts", "f.json", "a.onnx"),
     ],
 )
 def test_arguments_that_do_not_go_together_are_wrong_usage(arguments):
     assert run("predict", *arguments).exit_code == 2
+
+
+def test_states_are_chosen_among_those_of_a_store():
+    command = ["search", "--latency", "pi.edgp", "--accuracy", "capacity-proxy"]
+    result = run(*command, "--budget-ms", "20", "--where", "threads=4")
+    assert result.exit_code == 2
+    assert "--where is for a device of a store" in result.stderr
 
 
 def test_a_search_runs_on_a_device_of_a_store(lab, tmp_path):
