@@ -36,8 +36,9 @@ UNTIMED_SECS = 5.0
 """Seconds of inferences of one probe before it is warm, at the slow end of what is expected; those
 that are timed take as long (``ProfileSettings.max_secs``). Five probes take 50 s at most."""
 
-_UNTIMED = 4
-"""Inferences of each process before its budget counts: the first, and the warm-up."""
+_UNTIMED, _MOST_PROCESSES = 2, 2
+"""Inferences of each process before the budget counts: the first, and one to warm up (more of them
+only within a tenth of a second). A campaign that is not sure enough takes twice its processes."""
 _RUNTIME_BYTES, _WEIGHT_COPIES, _ACTIVATION_COPIES = 96 << 20, 3, 2
 _MEMORY_SHARE = 0.5
 
@@ -88,7 +89,7 @@ def choose_probes(state: Mapping[str, Any], settings: ProfileSettings, k: int) -
             f"{format_bytes(total_bytes)} of memory are too few for any probe; measure models of "
             "your own with edgeprof profile"
         )
-    quick = slow_ms <= 1e3 * UNTIMED_SECS / (_UNTIMED * settings.processes)
+    quick = slow_ms <= 1e3 * UNTIMED_SECS / (_UNTIMED * _MOST_PROCESSES * settings.processes)
     if (fits & quick).sum() < k:  # a slow machine: the fastest, which take what they take
         limit = np.sort(slow_ms[fits])[: 2 * k][-1]
         quick = slow_ms <= limit
