@@ -81,8 +81,11 @@ def connect_to_read(path: Path) -> sqlite3.Connection:
         name = f"file:{quote(str(path.absolute()))}?{option}"
         return sqlite3.connect(name, timeout=_BUSY_TIMEOUT_S, isolation_level=None, uri=True)
 
-    connection = connect_with("mode=ro")
+    # A connection that may write, and does not, takes the files of write-ahead logging with it when
+    # it is closed; a read-only one leaves them behind.
+    connection = connect_with("mode=rw" if os.access(path, os.W_OK) else "mode=ro")
     try:
+        connection.execute("PRAGMA query_only = ON")
         connection.execute("PRAGMA application_id").fetchone()
     except sqlite3.OperationalError:
         # Write-ahead logging wants files beside the store, even to read. Where none may be made

@@ -270,3 +270,16 @@ def test_what_a_model_decides_is_no_state_of_the_device():
         state_of(StoredMeasurement("k", "", "d", None, "tflite", one)) for one in (record, other)
     ]
     assert states[0] == states[1]
+
+
+def test_reading_leaves_nothing_behind(tmp_path):
+    path = tmp_path / "s.db"
+    with Store(path) as store:
+        store.append(make_record(), job_key="k", device="d", subnet=SUBNET)
+    before = path.read_bytes()
+    with Store(path, create=False) as store:
+        assert len(list(store.measurements())) == 1
+        with pytest.raises(StoreError):
+            store.append(make_record(), job_key="l", device="d", subnet=SUBNET)
+    assert [file.name for file in tmp_path.iterdir()] == ["s.db"]
+    assert path.read_bytes() == before
