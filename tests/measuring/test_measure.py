@@ -381,6 +381,18 @@ def test_comparison_from_all_rounds_says_so() -> None:
     assert warning.startswith("only 5 rounds undisturbed for both: the ratio is from all rounds; ")
 
 
+def test_preempted_inferences_count_last_in_a_comparison() -> None:
+    """On a machine that is slow throughout, the longer model waits in every second inference."""
+    preempted, slow = 1 << 0, 1 << 6
+    a, b = round_of([[100, 101]] * 12), round_of([[1000, 3000]] * 12)
+    a = replace(a, disturbed=np.full(24, slow, np.uint16))
+    b = replace(b, disturbed=np.array([slow, slow | preempted] * 12, np.uint16))
+    result = compare_measurements(a, b)
+    assert result.ratio == pytest.approx(10, rel=0.01)
+    (warning,) = result.warnings
+    assert "the ratio is from those on a slow machine, too" in warning
+
+
 def test_compare_command_gives_ratio_and_verdict(tmp_path: Path) -> None:
     small = save_conv(tmp_path / "small.onnx", [1, 3, 16, 16])
     large = save_conv(tmp_path / "large.onnx", [1, 3, 128, 128])
