@@ -28,7 +28,7 @@ class VisitPlan {
   public:
     // target: the half width that is narrow enough.
     VisitPlan(std::size_t n_items, double target, std::uint64_t seed)
-        : credit_(n_items, 0.0), target_(target), random_(seed) {}
+        : credit_(n_items, 1.0), target_(target), random_(seed) {}
 
     // The visits of the next round, in an order drawn anew; none: the process has done its part,
     // since every interval is narrow or `left_secs` are used up. What an item must still get, it
@@ -41,7 +41,7 @@ class VisitPlan {
   private:
     std::vector<double> weights(const std::vector<ItemState>& items) const;
 
-    std::vector<double> credit_;  // an item is visited when it has one
+    std::vector<double> credit_;  // an item is visited when it has one: all in the first round
     double target_;
     std::mt19937_64 random_;
     bool is_content_ = false;
