@@ -162,6 +162,11 @@ def check_base(base: LatencyPredictor, space_id: str, name: str | None = None) -
     """
     if base.space == space_id:
         return
+    if not base.space:
+        raise PredictorFormatError(
+            f"{name or f'base predictor of {base.device}'}: predicts networks of any space, and is "
+            f"no base; want a predictor of {space_id}"
+        )
     ours, theirs = get_space(space_id), get_space(base.space)
     same = (
         ours.cardinalities == theirs.cardinalities

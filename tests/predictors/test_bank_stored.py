@@ -203,6 +203,18 @@ def test_python_takes_a_device_of_a_store_as_a_predictor(lab):
     assert load_predictor(f"{lab}:pi", space=SPACE.id).space == SPACE.id
 
 
+def test_a_device_of_a_store_is_no_base_to_adapt(lab, tmp_path):
+    rows = tmp_path / "rows.csv"
+    lists = ",".join(
+        f'"{json.dumps(part)}"' for part in (SUBNETS[0].ks, SUBNETS[0].e, SUBNETS[0].d)
+    )
+    head = "device,space,resolution,ks,e,d,latency_ms"
+    rows.write_text(f"{head}\nnew,{SPACE.id},{SUBNETS[0].r},{lists},12.0\n")
+    result = run("adapt", f"{lab}:pi", "--data", rows, "-o", tmp_path / "new.edgp")
+    assert result.exit_code == 1
+    assert "predicts networks of any space, and is no base" in str(result.exception)
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
