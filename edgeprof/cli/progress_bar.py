@@ -1,4 +1,4 @@
-"""Progress bars on stderr, where it is a terminal."""
+"""Progress bars on stderr, where it is a terminal; they go when the work is done."""
 
 from __future__ import annotations
 
@@ -6,8 +6,24 @@ import importlib.util
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from edgeprof.base.progress import no_progress
+
+_shown: list[Any] = []
+"""The bar on the terminal, where there is one."""
+
+
+@contextmanager
+def without_bar() -> Iterator[None]:
+    """Take the bar off the terminal while the block prints."""
+    for bar in _shown:
+        bar.stop()
+    try:
+        yield
+    finally:
+        for bar in _shown:
+            bar.start()
 
 
 @contextmanager
@@ -39,6 +55,13 @@ def progress_bar(
         bars.TimeElapsedColumn(),
         bars.TimeRemainingColumn(),
     )
-    with bars.Progress(*columns, console=Console(stderr=True)) as shown:
+    console = Console(stderr=True)
+    with bars.Progress(
+        *columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False
+    ) as shown:
         task = shown.add_task(label, total=total)
-        yield lambda steps=1: shown.advance(task, steps)
+        _shown.append(shown)
+        try:
+            yield lambda steps=1: shown.advance(task, steps)
+        finally:
+            _shown.remove(shown)

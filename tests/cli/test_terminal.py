@@ -226,3 +226,24 @@ def read_all(descriptor):
         pass
     os.close(descriptor)
     return found
+
+
+def test_what_is_said_stands_on_lines_of_its_own_beside_a_bar(tmp_path):
+    code = (
+        "from edgeprof.cli.progress_bar import progress_bar\n"
+        "from edgeprof.cli.say import say\n"
+        "with progress_bar('Working', 2) as advance:\n"
+        "    advance(); say('the first result'); advance(); say('the second result')\n"
+    )
+    leader, follower = os.openpty()
+    subprocess.run(
+        [sys.executable, "-c", code],
+        stdout=follower,
+        stderr=follower,
+        check=True,
+        env={**os.environ, "TERM": "xterm-256color", "NO_COLOR": "1"},
+        cwd=tmp_path,
+    )
+    os.close(follower)
+    lines = re.sub(rb"\x1b\[[0-9;?]*[A-Za-z]", b"", read_all(leader)).replace(b"\r", b"\n")
+    assert lines.count(b"\nthe first result\n") == lines.count(b"\nthe second result\n") == 1
