@@ -150,8 +150,12 @@ def _lines(arguments: PredictArguments) -> list[str]:
 
 
 def _subnet_lines(loaded: LatencyPredictor, predictor: Path, subnets: Path) -> list[str]:
+    from edgeprof.accuracy.base import ACCURACY_DEVICE
+    from edgeprof.base.errors import PredictorFormatError
     from edgeprof.networks.subnet import read_subnets
 
+    if loaded.device == ACCURACY_DEVICE:
+        raise PredictorFormatError(f"{predictor}: is an accuracy model; want a latency predictor")
     listed = read_subnets(subnets, space=loaded.space or None)
     if not listed:
         return []

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+from edgeprof.accuracy.base import ACCURACY_DEVICE
 from edgeprof.base.errors import SearchError
 from edgeprof.networks.spaces.base import SearchSpace
 from edgeprof.predictors import load_predictor
@@ -42,10 +43,12 @@ def load_latency(
         where: of a device in a store, only measurements whose state has these values.
 
     Raises:
-        SearchError: if the space is missing or another one.
+        SearchError: if the space is missing or another one, or it predicts accuracies.
         PredictorFormatError: if it is no latency source.
     """
     predictor = load_predictor(source, space=space_id, where=where)
+    if predictor.device == ACCURACY_DEVICE:
+        raise SearchError(f"{source}: is an accuracy model; want a latency predictor")
     if isinstance(predictor, StoredDevice) and not space_id and len(predictor.measured_spaces) == 1:
         [predictor.space] = predictor.measured_spaces
     if not predictor.space:

@@ -8,13 +8,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from run_cli import run
 
 from edgeprof.accuracy import load_accuracy
+from edgeprof.base.errors import PredictorFormatError, SearchError
 from edgeprof.networks.spaces import get_space
+from edgeprof.networks.subnet import write_subnets
 from edgeprof.predictors import load_predictor
 from edgeprof.records.dataset import read_dataset
 from edgeprof.records.dataset_export import export_dataset
 from edgeprof.records.store import Store
+from edgeprof.search.sources import load_latency
 
 FOLDER = Path(__file__).parents[1] / "data" / "version_0.1"
 EXPECTED = json.loads((FOLDER / "expected.json").read_text())
@@ -37,6 +41,16 @@ def test_predictors_predict_what_they_did(name: str) -> None:
 def test_accuracy_models_say_what_they_did(name: str) -> None:
     model = load_accuracy(FOLDER / name, get_space(SPACE))
     np.testing.assert_allclose(model.predict_codes(CODES), EXPECTED[name]["latency_ms"], rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", [name for name in EXPECTED if "accuracy" in name])
+def test_accuracies_are_not_taken_for_latencies(name: str, tmp_path: Path) -> None:
+    subnets = tmp_path / "subnets.jsonl"
+    write_subnets(subnets, get_space(SPACE).decode(CODES))
+    with pytest.raises(PredictorFormatError, match="is an accuracy model"):
+        raise run("predict", FOLDER / name, subnets).exception
+    with pytest.raises(SearchError, match="is an accuracy model"):
+        load_latency(FOLDER / name)
 
 
 def test_stores_are_read_with_their_raw_samples(tmp_path: Path) -> None:
