@@ -97,7 +97,8 @@ def read_network_rows(
     if n is not None:
         records = _drawn(records, n, seed, path)
     dropped: Counter[str] = Counter()
-    source = _Source(path.parent, read_lists(lists_beside(path)))
+    beside = lists_beside(path)
+    source = _Source(path.parent, beside, read_lists(beside))
     good: list[_Checked] = []
     for record in records:
         try:
@@ -140,6 +141,7 @@ class _Source:
     """Where the layers of networks come from: lists by id, else files, each of them read once."""
 
     folder: Path
+    lists_file: Path
     lists: Mapping[str, Network]
     files: dict[Path, Network] = field(default_factory=dict)
 
@@ -156,7 +158,8 @@ class _Source:
             try:
                 self.files[path] = read_network(path)
             except EdgeprofError as error:
-                raise InvalidRow("model", str(error)) from error
+                missing = f"no list {list_id} in {self.lists_file}, and " if list_id else ""
+                raise InvalidRow("model", f"{missing}{error}") from error
         return self.files[path]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -281,3 +282,20 @@ def test_two_models_of_one_name_are_not_written_over_each_other(
         models += ["--network", write_model(tmp_path / folder / "m.onnx", 8)]
     with pytest.raises(OutputError, match="two networks would be written as m"):
         raise run("ship", predictor, "--to", "c", "-o", tmp_path / "c", *models).exception
+
+
+def test_layer_lists_that_did_not_travel_with_the_table_are_named(tmp_path: Path) -> None:
+    table = tmp_path / "rows.csv"
+    table.write_text("device,model,network,latency_ms\npi,zoo/a.onnx,0123,1.5\n")
+    missing = r"no list 0123 in .*rows\.networks\.jsonl\.gz, and .*a\.onnx: cannot be read"
+    with pytest.raises(DatasetError, match=missing):
+        read_network_rows(table)
+
+
+def test_guesses_of_one_reason_are_one_sentence(predictor: Path) -> None:
+    costs = load_predictor(predictor)
+    assert isinstance(costs, LayerCosts)
+    layer = read_network_rows(predictor.parent / "mixed.csv").networks[0].work[0]
+    guessed = [replace(layer, doubt="unknown operator", operator=name) for name in ("A", "B")]
+    (warning,) = costs.basis(guessed).warnings
+    assert warning == "100% of the predicted time is a guess: unknown operator (A, B)"

@@ -72,12 +72,12 @@ class Basis:
     Attributes:
         n_networks: how many were learned from.
         unmeasured: operator -> share of the latency from kinds of layers never measured.
-        doubted: reason -> share of the latency from layers whose numbers are a guess.
+        doubted: reason -> operator -> share of the latency from layers whose numbers are a guess.
     """
 
     n_networks: int
     unmeasured: Mapping[str, float]
-    doubted: Mapping[str, float]
+    doubted: Mapping[str, Mapping[str, float]]
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -89,8 +89,9 @@ class Basis:
                 f"layers never measured here: {', '.join(self.unmeasured)}"
             )
         found += [
-            f"{_percent(share)} of the predicted time is a guess: {reason}"
-            for reason, share in self.doubted.items()
+            f"{_percent(sum(shares.values()))} of the predicted time is a guess: {reason} "
+            f"({', '.join(shares)})"
+            for reason, shares in self.doubted.items()
         ]
         return tuple(found)
 
@@ -226,16 +227,16 @@ class LayerCosts:
         costs = self.explain(network)
         total = sum(cost.latency_ms for cost in costs)
         unmeasured: dict[str, float] = {}
-        doubted: dict[str, float] = {}
+        doubted: dict[str, dict[str, float]] = {}
         for cost in costs:
-            share = cost.latency_ms / total
+            share, operator = cost.latency_ms / total, cost.layer.operator
             if cost.layer.doubt:
-                reason = f"{cost.layer.doubt} ({cost.layer.operator})"
-                doubted[reason] = doubted.get(reason, 0.0) + share
+                of_reason = doubted.setdefault(cost.layer.doubt, {})
+                of_reason[operator] = of_reason.get(operator, 0.0) + share
             if not cost.is_measured:
-                operator = cost.layer.operator
                 unmeasured[operator] = unmeasured.get(operator, 0.0) + share
-        return Basis(self.n_networks, _largest_first(unmeasured), _largest_first(doubted))
+        guesses = {reason: _largest_first(shares) for reason, shares in doubted.items()}
+        return Basis(self.n_networks, _largest_first(unmeasured), guesses)
 
     @property
     def _learned(self) -> Posterior:
