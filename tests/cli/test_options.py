@@ -14,7 +14,9 @@ OWN_DEFAULT = {
     "--format": "search counts the larger of the formats",
     "--max-secs": "how long depends on how many models wait their turn",
     "--space": "drawn from the usual space; of files, the one that they name",
+    "--store": "probes go into lab.db, which later commands are told to read",
     "--threads": "doctor judges the machine whatever runs there",
+    "-k": "how many are usual: finalists, probes, or the best to compare",
     "-n": "how many is usual",
     "-o": "where the result goes",
 }
@@ -25,6 +27,7 @@ OWN_WORDS = {
     "--predictor": "report takes FILE=DEVICE",
     "--space": "see above",
     "--to": "each command converts to forms of its own",
+    "-k": "how many of what are measured",
     "-n": "of what, rows or subnets",
     "-o": "what is written",
 }
