@@ -111,8 +111,14 @@ def read_network_rows(
             dropped[error.column] += 1
     if not good:
         raise DatasetError(f"{path}: no valid rows are left of {len(records)}; dropped {dropped}")
+    return _rows_of(str(records[0].values["device"]), good, path, dropped)
+
+
+def _rows_of(
+    device: str, good: Sequence[_Checked], path: Path, dropped: Counter[str]
+) -> NetworkRows:
     return NetworkRows(
-        str(records[0].values["device"]),
+        device,
         tuple(row.network for row in good),
         np.array([row.latency_ms for row in good]),
         np.array([row.latency_se_ms for row in good]),
