@@ -97,8 +97,7 @@ def read_network_rows(
     if n is not None:
         records = _drawn(records, n, seed, path)
     dropped: Counter[str] = Counter()
-    beside = lists_beside(path)
-    source = _Source(path.parent, beside, read_lists(beside))
+    source = _Source.of(path)
     good: list[_Checked] = []
     for record in records:
         try:
@@ -150,6 +149,11 @@ class _Source:
     lists_file: Path
     lists: Mapping[str, Network]
     files: dict[Path, Network] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, table: Path) -> _Source:
+        """Read the lists beside a table."""
+        return cls(table.parent, lists_beside(table), read_lists(lists_beside(table)))
 
     def network(self, model: str, list_id: str) -> Network:
         """Return the network of a row.
