@@ -49,7 +49,7 @@ def test_no_line_of_help_is_wider_than_a_terminal(all_help):
 @pytest.mark.parametrize(
     ("words", "meant"),
     [
-        (["mesure"], "measure"),
+        (["measur"], "measure"),
         (["profil"], "profile"),
         (["board", "list"], "boards"),
         (["boards", "lst"], "list"),

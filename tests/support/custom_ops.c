@@ -43,7 +43,7 @@ static void compute(void* kernel, void* context) {
 }
 static void destroy(void* kernel) { (void)kernel; }
 
-static const CustomOp count = {12,  create, name,    provider, type,  one,
+static const CustomOp count = {12,   create, name,    provider, type,  one,
                                type, one,    compute, destroy,  trait, trait};
 
 void* RegisterCustomOps(void* options, const Base* base) {

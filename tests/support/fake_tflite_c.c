@@ -1,7 +1,7 @@
 /* A stand-in for libtensorflowlite_c.so: the part of its C API that edgeprof uses, around a "model"
- * that doubles its input. It reads the first bytes of the model file: 'T' loads, as does whatever has
- * the mark of a TFLite file; anything else is refused; "Tx" loads and then fails to prepare, with a
- * reason given to the error reporter. */
+ * that doubles its input. It reads the first bytes of the model file: 'T' loads, as does whatever
+ * has the mark of a TFLite file; anything else is refused; "Tx" loads and then fails to prepare,
+ * with a reason given to the error reporter. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>

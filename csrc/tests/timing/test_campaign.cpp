@@ -158,7 +158,7 @@ TEST_CASE("time goes where intervals are wide, and is shared out between slow an
         count_visits({item(1e7, 0.005), item(1e7, 0.05), item(5e9), item(1e4), reference()}, 400);
     CHECK(counts[1] == 400);
     CHECK(counts[0] == 51);  // the first round, then every eighth
-    CHECK(counts[2] >= 2);  // five seconds each: a hundred times the others' visits
+    CHECK(counts[2] >= 2);   // five seconds each: a hundred times the others' visits
     CHECK(counts[2] <= 10);
     CHECK(counts[3] == 400);
     CHECK(counts[4] == 400);
