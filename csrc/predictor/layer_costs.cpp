@@ -68,7 +68,7 @@ PredictorOutcome LayerCosts::read(const std::uint8_t* data, std::size_t size) no
     if (!outcome.ok()) return outcome;
     file_bytes_ = size - kCrcBytes;
     file_.reset(new (std::nothrow) std::uint8_t[file_bytes_]);
-    if (file_ == nullptr) return refused("needs memory for its tables, which is not to be had");
+    if (file_ == nullptr) return refused("no memory for its tables");
     std::memcpy(file_.get(), data, file_bytes_);
     EdgpSource source(file_.get(), file_bytes_);
     outcome = read_header(source);
@@ -116,8 +116,7 @@ PredictorOutcome LayerCosts::read_header(EdgpSource& source) noexcept {
 PredictorOutcome LayerCosts::read_names(EdgpSource& source) noexcept {
     names_.reset(new (std::nothrow) std::string_view[n_kinds()]);
     base_.reset(new (std::nothrow) std::uint16_t[n_kinds()]());
-    if (names_ == nullptr || base_ == nullptr)
-        return refused("needs memory for its names, which is not to be had");
+    if (names_ == nullptr || base_ == nullptr) return refused("no memory for its names");
     for (std::size_t number = 0; number < n_kinds(); ++number) {
         const std::size_t size = source.u8();
         const std::uint8_t* text = source.bytes(size);
@@ -146,8 +145,7 @@ PredictorOutcome LayerCosts::read_numbers(EdgpSource& source) noexcept {
     }
     const std::size_t per_function = n_kinds_ + 1;
     first_point_.reset(new (std::nothrow) std::uint16_t[stretches_.size() * per_function]());
-    if (first_point_ == nullptr)
-        return refused("needs memory for its points, which is not to be had");
+    if (first_point_ == nullptr) return refused("no memory for its points");
     for (std::size_t f = 0; f < stretches_.size(); ++f) {
         std::uint16_t* first = &first_point_[f * per_function];
         std::size_t kind = 0;  // the first kind whose first point is not known yet, less one
@@ -171,7 +169,7 @@ PredictorOutcome LayerCosts::read_values(EdgpSource& source) noexcept {
         return refused("has %zu bytes of tables, needs %zu", source.left(),
                        n_values_ * sizeof(float));
     values_.reset(new (std::nothrow) float[n_values_]);
-    if (values_ == nullptr) return refused("needs memory for its tables, which is not to be had");
+    if (values_ == nullptr) return refused("no memory for its tables");
     if (!source.values(values_.get(), n_values_))
         return refused("holds a value that is no number up to %g", static_cast<double>(kMaxValue));
     const std::size_t first_rough = n_kinds() * kQuantities;

@@ -124,8 +124,7 @@ PredictorOutcome CompactPredictor::read_tensors(EdgpSource& source, const Header
                        n_values * header.value_bytes);
     rows_.reset(new (std::nothrow) Row[n_rows_]());
     resolutions_.reset(new (std::nothrow) Resolution[n_resolutions_]());
-    if (rows_ == nullptr || resolutions_ == nullptr)
-        return refused("needs memory for its tables, which is not to be had");
+    if (rows_ == nullptr || resolutions_ == nullptr) return refused("no memory for its tables");
     source.set_value_bytes(header.value_bytes);
     if (!fill_tables(source, header.n_additive, n_hidden, header.n_inner))
         return refused("holds a value that is no number up to %g", static_cast<double>(kMaxValue));

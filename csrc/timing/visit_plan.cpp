@@ -46,17 +46,17 @@ std::vector<double> VisitPlan::weights(const std::vector<ItemState>& items) cons
 }
 
 std::vector<Visit> VisitPlan::next_round(const std::vector<ItemState>& items, double left_secs) {
-    double owed_secs = 0.0;
+    double lacking_secs = 0.0;
     bool has_items = false;
     is_content_ = true;
     for (const ItemState& item : items) {
         if (!item.is_alive || item.is_reference) continue;
         has_items = true;
-        owed_secs += static_cast<double>(item.n_lacking) * item.latency_ns / 1e9;
+        lacking_secs += static_cast<double>(item.n_lacking) * item.latency_ns / 1e9;
         is_content_ = is_content_ && item.n_lacking == 0 && item.half_width <= target_;
     }
-    const bool is_late = left_secs <= owed_secs;  // only what is owed is still done
-    if (!has_items || is_content_ || (is_late && owed_secs == 0.0)) return {};
+    const bool is_late = left_secs <= lacking_secs;  // only what is lacking is still done
+    if (!has_items || is_content_ || (is_late && lacking_secs == 0.0)) return {};
     const std::vector<double> weight = weights(items);
     std::vector<Visit> visits;
     bool has_visits = false;

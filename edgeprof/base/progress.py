@@ -11,6 +11,6 @@ Progress: TypeAlias = Callable[[str, int], AbstractContextManager[Callable[..., 
 
 
 @contextmanager
-def no_progress(label: str, total: int) -> Iterator[Callable[..., object]]:  # noqa: ARG001
+def no_progress(label: str, total: int) -> Iterator[Callable[..., object]]:  # noqa: ARG001 - shows nothing
     """Show nothing."""
-    yield lambda steps=1: None  # noqa: ARG005
+    yield lambda steps=1: None  # noqa: ARG005 - see above

@@ -190,6 +190,7 @@ def load_yaml(text: str) -> Any:
     with optional("reading YAML"):
         import yaml
 
+    # mypy cannot see which of the two classes it is.
     class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
         def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
             names = (key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode))

@@ -69,7 +69,7 @@ class SectionedGroup(Group):
     """A group whose commands are imported when they are called, not when they are listed."""
 
     def __init__(self, *arguments: object, sections: Sections, **attributes: object) -> None:
-        super().__init__(*arguments, **attributes)  # type: ignore[arg-type]
+        super().__init__(*arguments, **attributes)  # type: ignore[arg-type] # click checks them
         self.sections = sections
         self._modules = {
             name: module for section in sections.values() for name, (module, _) in section.items()

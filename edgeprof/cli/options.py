@@ -87,7 +87,7 @@ def takes(kind: type[Arguments]) -> Callable[[Callable[[Arguments], None]], Call
         def collected(**values: Any) -> None:
             command(kind(**values))
 
-        for parameter in reversed(fields(kind)):  # type: ignore[arg-type]
+        for parameter in reversed(fields(kind)):  # type: ignore[arg-type] # a dataclass, by contract
             collected = parameter.metadata["declare"](parameter.name)(collected)
         return collected
 

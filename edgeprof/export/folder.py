@@ -203,7 +203,7 @@ class _Exporter:
     def __init__(
         self,
         folder: Path,
-        format: str,  # noqa: A002
+        format: str,  # noqa: A002 - what users and options call it
         precision: str,
         batch: int,
         weights: WeightSource | None,
@@ -282,6 +282,7 @@ class _Exporter:
         write(network, path, batch=self._options["batch"], weights=shared.weights, **shared_file)
 
 
+# 'format' is what users and options call it.
 def _writer_of(format: str, precision: str) -> Callable[..., None]:  # noqa: A002
     """Return what writes models of this kind.
 

@@ -29,6 +29,7 @@ _GAIN = math.sqrt(2.0)
 """Keeps the size of activations through convolutions with a ReLU behind each."""
 
 
+# 'format' is what users and options call it.
 def write_recipe(recipe: Recipe, path: Path, *, format: str, precision: str) -> None:  # noqa: A002
     """Write a recipe as a model file; it appears whole or not at all.
 

@@ -127,7 +127,7 @@ class WorkQueue:
                 self._ready.append(item.key)
 
     def finish(self, item: Item) -> bool:
-        """Note that an item has its record; returns whether that is news."""
+        """Note that an item has its record; returns whether it had none before."""
         if item.key not in self._unfinished:
             return False
         self._unfinished.discard(item.key)

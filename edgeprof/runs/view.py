@@ -56,7 +56,7 @@ class PlainLog:
         self._last: dict[str, tuple[float, int]] = {}
 
     def changed(self, board: BoardProgress) -> None:
-        """Write the board's counts, if they are news."""
+        """Write the board's counts, if they have changed."""
         finished = board.measured + board.failed
         last_s, last_finished = self._last.get(board.name, (-_LOG_INTERVAL_S, 0))
         now_s = self._clock()
@@ -161,7 +161,7 @@ def _board_line(board: BoardProgress) -> str:
 
 def _has_rich() -> bool:
     try:
-        import rich  # noqa: F401
+        import rich  # noqa: F401 - only whether it is there
     except ImportError:
         return False
     return True

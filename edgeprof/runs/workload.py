@@ -133,6 +133,8 @@ class Workload(ABC, Generic[Label]):
         """What measurements are filed under beside their device."""
         return self.settings.model_kind
 
+    # What workloads of one kind of item need not say: the label is for those of several.
+
     def settings_of(self, label: Label, settings: ProfileSettings) -> ProfileSettings:  # noqa: ARG002
         """Return the settings as they hold for one item."""
         return settings

@@ -88,7 +88,7 @@ def test_only_the_process_that_holds_the_lock_is_stopped(tmp_path, hold):
         holder = hold("worker.lock", json.dumps({"session": "mine.", "pid": bystander.pid}))
         command = [PROGRAM, "wait", "--folder", tmp_path, "--session", "mine.", "--stop"]
         with subprocess.Popen(command) as waiting:
-            # The holder writes his name late; until then nobody is stopped.
+            # The holder writes its name late; until then nobody is stopped.
             with pytest.raises(subprocess.TimeoutExpired):
                 waiting.wait(0.3)
             assert bystander.poll() is None

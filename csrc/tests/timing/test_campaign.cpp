@@ -164,17 +164,17 @@ TEST_CASE("time goes where intervals are wide, and is shared out between slow an
     CHECK(counts[4] == 400);
 }
 
-TEST_CASE("a plan ends when all is narrow or the time is over, but not before what is owed") {
+TEST_CASE("a plan ends when all is narrow or the time is over, but not while samples are lacking") {
     VisitPlan plan(2, 0.01, 1);
     CHECK(plan.next_round({item(1e7, 0.009), item(1e7, 0.001)}, 10.0).empty());
     CHECK(plan.is_content());
     CHECK(plan.next_round({item(1e7), item(1e7)}, 0.0).empty());
     CHECK_FALSE(plan.is_content());
-    const std::vector<Visit> owed = plan.next_round({item(1e7), item(1e9, kInfinity, 2)}, -5.0);
-    REQUIRE(owed.size() == 1);
-    CHECK(owed[0].item == 1);
-    CHECK(owed[0].n_warm == 0);  // a second each: there is no cache to warm
-    CHECK(owed[0].n_timed == 1);
+    const std::vector<Visit> lacking = plan.next_round({item(1e7), item(1e9, kInfinity, 2)}, -5.0);
+    REQUIRE(lacking.size() == 1);
+    CHECK(lacking[0].item == 1);
+    CHECK(lacking[0].n_warm == 0);  // a second each: there is no cache to warm
+    CHECK(lacking[0].n_timed == 1);
     ItemState failed = item(1e7, kInfinity, 4);
     failed.is_alive = false;
     CHECK(plan.next_round({failed, reference()}, 10.0).empty());

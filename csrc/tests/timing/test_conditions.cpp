@@ -18,7 +18,7 @@ TEST_CASE("what the kernel counted between two readings is what disturbed") {
     CHECK(mask({6, 900, 1, 500'000, 3}) == (kPreempted | kMigrated));  // page faults count
 }
 
-TEST_CASE("calm is the lowest reading that is no single luck") {
+TEST_CASE("calm is a low reading that others confirm") {
     std::vector<BlockConditions> blocks(100);
     for (BlockConditions& block : blocks) block.canary_ns = 200;
     CHECK(calm_canary_ns(blocks) == 200.0);

@@ -27,7 +27,7 @@ class FakeTransport(Transport):
         *,
         deadline_s: float,  # noqa: ARG002 - a function answers at once
         stdin: Chunks = b"",
-        silent: bool = False,  # noqa: ARG002
+        silent: bool = False,  # noqa: ARG002 - nor is it ever silent
     ) -> Completed:
         """Ask the function."""
         content = b"".join(as_chunks(stdin))

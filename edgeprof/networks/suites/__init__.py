@@ -24,6 +24,7 @@ class SuiteModel(NamedTuple):
     precision: str
 
 
+# 'format' is what users and options call it.
 def suite_models(suite: str, *, format: str = "onnx", precision: str = "fp32") -> list[SuiteModel]:  # noqa: A002
     """Return the models of a suite that a format has.
 

@@ -224,9 +224,13 @@ class Recipe:
         *outer, height, width = self.shapes[x]
         reach = kernel - 2 * padding - (stride - 1) * ceil
         size = [(side - reach) // stride + 1 for side in (height, width)]
-        attributes = {"kernel_shape": [kernel] * 2, "strides": [stride] * 2, "pads": [padding] * 4}
+        attributes: dict[str, Any] = {
+            "kernel_shape": [kernel] * 2,
+            "strides": [stride] * 2,
+            "pads": [padding] * 4,
+        }
         if ceil:
-            attributes["ceil_mode"] = 1  # type: ignore[assignment]
+            attributes["ceil_mode"] = 1
         return self.node(operator, x, shape=(*outer, *size), **attributes)
 
     def global_pool(self, x: str) -> str:
