@@ -27,7 +27,8 @@ from edgeprof.measuring.runtimes import BOARD_RUNTIMES, NULL, entry_of, find_run
 from edgeprof.networks import read_network
 from edgeprof.networks.layers import Network
 from edgeprof.predictors.bank.facts import Facts
-from edgeprof.predictors.bank.stored import Measured, device_costs, read_each_state
+from edgeprof.predictors.bank.measured import Measured, read_each_state
+from edgeprof.predictors.bank.stored import device_costs
 from edgeprof.predictors.bank.terms import Terms
 from edgeprof.records.campaign_samples import estimate_device
 from edgeprof.records.store import Store

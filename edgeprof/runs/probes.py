@@ -19,13 +19,13 @@ from edgeprof.networks.suites import SuiteModel, suite_models
 from edgeprof.networks.suites.as_layers import network_of
 from edgeprof.networks.work import NetworkLayer
 from edgeprof.predictors.bank.facts import Facts
-from edgeprof.predictors.bank.stored import (
+from edgeprof.predictors.bank.measured import (
     Measured,
-    device_costs,
     facts_of_state,
     read_measured,
     where_of,
 )
+from edgeprof.predictors.bank.stored import device_costs
 from edgeprof.predictors.bank.terms import Terms
 from edgeprof.records.evidence import DeviceEvidence
 from edgeprof.runs.settings import ProfileSettings
