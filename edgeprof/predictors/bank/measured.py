@@ -7,19 +7,22 @@ from the machine's state in the records. Does not own: what these teach.
 from __future__ import annotations
 
 import math
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from edgeprof.base.errors import DatasetError
 from edgeprof.base.units import ns_to_ms
 from edgeprof.measuring.grade import Evidence, together
 from edgeprof.measuring.measurement import Record
 from edgeprof.networks.layers import Network
 from edgeprof.networks.spaces import get_space
 from edgeprof.predictors.bank.facts import Facts
-from edgeprof.predictors.bank.terms import Floats
+from edgeprof.predictors.bank.terms import Floats, Terms
 from edgeprof.records.evidence import DeviceEvidence
 from edgeprof.records.network_lists import measured_network
 from edgeprof.records.network_rows import subnet_as_measured
@@ -30,6 +33,34 @@ _OF_MODELS = frozenset({"model_kind", "weights_sha256"})
 _UNKNOWN_SE = 0.1
 """Of a latency from too few samples to tell, relative."""
 _CPU_PROVIDERS = ("CPU", "CPUExecutionProvider")
+
+
+@dataclass(frozen=True)
+class MeasuredDevice:
+    """A device in one state, and what is learned from.
+
+    Attributes:
+        name: of the device.
+        facts: of it, set as it was.
+        terms: of the networks that were measured.
+        latency_ms, relative_se: of each.
+    """
+
+    name: str
+    facts: Facts
+    terms: Terms
+    latency_ms: Floats
+    relative_se: Floats
+
+    def take(self, rows: NDArray[np.int64]) -> MeasuredDevice:
+        """Return some of the measurements."""
+        return MeasuredDevice(
+            self.name,
+            self.facts,
+            self.terms.take(rows),
+            self.latency_ms[rows],
+            self.relative_se[rows],
+        )
 
 
 @dataclass(frozen=True)
@@ -48,6 +79,11 @@ class Measured:
     latency_ms: Floats
     relative_se: Floats
     spaces: tuple[str, ...]
+
+    def on(self, device: str, facts: Facts) -> MeasuredDevice:
+        """Return this as what is learned from."""
+        terms = Terms.of([network.work for network in self.networks])
+        return MeasuredDevice(device, facts, terms, self.latency_ms, self.relative_se)
 
 
 def read_measured(
@@ -88,6 +124,21 @@ def read_each_state(store: Store, device: str) -> dict[tuple[str, str], Measured
         if (measured := collected.measured()) is not None:
             found[state[runtime], state[threads]] = measured
     return found
+
+
+def read_devices(store: Store, *, but: str = "") -> Iterator[MeasuredDevice]:
+    """Yield the devices of a store in each of their states, that named ``but`` left out.
+
+    Records that do not say what cores there were, and networks without layers, are passed over.
+    """
+    for name in store.devices():
+        if name == but:
+            continue
+        for collected in _by_state(store, name, {}).values():
+            with suppress(DatasetError):
+                measured = collected.measured()
+                if measured and measured.facts and measured.networks:
+                    yield measured.on(name, measured.facts)
 
 
 def _by_state(

@@ -14,7 +14,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -67,7 +67,7 @@ class PaperMlp(ResidualInterval):
     def fit(cls, data: Dataset, *, seed: int = 0, max_epochs: int = MAX_EPOCHS) -> PaperMlp:
         """Train from scratch on one device."""
         inputs = _encode(data.space, data.codes, ())
-        layers, offset_ms, unit_ms = _fit_layers(inputs, data.latency_ms, seed, max_epochs)
+        layers, offset_ms, unit_ms = fit_layers(inputs, data.latency_ms, seed, max_epochs)
         return cls(data.space, data.device, layers, offset_ms, unit_ms)
 
     @classmethod
@@ -100,34 +100,27 @@ class PaperMlp(ResidualInterval):
             [_encode(data.space, data.codes, device.scaled_inputs()) for device, data in others]
         )
         latency_ms = np.concatenate([data.latency_ms for _, data in others])
-        layers, offset_ms, unit_ms = _fit_layers(inputs, latency_ms, seed, max_epochs)
+        layers, offset_ms, unit_ms = fit_layers(inputs, latency_ms, seed, max_epochs)
         return cls(found, target.name, layers, offset_ms, unit_ms, target.scaled_inputs())
 
     def fine_tuned(self, data: Dataset) -> PaperMlp:
         """Return this network with its last layer fitted anew (ridge regression) to other data."""
         check_base(self, data.space)
-        hidden = _hidden(self.layers, _encode(data.space, data.codes, self.hardware))
-        offset_ms = float(data.latency_ms.mean())
-        unit_ms = float(data.latency_ms.std()) or 1.0
-        centre = hidden.mean(axis=0)
-        centred = hidden - centre
-        gram = centred.T @ centred + _RIDGE * np.eye(hidden.shape[1])
-        target = (data.latency_ms - offset_ms) / unit_ms
-        weights = np.linalg.solve(gram, centred.T @ target)[:, np.newaxis]
-        last = (np.asarray(weights, dtype=np.float64), -centre @ weights)
+        hidden = hidden_values(self.layers, _encode(data.space, data.codes, self.hardware))
+        last = fit_last(hidden, data.latency_ms)
         return replace(
             self,
             space=data.space,
             device=data.device,
-            layers=(*self.layers[:-1], last),
-            offset_ms=offset_ms,
-            unit_ms=unit_ms,
+            layers=(*self.layers[:-1], last.layer),
+            offset_ms=last.offset,
+            unit_ms=last.unit,
             relative_errors=nothing_known(),
         )
 
     def predict_codes(self, codes: Codes) -> Latencies:
         """See the interface."""
-        hidden = _hidden(self.layers, _encode(self.space, codes, self.hardware))
+        hidden = hidden_values(self.layers, _encode(self.space, codes, self.hardware))
         weights, bias = self.layers[-1]
         latency_ms: Latencies = (hidden @ weights + bias)[:, 0] * self.unit_ms + self.offset_ms
         return latency_ms
@@ -190,21 +183,52 @@ def _encode(space_id: str, codes: Codes, hardware: tuple[float, ...]) -> Floats:
     return np.concatenate([one_hot, np.tile(hardware, (len(codes), 1))], axis=1)
 
 
-def _hidden(layers: Layers, inputs: Floats) -> Floats:
+def hidden_values(layers: Layers, inputs: Floats) -> Floats:
+    """Return what the last layer sees: float64 (n, 400)."""
     values = inputs
     for weights, bias in layers[:-1]:
         values = np.maximum(values @ weights + bias, 0.0)
     return values
 
 
-def _fit_layers(
-    inputs: Floats, latency_ms: Floats, seed: int, max_epochs: int
+class LastLayer(NamedTuple):
+    """The last layer of a network, and what its output is in.
+
+    Attributes:
+        layer: weights (400, 1) and bias.
+        offset, unit: the values are ``offset + unit * output``.
+        left_out: how far each value is from what the others make of it.
+    """
+
+    layer: tuple[Floats, Floats]
+    offset: float
+    unit: float
+    left_out: Floats
+
+
+def fit_last(hidden: Floats, values: Floats) -> LastLayer:
+    """Fit the last layer to values, by ridge regression."""
+    offset, unit = float(values.mean()), float(values.std()) or 1.0
+    centre = hidden.mean(axis=0)
+    centred = hidden - centre
+    gram = centred.T @ centred + _RIDGE * np.eye(hidden.shape[1])
+    solved = np.linalg.solve(gram, centred.T)
+    weights = (solved @ ((values - offset) / unit))[:, np.newaxis]
+    missed = values - offset - unit * (centred @ weights)[:, 0]
+    leverage = 1 / len(values) + (centred * solved.T).sum(axis=1)
+    left_out: Floats = missed / np.maximum(1 - leverage, 1e-9)
+    return LastLayer((weights, -centre @ weights), offset, unit, left_out)
+
+
+def fit_layers(
+    inputs: Floats, values: Floats, seed: int, max_epochs: int
 ) -> tuple[Layers, float, float]:
+    """Train the network of the paper; returns its layers, and offset and unit of its output."""
     with optional("training"):
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.neural_network import MLPRegressor
 
-    offset_ms, unit_ms = float(latency_ms.mean()), float(latency_ms.std()) or 1.0
+    offset, unit = float(values.mean()), float(values.std()) or 1.0
     network = MLPRegressor(
         hidden_layer_sizes=_HIDDEN,
         activation="relu",
@@ -219,6 +243,6 @@ def _fit_layers(
     with warnings.catch_warnings():
         # The number of epochs is part of the recipe: reaching it is no failure.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        network.fit(inputs, (latency_ms - offset_ms) / unit_ms)
+        network.fit(inputs, (values - offset) / unit)
     layers = tuple(zip(network.coefs_, network.intercepts_, strict=True))
-    return layers, offset_ms, unit_ms
+    return layers, offset, unit
