@@ -33,6 +33,7 @@ class AdviseArguments(PlaceArguments):
         "-k", default=2, type=click.IntRange(1), help="Measure so many, the best by prediction."
     )
     store: Path | None = options.store(required=False)
+    bank: tuple[Path, ...] = options.bank()
     cpus: tuple[int, ...] = options.cpus()
     shapes: tuple[tuple[str, tuple[int, ...]], ...] = options.shapes()
     inputs: tuple[tuple[str, Any], ...] = options.inputs()
@@ -85,6 +86,7 @@ def advise(arguments: AdviseArguments) -> None:
 
 def _advised(arguments: AdviseArguments) -> tuple[list[Expected], Advice]:
     """Return what is expected of all choices, and what measuring the best says."""
+    from edgeprof.predictors.bank.others import read_bank_with
     from edgeprof.runs.advice import (
         ChoiceWorkload,
         choices_there,
@@ -97,10 +99,11 @@ def _advised(arguments: AdviseArguments) -> tuple[list[Expected], Advice]:
 
     place = arguments.place()
     settings = arguments.settings(place.board.cores or arguments.cpus)
+    bank = read_bank_with(arguments.bank, but=place.device)
     with kept_or_not(arguments.store) as store:
         there = look_at(place, arguments.models)
         choices = choices_there(there, arguments.models, settings.cpus)
-        expected = expect(choices, there, settings, store, place.device)
+        expected = expect(choices, there, settings, store, place.device, bank)
         best = [one.choice for one in expected[: arguments.k]]
         with shown(quiet=arguments.as_json) as listener:
             workload = ChoiceWorkload(best, there.libraries, store, settings)

@@ -147,6 +147,23 @@ where = partial(
     help="Only measurements made under this state, e.g. threads=1; may be repeated.",
 )
 """Of a store: a state is one of ``records.pooling.STATE_FIELDS``."""
+bank = partial(
+    option,
+    "--bank",
+    multiple=True,
+    type=INPUT,
+    metavar="STORE.db",
+    help="Learn from the devices of this store, too, or take another bank than the shipped one "
+    "(.npz); may be repeated.",
+)
+strategy = partial(
+    option,
+    "--strategy",
+    default="bank",
+    type=click.Choice(["bank", "paper-finetune", "paper-gpu"]),
+    help="How a device is predicted from others: the paper's ways learn from --bank alone.",
+)
+"""The choices are ``predictors.bank.others.STRATEGIES``."""
 batch_of_models = partial(
     option, "--batch", type=click.IntRange(1), help="Leading dimension of a model's inputs."
 )

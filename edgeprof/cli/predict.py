@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from edgeprof.networks.layers import Network
     from edgeprof.networks.subnet import Subnet
+    from edgeprof.predictors.bank.others import Others
     from edgeprof.predictors.base import LatencyInterval, LatencyPredictor
     from edgeprof.predictors.layers.model import LayerCosts
 
@@ -53,6 +54,8 @@ class PredictArguments:
         type=options.INPUT,
         help="Table of models that were measured on that board (device,model,latency_ms).",
     )
+    bank: tuple[Path, ...] = options.bank()
+    strategy: str = options.strategy()
     space: str | None = options.space_of_files()
     codes_only: bool = options.flag(
         "--codes",
@@ -81,13 +84,26 @@ class PredictArguments:
             options.refuse_given(("shapes", "batch", "explain"), "is for a model file")
         if self.subnets is None:
             options.refuse_given(("explain",), "needs a PREDICTOR")
-        if self.board_facts is not None or ".db:" not in str(self.source):
+        is_stored = self.board_facts is None and ".db:" in str(self.source)
+        if not is_stored:
             options.refuse_given(("where",), "is for a device of a store, STORE.db:DEVICE")
+        if not is_stored and self.board_facts is None:
+            options.refuse_given(
+                ("bank", "strategy"),
+                "is for a device of a store, STORE.db:DEVICE, or --board-facts",
+            )
 
     @property
     def is_of_model(self) -> bool:
         """Whether a model file is predicted, and not subnets."""
         return self.networks.suffix.lower() in FORMAT_OF_SUFFIX
+
+    @property
+    def others(self) -> Others:
+        """What other devices teach."""
+        from edgeprof.predictors.bank.others import Others
+
+        return Others(self.bank, self.strategy)
 
     @property
     def source(self) -> Path:
@@ -113,7 +129,9 @@ def predict(arguments: PredictArguments) -> None:
 
     With --device there is no PREDICTOR: models and subnets are predicted from what other boards
     took, and from all that a store holds of this one: probes, suites, models, subnets. With
-    --board-facts, from what is known of a board and the measurements of --probes, if any.
+    --board-facts, from what is known of a board and the measurements of --probes, if any. Other
+    boards are those of public tables and of the stores of --bank; --strategy predicts in one of the
+    paper's ways instead, for comparison.
 
     \b
     Example:
@@ -121,6 +139,7 @@ def predict(arguments: PredictArguments) -> None:
       edgeprof predict pi4.edgp subnets.jsonl
       edgeprof predict --device lab.db:pi4 model.onnx
       edgeprof predict --board-facts pi4.json model.onnx
+      edgeprof predict --board-facts pi5.json --bank lab.db model.onnx
     """
     arguments.check()
     lines = [_board_line(arguments)] if arguments.board_facts else _lines(arguments)
@@ -140,10 +159,9 @@ def _lines(arguments: PredictArguments) -> list[str]:
 
     source, networks, where = arguments.source, arguments.networks, dict(arguments.where)
     if arguments.is_of_model:
-        stored = arguments.device is not None
-        loaded = load_predictor(source, where=where) if stored else load_base(source)
+        loaded = load_base(source, where=where, others=arguments.others)
         return [_model_line(loaded, networks, arguments)]
-    loaded = load_predictor(source, space=arguments.space, where=where)
+    loaded = load_predictor(source, space=arguments.space, where=where, others=arguments.others)
     if arguments.codes_only:
         return _code_lines(loaded, networks)
     return _subnet_lines(loaded, source, networks)
@@ -232,7 +250,7 @@ def _model_line(loaded: LatencyPredictor, model: Path, arguments: PredictArgumen
         _say_basis(loaded, network, arguments)
     if isinstance(loaded, StoredDevice):
         basis = f"{_counted(loaded.n_networks)} on {loaded.device} ({loaded.setting})"
-        _say_interval(model, interval, f"from other boards and {basis}")
+        _say_interval(model, interval, _basis(basis, arguments))
     return _json_of(model, interval)
 
 
@@ -265,11 +283,19 @@ def _board_line(arguments: PredictArguments) -> str:
     model, board = arguments.predictor, arguments.board_facts
     if board is None:
         raise click.UsageError("want --board-facts")
-    device, n_probes = read_device(board, arguments.probes)
+    device, n_probes = read_device(board, arguments.probes, arguments.others)
     interval = device.predict(Terms.of([_read_model(model, arguments).work]))
     basis = _counted(n_probes) if n_probes else "facts of the board alone: a guess"
-    _say_interval(model, interval, f"from other boards and {basis}")
+    _say_interval(model, interval, _basis(basis, arguments))
     return _json_of(model, interval)
+
+
+def _basis(own: str, arguments: PredictArguments) -> str:
+    """Say what an answer rests on besides what is known of the device itself."""
+    stores = [str(path) for path in arguments.bank]
+    if arguments.strategy == "bank":
+        return f"from other boards{''.join(f' and {path}' for path in stores)} and {own}"
+    return f"by {arguments.strategy} from {', '.join(stores)} and {own}"
 
 
 def _counted(n_networks: int) -> str:

@@ -29,6 +29,7 @@ class ProbeArguments(PlaceArguments):
 
     k: int = options.option("-k", default=5, type=click.IntRange(1), help="How many probes.")
     store: Path = options.store(required=False, default="lab.db")
+    bank: tuple[Path, ...] = options.bank()
     runtime: str | None = options.runtime()
     library: Path | None = options.library()
     precision: str = options.precision()
@@ -79,36 +80,49 @@ def probe(arguments: ProbeArguments) -> None:
       edgeprof predict --device lab.db:rpi5 model.onnx
     """
     from edgeprof.cli.running import NotAllMeasured, print_failures
-    from edgeprof.records.evidence import grade_device
-    from edgeprof.records.store import Store
-    from edgeprof.runs.probes import choose_probes, facts_of, run_probes
-    from edgeprof.runs.suites import SuiteWorkload
-    from edgeprof.runs.view import shown
 
     place = arguments.place()
-    settings = arguments.settings(place)
-    there = settings.on(place.board)
-    state = place.state(settings)
-    models = choose_probes(state, there, arguments.k)
-    folder = arguments.store.with_name(f"{arguments.store.stem}-models")
-    with Store(arguments.store) as store, shown(quiet=arguments.as_json) as listener:
-        workload = SuiteWorkload(models, store, settings, folder, retry_failed=True)
-        facts = facts_of(state, there)
-        found = run_probes(
-            workload, place.device, facts, lambda probes: place.measure(probes, listener)
-        )
-        verdict = grade_device(store, place.device)
+    found, verdict = _probed(arguments, place)
     _print(arguments, place.device, found, verdict)
     if not found.summary.is_complete:
         print_failures(found.summary)
         raise NotAllMeasured(found.summary)
 
 
+def _probed(arguments: ProbeArguments, place: Place) -> tuple[Probed, Verdict | None]:
+    """Choose and measure probes; return what they say and how good the device's rows are."""
+    from edgeprof.predictors.bank.others import read_bank_with
+    from edgeprof.records.evidence import grade_device
+    from edgeprof.records.store import Store
+    from edgeprof.runs.probes import choose_probes, facts_of, run_probes
+    from edgeprof.runs.suites import SuiteWorkload
+    from edgeprof.runs.view import shown
+
+    settings = arguments.settings(place)
+    there = settings.on(place.board)
+    state = place.state(settings)
+    bank = read_bank_with(arguments.bank, but=place.device)
+    models = choose_probes(state, there, arguments.k, bank)
+    folder = arguments.store.with_name(f"{arguments.store.stem}-models")
+    with Store(arguments.store) as store, shown(quiet=arguments.as_json) as listener:
+        workload = SuiteWorkload(models, store, settings, folder, retry_failed=True)
+        found = run_probes(
+            workload,
+            place.device,
+            facts_of(state, there),
+            bank,
+            lambda probes: place.measure(probes, listener),
+        )
+        return found, grade_device(store, place.device)
+
+
 def _print(arguments: ProbeArguments, device: str, found: Probed, verdict: Verdict | None) -> None:
     """Print what was found, and what to type next."""
     chosen = " ".join(f"--where {shlex.quote(f'{k}={v}')}" for k, v in found.where.items())
     name = shlex.quote(f"{arguments.store}:{device}")
-    following = f"edgeprof predict --device {name} {f'{chosen} ' if chosen else ''}MODEL.onnx"
+    banks = " ".join(f"--bank {shlex.quote(str(path))}" for path in arguments.bank)
+    words = ("edgeprof predict --device", name, chosen, banks, "MODEL.onnx")
+    following = " ".join(word for word in words if word)
     following = following.replace(".onnx", ".tflite") if found.format == "tflite" else following
     if arguments.as_json:
         printed = _as_dict(found, device)

@@ -39,6 +39,8 @@ class SearchArguments:
         "--pareto", help="Find the whole front; the largest budget is its far end."
     )
     where: tuple[tuple[str, str], ...] = options.where()
+    bank: tuple[Path, ...] = options.bank()
+    strategy: str = options.strategy()
     space: str | None = options.space_of_files()
     resolutions: tuple[int, ...] | None = options.resolutions()
     seed: int = options.seed()
@@ -198,13 +200,15 @@ def _run(arguments: SearchArguments) -> list[SearchResult]:
 def _plan(arguments: SearchArguments) -> Search:
     from edgeprof.accuracy import load_accuracy
     from edgeprof.networks.spaces import get_space
+    from edgeprof.predictors.bank.others import Others
     from edgeprof.search import Search, sources
 
     sources_of_latency = (arguments.latency, *(source for source, _ in arguments.also_latency))
     if not any(".db:" in str(source) for source in sources_of_latency):
-        options.refuse_given(("where",), "is for a device of a store, STORE.db:DEVICE")
-    where = dict(arguments.where)
-    latency = sources.load_latency(arguments.latency, arguments.space, where)
+        of_stores = ("where", "bank", "strategy")
+        options.refuse_given(of_stores, "is for a device of a store, STORE.db:DEVICE")
+    where, others = dict(arguments.where), Others(arguments.bank, arguments.strategy)
+    latency = sources.load_latency(arguments.latency, arguments.space, where, others)
     space = get_space(latency.space)
     return Search(
         space,
@@ -214,6 +218,7 @@ def _plan(arguments: SearchArguments) -> Search:
             space,
             latency_ms=arguments.also_latency,
             where=where,
+            others=others,
             macs=arguments.max_macs,
             parameters=arguments.max_parameters,
             model_bytes=arguments.max_model_bytes,

@@ -162,6 +162,21 @@ class AdaptArguments(RowsArguments, OutputArguments):
         type=options.INPUT,
         help="Measurements of the new device (.csv, .csv.gz, .parquet).",
     )
+    where: tuple[tuple[str, str], ...] = options.where()
+    bank: tuple[Path, ...] = options.bank()
+
+    def check(self) -> None:
+        """Refuse options that no base would use."""
+        if not any(".db:" in str(base) for base in self.bases):
+            options.refuse_given(("where", "bank"), "is for a base that is STORE.db:DEVICE")
+
+    def load_bases(self, space: str) -> Sequence[LatencyPredictor]:
+        """Load the bases."""
+        from edgeprof.predictors.bank.others import Others
+        from edgeprof.predictors.load import load_base
+
+        where, others = dict(self.where), Others(self.bank)
+        return [load_base(path, space, where=where, others=others) for path in self.bases]
 
 
 @click.command()
@@ -170,18 +185,19 @@ def adapt(arguments: AdaptArguments) -> None:
     """Move predictors of other devices (BASES) to a new one with a few measurements.
 
     The host model beside each base is used where there is one. A base may be of the same supernet
-    at another width.
+    at another width, or a device of a store, STORE.db:DEVICE, whatever was measured there.
 
     \b
     Example:
       edgeprof adapt pi4.edgp --data nano.csv --device nano -n 10 -o nano.edgp
+      edgeprof adapt lab.db:pi4 --data nano.csv --device nano -n 10 -o nano.edgp
     """
-    from edgeprof.predictors.load import load_base
     from edgeprof.predictors.save import check_output
 
+    arguments.check()
     check_output(arguments.output)
     measured = arguments.read(arguments.data)
-    bases = [load_base(path, measured.space) for path in arguments.bases]
+    bases = arguments.load_bases(measured.space)
     _report(measured, _trained(measured, arguments, "gp", bases, arguments.seed), arguments)
 
 

@@ -52,6 +52,7 @@ _KINDS = {
     "gp": ("gp.model", "GaussianProcess"),
     "layers": ("layers.model", "LayerCosts"),
     "hardware": ("hardware.model", "HardwareModel"),
+    "stored": ("bank.stored", "StoredDevice"),
     "lut": ("lut.model", "LutModel"),
     "linear": ("paper.linear", "LinearModel"),
     "paper-mlp": ("paper.mlp", "PaperMlp"),

@@ -16,6 +16,7 @@ from edgeprof.predictors.compact.reader import EdgpPredictor
 from edgeprof.predictors.host_file import HostModel, read_host_bytes, read_learned
 
 if TYPE_CHECKING:
+    from edgeprof.predictors.bank.others import Others
     from edgeprof.predictors.gp.model import GaussianProcess
     from edgeprof.predictors.layers.compact import CompactLayerCosts
 
@@ -25,7 +26,11 @@ _TABLE_SUFFIXES = (".yaml", ".yml")
 
 
 def load_predictor(
-    path: str | Path, *, space: str | None = None, where: Mapping[str, str] | None = None
+    path: str | Path,
+    *,
+    space: str | None = None,
+    where: Mapping[str, str] | None = None,
+    others: Others | None = None,
 ) -> LatencyPredictor:
     """Read a predictor: ``P.edgp``, ``P.host.npz``, a folder of lookup tables or one ``.yaml``.
 
@@ -40,6 +45,7 @@ def load_predictor(
         space: id of the space, for lookup tables that do not name it, and for layer costs, which
             predict subnets of any.
         where: of a device in a store, only measurements whose state has these values.
+        others: of a device in a store, what other devices teach; the shipped bank if ``None``.
 
     Raises:
         PredictorFormatError: if it is none of these, or cannot be read.
@@ -47,17 +53,22 @@ def load_predictor(
         LookupTableError: if lookup tables are wrong.
     """
     path = Path(path)
-    if ".db:" in str(path):
+    if is_stored(path):
         from edgeprof.predictors.bank.stored import load_stored, parse_stored
 
         if (stored := parse_stored(str(path))) is not None:
-            return load_stored(*stored, space=space, where=where)
+            return load_stored(*stored, space=space, where=where, others=others)
     if path.is_dir() or path.suffix in _TABLE_SUFFIXES:
         from edgeprof.predictors.lut.tables import load_tables
 
         return load_tables(path, space)
     loaded = _load_file(path)
     return loaded if space is None else for_space(loaded, space)
+
+
+def is_stored(path: Path) -> bool:
+    """Tell whether a path is a device in a store, ``lab.db:rpi5``."""
+    return ".db:" in str(path) and not path.exists()
 
 
 def for_space(predictor: LatencyPredictor, space: str) -> LatencyPredictor:
@@ -116,17 +127,27 @@ def load_host(path: str | Path) -> HostModel:
     return read_host_bytes(read_predictor_bytes(Path(path)), str(path))
 
 
-def load_base(path: Path, space: str | None = None) -> LatencyPredictor:
+def load_base(
+    path: Path,
+    space: str | None = None,
+    *,
+    where: Mapping[str, str] | None = None,
+    others: Others | None = None,
+) -> LatencyPredictor:
     """Load a base: the host model beside ``P.edgp`` where there is one, else the file itself.
 
     Args:
-        path: the file or folder.
+        path: the file or folder, or a device in a store, which serves predictors of any space.
         space: where given, the base must be able to serve predictors of this space.
+        where: see ``load_predictor``.
+        others: see ``load_predictor``.
 
     Raises:
         PredictorFormatError: if it is none, the two files do not belong together, or it cannot
             serve ``space``; naming the file.
     """
+    if is_stored(path):
+        return load_predictor(path, space=space, where=where, others=others)
     has_host = path.suffix == EDGP_SUFFIX and host_path(path).exists()
     base = _load_beside(path) if has_host else load_predictor(path)
     if path.is_dir() or path.suffix in _TABLE_SUFFIXES:

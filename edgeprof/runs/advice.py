@@ -27,7 +27,8 @@ from edgeprof.measuring.runtimes import BOARD_RUNTIMES, NULL, entry_of, find_run
 from edgeprof.networks import read_network
 from edgeprof.networks.layers import Network
 from edgeprof.predictors.bank.facts import Facts
-from edgeprof.predictors.bank.measured import Measured, read_each_state
+from edgeprof.predictors.bank.measured import read_each_state
+from edgeprof.predictors.bank.model import Bank, DeviceCosts
 from edgeprof.predictors.bank.stored import device_costs
 from edgeprof.predictors.bank.terms import Terms
 from edgeprof.records.campaign_samples import estimate_device
@@ -153,6 +154,7 @@ def expect(
     settings: ProfileSettings,
     store: Store,
     device: str,
+    bank: Bank | None = None,
 ) -> list[Expected]:
     """Rank choices by the latency that is expected, best first.
 
@@ -162,6 +164,7 @@ def expect(
         settings: with the shapes of inputs, and the CPUs.
         store: what it holds of the device under the same runtime and threads counts, too.
         device: name of the device there.
+        bank: of other devices; the shipped one if ``None``.
 
     Raises:
         InvalidModel: a model cannot be read.
@@ -175,8 +178,9 @@ def expect(
     for choice in choices:
         own = replace(settings, runtime=choice.runtime, threads=choice.threads)
         measured = known.get((choice.runtime, str(choice.threads)))
-        network = networks[choice.model]
-        found.append(_expected(choice, network, facts_of(there.state, own), measured))
+        costs = device_costs(facts_of(there.state, own), measured, bank)
+        n_networks = 0 if measured is None else len(measured.networks)
+        found.append(_expected(choice, networks[choice.model], costs, n_networks))
     return sorted(found, key=lambda one: one.mean_ms)
 
 
@@ -187,15 +191,12 @@ def _fed(choices: Sequence[Choice], settings: ProfileSettings) -> dict[Path, Fed
     return dict(zip(files, each, strict=True))
 
 
-def _expected(
-    choice: Choice, network: Network, facts: Facts, measured: Measured | None
-) -> Expected:
-    interval = device_costs(facts, measured).predict(Terms.of([network.work]))
+def _expected(choice: Choice, network: Network, costs: DeviceCosts, n_networks: int) -> Expected:
+    interval = costs.predict(Terms.of([network.work]))
     mean, low, high = (float(part[0]) for part in interval)
     macs = sum(layer.macs for layer in network.work)
     in_int8 = sum(layer.macs for layer in network.work if layer.element_type in _INT8)
     precision = "int8" if macs and in_int8 > macs / 2 else "fp32"
-    n_networks = 0 if measured is None else len(measured.networks)
     return Expected(choice, precision, mean, low, high, n_networks)
 
 

@@ -19,12 +19,8 @@ from edgeprof.networks.suites import SuiteModel, suite_models
 from edgeprof.networks.suites.as_layers import network_of
 from edgeprof.networks.work import NetworkLayer
 from edgeprof.predictors.bank.facts import Facts
-from edgeprof.predictors.bank.measured import (
-    Measured,
-    facts_of_state,
-    read_measured,
-    where_of,
-)
+from edgeprof.predictors.bank.measured import facts_of_state, read_measured, where_of
+from edgeprof.predictors.bank.model import Bank, DeviceCosts
 from edgeprof.predictors.bank.stored import device_costs
 from edgeprof.predictors.bank.terms import Terms
 from edgeprof.records.evidence import DeviceEvidence
@@ -65,20 +61,23 @@ def facts_of(state: Mapping[str, Any], settings: ProfileSettings) -> Facts:
     )
 
 
-def choose_probes(state: Mapping[str, Any], settings: ProfileSettings, k: int) -> list[SuiteModel]:
+def choose_probes(
+    state: Mapping[str, Any], settings: ProfileSettings, k: int, bank: Bank | None = None
+) -> list[SuiteModel]:
     """Choose the networks that tell most about a machine, best first.
 
     Args:
         state: of the machine.
         settings: as they hold there.
         k: how many; fewer where fewer fit.
+        bank: of other devices; the shipped one if ``None``.
 
     Raises:
         BoardSetupError: none fits into its memory.
         DatasetError: its state does not say what cores there are.
     """
     offers = _offers(settings)
-    device = device_costs(facts_of(state, settings), None)
+    device = device_costs(facts_of(state, settings), None, bank)
     targets = Terms.of([offer.work for offer in offers])
     slow_ms = device.predict(targets).high_ms
     total_bytes = state.get("memory", {}).get("total_kib", 0) * 1024
@@ -151,6 +150,7 @@ def run_probes(
     workload: SuiteWorkload,
     device: str,
     facts: Facts,
+    bank: Bank,
     measure: Callable[[SuiteWorkload], RunSummary],
 ) -> Probed:
     """Measure probes, and learn the device from all that its store then holds in their state.
@@ -159,6 +159,7 @@ def run_probes(
         workload: the probes.
         device: name that they are filed under.
         facts: of the device.
+        bank: of other devices.
         measure: measures a workload, as ``Place.measure`` does.
     """
     summary = measure(workload)
@@ -179,11 +180,11 @@ def run_probes(
         summary,
         where,
         0 if measured is None else len(measured.networks),
-        _reach(facts, None, targets),
-        _reach(facts, measured, targets),
+        _reach(device_costs(facts, None, bank), targets),
+        _reach(device_costs(facts, measured, bank), targets),
     )
 
 
-def _reach(facts: Facts, measured: Measured | None, targets: Terms) -> float:
-    _, low, high = device_costs(facts, measured).predict(targets)
+def _reach(device: DeviceCosts, targets: Terms) -> float:
+    _, low, high = device.predict(targets)
     return float(np.median(np.sqrt(high / low))) - 1

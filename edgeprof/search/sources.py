@@ -15,6 +15,7 @@ from edgeprof.accuracy.base import ACCURACY_DEVICE
 from edgeprof.base.errors import SearchError
 from edgeprof.networks.spaces.base import SearchSpace
 from edgeprof.predictors import load_predictor
+from edgeprof.predictors.bank.others import Others
 from edgeprof.predictors.bank.stored import StoredDevice
 from edgeprof.predictors.base import LatencyPredictor
 from edgeprof.runs.settings import ProfileSettings
@@ -32,7 +33,10 @@ LOCAL = "local"
 
 
 def load_latency(
-    source: Path, space_id: str | None = None, where: Mapping[str, str] | None = None
+    source: Path,
+    space_id: str | None = None,
+    where: Mapping[str, str] | None = None,
+    others: Others | None = None,
 ) -> LatencyPredictor:
     """Load a latency source: see ``predictors.load_predictor``.
 
@@ -41,12 +45,13 @@ def load_latency(
         space_id: the space, where the source does not name one (lookup tables, layer costs); else
             it must be that of the source, unless that predicts networks of any space.
         where: of a device in a store, only measurements whose state has these values.
+        others: of a device in a store, what other devices teach.
 
     Raises:
         SearchError: if the space is missing or another one, or it predicts accuracies.
         PredictorFormatError: if it is no latency source.
     """
-    predictor = load_predictor(source, space=space_id, where=where)
+    predictor = load_predictor(source, space=space_id, where=where, others=others)
     if predictor.device == ACCURACY_DEVICE:
         raise SearchError(f"{source}: is an accuracy model; want a latency predictor")
     if isinstance(predictor, StoredDevice) and not space_id and len(predictor.measured_spaces) == 1:
@@ -63,6 +68,7 @@ def further_limits(
     *,
     latency_ms: Sequence[tuple[Path, float]] = (),
     where: Mapping[str, str] | None = None,
+    others: Others | None = None,
     confidence: float | None = None,
     macs: float | None = None,
     parameters: float | None = None,
@@ -76,7 +82,7 @@ def further_limits(
     """
     limits = [
         latency_constraint(
-            load_latency(source, space.id, where), limit_ms, space, confidence=confidence
+            load_latency(source, space.id, where, others), limit_ms, space, confidence=confidence
         )
         for source, limit_ms in latency_ms
     ]

@@ -11,59 +11,20 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from made_up_boards import A72, RECIPES, settings_of, terms_of
 from tree import ROOT
 
 from edgeprof.base.errors import DatasetError, PredictorFormatError
-from edgeprof.networks.suites.as_layers import network_of
-from edgeprof.networks.suites.mobile import (
-    efficientnet_lite,
-    mobilenet_v1,
-    mobilenet_v2,
-    mobilenet_v3,
-)
+from edgeprof.networks.suites.mobile import mobilenet_v1
 from edgeprof.predictors.bank.facts import Facts
 from edgeprof.predictors.bank.file import bank_bytes, load_bank, read_bank, shipped_bank
-from edgeprof.predictors.bank.learning import Setting, learn_bank
+from edgeprof.predictors.bank.learning import learn_bank
 from edgeprof.predictors.bank.model import DeviceCosts
-from edgeprof.predictors.bank.terms import TERMS, Terms
-
-RECIPES = [
-    *(mobilenet_v1(w, r) for w in (0.25, 0.5, 0.75, 1.0) for r in (128, 160, 192, 224)),
-    *(mobilenet_v2(w, r) for w in (0.35, 0.5, 0.75, 1.0) for r in (96, 128, 160, 224)),
-    *(mobilenet_v3("small", minimalistic=minimalistic) for minimalistic in (False, True)),
-    *(efficientnet_lite(*scale) for scale in ((1.0, 1.0, 224), (1.0, 1.1, 240), (1.1, 1.2, 260))),
-]
-A72 = Facts((("cortex-a72", 1.8, 4),), 4)
-
-
-def terms_of(recipes):
-    return Terms.of([network_of(recipe).work for recipe in recipes])
 
 
 @pytest.fixture(scope="module")
 def terms():
     return terms_of(RECIPES)
-
-
-def latencies(terms, facts, rng):
-    """Return the latencies of a device that differs from others by .4 in each log cost."""
-    costs = rng.normal(0.0, 0.4, len(TERMS))
-    costs[TERMS.index("depthwise_macs")] += 1.0  # what all devices share
-    core, ghz = facts.busy[0]
-    speed = ghz * core.macs * 4 * 0.3e6
-    noise = np.exp(rng.normal(0.0, 0.02, len(terms)))
-    return (terms.amounts * np.exp(costs)).sum(axis=1) / speed * noise
-
-
-def settings_of(terms, n, seed, **changes):
-    rng = np.random.default_rng(seed)
-    made = []
-    for number in range(n):
-        facts = replace(A72, cores=(("cortex-a72", rng.uniform(1.0, 2.5), 4),), **changes)
-        measured = latencies(terms, facts, rng)
-        name = f"board{number}"
-        made.append(Setting(name, name, facts, np.arange(len(terms)), measured))
-    return made
 
 
 @pytest.fixture(scope="module")

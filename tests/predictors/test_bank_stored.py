@@ -6,21 +6,17 @@ import json
 
 import numpy as np
 import pytest
+from made_up_boards import add_networks, record_of, true_ms
 from run_cli import run
-from stored_records import make_record
-from tree import ROOT
 
 from edgeprof.base.errors import DatasetError, MixedMachineState, StoreError
 from edgeprof.export.onnx import export_network
-from edgeprof.measuring.machine import machine_state
 from edgeprof.networks.spaces import get_space
 from edgeprof.networks.subnet import Subnet, write_subnets
 from edgeprof.networks.suites.as_layers import network_of
 from edgeprof.networks.suites.mobile import mobilenet_v1, mobilenet_v2
 from edgeprof.predictors import load_predictor
 from edgeprof.predictors.bank.facts import Facts
-from edgeprof.predictors.bank.file import shipped_bank
-from edgeprof.predictors.bank.model import DeviceCosts
 from edgeprof.predictors.bank.stored import load_stored, parse_stored
 from edgeprof.predictors.bank.terms import Terms
 from edgeprof.records.store import ImportedRow, Store
@@ -28,32 +24,6 @@ from edgeprof.records.store import ImportedRow, Store
 SPACE = get_space("ofa-mbv3-w1.0")
 SUBNETS = SPACE.sample(60, np.random.default_rng(0), [128, 192])
 NETWORKS = [network_of(mobilenet_v1(w, r)) for w in (0.25, 0.5, 1.0) for r in (128, 192)]
-STATE = machine_state(ROOT / "tests" / "data" / "boards" / "rpi4b")
-FACTS = Facts((("cortex-a72", 1.8, 4),), 4, "ort")
-
-
-def true_ms(networks):
-    """Return latencies on a board that is 1.6 times as slow as its facts say."""
-    guess = DeviceCosts(shipped_bank(), FACTS).predict(Terms.of([n.work for n in networks]))
-    return 1.6 * guess.mean_ms
-
-
-def record_of(latency_ms, *, sha256="0" * 64, threads=4, runtime="onnxruntime", seed=0):
-    record = make_record(latency_ms, np.random.default_rng(seed))
-    record["model"]["sha256"] = sha256
-    record["machine"] = STATE
-    record["settings"]["threads"] = threads
-    record["runtime"]["name"] = runtime
-    return record
-
-
-def add_networks(store, networks, device="pi", **how):
-    for number, (network, latency_ms) in enumerate(zip(networks, true_ms(networks), strict=True)):
-        sha256 = f"{number:064x}"
-        store.append_network(sha256, network)
-        record = record_of(latency_ms, sha256=sha256, **how)
-        key = f"{device}-{sha256}-{sorted(how.items())}"
-        store.append(record, job_key=key, device=device, model_kind="onnx")
 
 
 def add_subnets(store, subnets, device="pi"):
@@ -201,18 +171,6 @@ def test_a_model_and_subnets_are_predicted_on_a_device_of_a_store(lab, tmp_path)
 def test_python_takes_a_device_of_a_store_as_a_predictor(lab):
     assert repr(load_predictor(f"{lab}:pi")) == "StoredDevice(device='pi', space='')"
     assert load_predictor(f"{lab}:pi", space=SPACE.id).space == SPACE.id
-
-
-def test_a_device_of_a_store_is_no_base_to_adapt(lab, tmp_path):
-    rows = tmp_path / "rows.csv"
-    lists = ",".join(
-        f'"{json.dumps(part)}"' for part in (SUBNETS[0].ks, SUBNETS[0].e, SUBNETS[0].d)
-    )
-    head = "device,space,resolution,ks,e,d,latency_ms"
-    rows.write_text(f"{head}\nnew,{SPACE.id},{SUBNETS[0].r},{lists},12.0\n")
-    result = run("adapt", f"{lab}:pi", "--data", rows, "-o", tmp_path / "new.edgp")
-    assert result.exit_code == 1
-    assert "predicts networks of any space, and is no base" in str(result.exception)
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ import numpy as np
 from edgeprof.base.errors import DatasetError
 from edgeprof.base.parse import ENCODING, parse_json
 from edgeprof.predictors.bank.facts import Facts
-from edgeprof.predictors.bank.file import shipped_bank
-from edgeprof.predictors.bank.model import DeviceCosts
+from edgeprof.predictors.bank.measured import MeasuredDevice
+from edgeprof.predictors.bank.others import KnownDevice, Others
 from edgeprof.predictors.bank.terms import Terms
 from edgeprof.records.network_rows import read_network_rows
 
@@ -34,20 +34,28 @@ def read_facts(path: Path) -> Facts:
         raise DatasetError(f"{path}: {error}") from error
 
 
-def read_device(facts: Path, probes: Path | None = None) -> tuple[DeviceCosts, int]:
+def read_device(
+    facts: Path, probes: Path | None = None, others: Others | None = None
+) -> tuple[KnownDevice, int]:
     """Return what is known of a board, and from how many measured networks.
 
     Args:
         facts: of the board, JSON.
         probes: rows ``device,model,latency_ms`` or of subnets, all of one device.
+        others: what other devices teach; the shipped bank alone if ``None``.
 
     Raises:
         DatasetError: naming the file and what is wrong with it.
     """
-    device = DeviceCosts(shipped_bank(), read_facts(facts))
+    board, others = read_facts(facts), others or Others()
     if probes is None:
-        return device, 0
+        return others.known("", board, None), 0
     rows = read_network_rows(probes)
-    terms = Terms.of([network.work for network in rows.networks])
-    error = np.nan_to_num(rows.latency_se_ms) / rows.latency_ms
-    return device.learn(terms, rows.latency_ms, error), len(rows)
+    measured = MeasuredDevice(
+        rows.device,
+        board,
+        Terms.of([network.work for network in rows.networks]),
+        rows.latency_ms,
+        np.nan_to_num(rows.latency_se_ms) / rows.latency_ms,
+    )
+    return others.known(rows.device, board, measured), len(rows)

@@ -153,12 +153,12 @@ class GaussianProcess(PredictsCodes):
         """
         columns = [self.features_.of_networks(networks)]
         for base, scale in zip(self.bases, self.base_scales_, strict=True):
-            if not isinstance(base, GaussianProcess):
+            if not hasattr(base, "predict_networks"):
                 raise UnsupportedModel(
                     f"host model of {self.device}: its base of {base.device} predicts subnets of "
-                    f"{base.space} only; adapt from a base with a .host.npz"
+                    f"{base.space} only; adapt from a base with a .host.npz, or STORE.db:DEVICE"
                 )
-            columns.append(base.predict_networks(networks).mean_ms[:, None] / scale)
+            columns.append(base.predict(networks)[:, None] / scale)
         return self._interval(np.concatenate(columns, axis=1), confidence)
 
     def leave_one_out(self) -> Floats:
