@@ -51,24 +51,36 @@ PHONE_CORES: dict[str, dict[str, tuple[str, float]]] = {
 PHONE_FAMILY = {"pixel4": "sd855", "s10": "s10", "mi8se": "sd710", "iphone7": "a10",
                 "iphonexs": "a12"}  # fmt: skip
 
-# MLPerf: family, cores, threads
-MLPERF: dict[str, tuple[str, Cores, int]] = {
-    "firefly": ("rk3399", (("cortex-a72", 1.8, 2), ("cortex-a53", 1.4, 4)), 2),
-    "hikey960": ("kirin", (("cortex-a73", 2.36, 4),), 4),
-    "mate10pro": ("kirin", (("cortex-a73", 2.36, 4),), 4),
-    "odroid": ("amlogic-a73", (("cortex-a73", 2.4, 4),), 4),
-    "vim4": ("amlogic-a73", (("cortex-a73", 2.2, 4),), 4),
-    "xavier": ("xavier", (("carmel", 2.26, 8),), 4),
-    "orin": ("orin", (("cortex-a78ae", 2.2, 12),), 4),
-    "nvidia_orin": ("orin", (("cortex-a78ae", 2.2, 12),), 4),
-    "rpi3": ("bcm2837", (("cortex-a53", 1.2, 4),), 4),
-    "aws_a1.2xlarge": ("graviton1", (("cortex-a72", 2.3, 8),), 4),
-    "aws_graviton_m7g.2xlarge": ("graviton3", (("neoverse-v1", 2.6, 8),), 4),
-    "aws-c6gd.xlarge-arm64": ("graviton2", (("neoverse-n1", 2.5, 4),), 4),
-    "aws_c5.4xlarge": ("x86-c5", (("x86-avx512", 3.4, 8),), 4),
-    "aws_t2.medium": ("x86-t2", (("x86-avx2", 2.3, 2),), 2),
-    "amd_zen4_workstation": ("x86-zen4", (("x86-avx2", 4.7, 16),), 4),
+# MLPerf: family, cores (fastest first). Threads stand in the source of the program that was used:
+# it asks TFLite for as many as there are processors. It does not ask ArmNN, whose library takes as
+# many as there are cores of the type that is rarest.
+RK3399: Cores = (("cortex-a72", 1.8, 2), ("cortex-a53", 1.4, 4))
+RK3588: Cores = (("cortex-a76", 2.4, 4), ("cortex-a55", 1.8, 4))
+MLPERF: dict[str, tuple[str, Cores]] = {
+    "firefly": ("rk3399", RK3399),
+    "hikey960": ("kirin", (("cortex-a73", 2.36, 4), ("cortex-a53", 1.84, 4))),
+    "mate10pro": ("kirin", (("cortex-a73", 2.36, 4), ("cortex-a53", 1.84, 4))),
+    "odroid": ("amlogic-a73", (("cortex-a73", 2.208, 4), ("cortex-a53", 1.908, 2))),
+    "vim4": ("amlogic-a73", (("cortex-a73", 2.208, 4), ("cortex-a53", 2.016, 4))),
+    "xavier": ("xavier", (("carmel", 2.26, 8),)),
+    "orin": ("orin", (("cortex-a78ae", 2.2, 12),)),
+    "nvidia_orin": ("orin", (("cortex-a78ae", 2.2, 12),)),
+    "rpi3": ("bcm2837", (("cortex-a53", 1.2, 4),)),
+    "rpi4": ("bcm2711", (("cortex-a72", 1.5, 4),)),
+    "rpi4coral": ("bcm2711", (("cortex-a72", 1.5, 4),)),
+    "aws_a1.2xlarge": ("graviton1", (("cortex-a72", 2.3, 8),)),
+    "aws_graviton_m7g.2xlarge": ("graviton3", (("neoverse-v1", 2.6, 8),)),
+    "aws-c6gd.xlarge-arm64": ("graviton2", (("neoverse-n1", 2.5, 4),)),
+    "aws_c5.4xlarge": ("x86-c5", (("x86-avx512", 3.4, 8),)),
+    "aws_t2.medium": ("x86-t2", (("x86-avx2", 2.3, 2),)),
+    "amd_zen4_workstation": ("x86-zen4", (("x86-avx2", 4.7, 16),)),
 }
+ONE_THREAD = "one thread"
+"""Of floats under XNNPACK: the program asks for threads after XNNPACK was given the network."""
+
+FIREFLY_RK3588 = ("v2.1", "v2.2", "v3")
+"""Rounds in which "firefly" is the Firefly-RK3588S, by their descriptions of the systems; before,
+it is the Firefly-RK3399."""
 
 # ncnn: beginning of the board's name -> family, clusters (fastest first)
 NCNN: dict[str, tuple[str, Cores]] = {
@@ -155,19 +167,28 @@ class Tables:
     settings: tuple[Setting, ...]
 
 
-Row = tuple[tuple[str, ...], str, float]  # key of the setting, network, latency in ms
+Row = tuple[tuple[str, ...], str, float, float]
+"""Key of the setting, network, latency in ms, relative standard error."""
+SPREAD_WEIGHT = 0.3
+"""Of the spread of a run's samples, as a standard error: what a run that was disturbed is worth."""
 
 
-def _collect(rows: Iterator[Row]) -> dict[tuple[str, ...], dict[str, float]]:
+def _collect(rows: Iterator[Row]) -> dict[tuple[str, ...], dict[str, tuple[float, float]]]:
     """Return rows by setting; of a network measured twice the geometric mean."""
-    logs: dict[tuple[str, ...], dict[str, list[float]]] = {}
-    for key, network, latency_ms in rows:
-        logs.setdefault(key, {}).setdefault(network, []).append(np.log(latency_ms))
+    found: dict[tuple[str, ...], dict[str, list[tuple[float, float]]]] = {}
+    for key, network, latency_ms, error in rows:
+        found.setdefault(key, {}).setdefault(network, []).append((np.log(latency_ms), error))
     return {
-        key: {network: float(np.exp(np.mean(found))) for network, found in networks.items()}
-        for key, networks in logs.items()
+        key: {network: _mean(measured) for network, measured in networks.items()}
+        for key, networks in found.items()
         if len(networks) >= FEWEST
     }
+
+
+def _mean(measured: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """Return the geometric mean of latencies, from their logarithms, and the mean error."""
+    logs, errors = zip(*measured, strict=True)
+    return float(np.exp(np.mean(logs))), float(np.mean(errors))
 
 
 def mlperf_name(row: dict[str, str]) -> str:
@@ -206,27 +227,38 @@ def mlperf_network(name: str) -> Sequence[NetworkLayer]:
 
 def mlperf_rows() -> Iterator[Row]:
     for row in read_csv("mlperf_arm.csv.gz"):
-        key = (row["board"], row["runtime"], row["round"])
-        suffix = INT8 if row["precision"] == "uint8" else ""
-        yield key, mlperf_name(row) + suffix, float(row["p50_ns"]) / 1e6
+        if row["board"] not in MLPERF:
+            continue
+        is_int8 = row["precision"] == "uint8"
+        threads = () if is_int8 or not _is_xnnpack(row["runtime"]) else (ONE_THREAD,)
+        key = (row["board"], row["runtime"], row["round"], *threads)
+        median, least = float(row["p50_ns"]), float(row["min_ns"])
+        error = SPREAD_WEIGHT * np.log(median / least)
+        yield key, mlperf_name(row) + INT8 * is_int8, median / 1e6, error
 
 
 def mlperf_facts(key: tuple[str, ...]) -> tuple[str, Facts]:
-    board, runtime, _ = key
-    family, cores, threads = MLPERF[board]
-    name = runtime.split()[0]
-    return family, Facts(cores, threads, name, _backend(runtime), "mlperf")
+    board, runtime, submitted, *rest = key
+    family, cores = MLPERF[board]
+    if board == "firefly" and submitted.startswith(FIREFLY_RK3588):
+        family, cores = "rk3588", RK3588
+    name, each = runtime.split()[0], [number for _, _, number in cores]
+    threads = 1 if ONE_THREAD in rest else min(each) if name == "armnn" else sum(each)
+    backend = "xnnpack" if ONE_THREAD in rest else ""
+    return family, Facts(cores, threads, name, backend, "mlperf")
 
 
-def _backend(runtime: str) -> str:
-    """Return which of two ways a release of TFLite computes: by XNNPACK since 2.10 or so."""
-    return "xnnpack" if re.search(r" v2\.11| vmaster", runtime) else ""
+def _is_xnnpack(runtime: str) -> bool:
+    """Return whether a build of TFLite leaves floats to XNNPACK: those that do not say "ruy"."""
+    return runtime.startswith("tflite vmaster")
 
 
 def phone_rows() -> Iterator[Row]:
     for row in read_csv("phones_tflite.csv.gz"):
         suffix = INT8 if row["precision"] == "quant" else ""
-        yield (row["phone"], row["cores"]), row["model"] + suffix, float(row["mean_us"]) / 1e3
+        mean, deviation = float(row["mean_us"]), float(row["std_us"])
+        error = SPREAD_WEIGHT * deviation / mean
+        yield (row["phone"], row["cores"]), row["model"] + suffix, mean / 1e3, error
 
 
 def phone_facts(key: tuple[str, ...]) -> tuple[str, Facts]:
@@ -244,7 +276,8 @@ def ncnn_rows() -> Iterator[Row]:
         network = NCNN_NAMES.get(row["model"], row["model"])
         if row["gpu"] in ("-1", "") and float(row["min_ms"]) > 0:
             network = re.sub("_int8$", INT8, network)
-            yield (row["board"], row["threads"], row["powersave"]), network, float(row["min_ms"])
+            key = (row["board"], row["threads"], row["powersave"])
+            yield key, network, float(row["min_ms"]), 0.0
 
 
 def ncnn_facts(key: tuple[str, ...]) -> tuple[str, Facts]:
@@ -262,7 +295,7 @@ def ncnn_facts(key: tuple[str, ...]) -> tuple[str, Facts]:
 def nano_rows(names: Sequence[str], latency_ms: Sequence[float]) -> Iterator[Row]:
     for name, latency in zip(names, latency_ms, strict=True):
         if np.isfinite(latency):
-            yield ("nano", "ort"), name, latency
+            yield ("nano", "ort"), name, latency, 0.0
 
 
 def ncnn_networks() -> dict[str, list[NetworkLayer]]:
@@ -312,9 +345,8 @@ def read_tables(only: Sequence[str] = ("phones", "mlperf", "ncnn", "nano")) -> T
                     listed.append(layers)
             family, facts = facts_of(key)
             at = np.array([number[name] for name in measured])
-            settings.append(
-                Setting(" ".join(key), family, facts, at, np.array(list(measured.values())))
-            )
+            latency_ms, relative_se = np.array(list(measured.values())).T
+            settings.append(Setting(" ".join(key), family, facts, at, latency_ms, relative_se))
 
     if "phones" in only:
         add("phones", phone_rows(), phone_facts, phone_networks().__getitem__)
