@@ -97,12 +97,14 @@ class Settled:
             measurements take off the unit covariance.
         around: the measured networks.
         noise: (n,), the variances that the measurements were given.
+        evidence: logarithm of how probable the prior makes the measurements, but for a constant.
     """
 
     costs: Floats
     reduction: Floats
     around: Around
     noise: Floats
+    evidence: float
 
 
 def settle(
@@ -140,8 +142,10 @@ def settle(
         if gain < _SMALL_GAIN:
             break
         at, around = tried, there
-    reduction: Floats = np.asarray(np.linalg.solve(np.linalg.cholesky(gram), columns))
-    return Settled(prior.mean + prior.factor @ at, reduction, around, given)
+    lower = np.linalg.cholesky(gram)
+    reduction: Floats = np.asarray(np.linalg.solve(lower, columns))
+    evidence = -0.5 * before - float(np.log(np.diag(lower)).sum())
+    return Settled(prior.mean + prior.factor @ at, reduction, around, given, evidence)
 
 
 @dataclass(frozen=True)
@@ -180,6 +184,12 @@ class Population:
         """The variance of the smooth function of a network that is unlike all others."""
         return float(np.mean((self.factor[N_COSTS:] ** 2).sum(axis=1)))
 
+    def noise_of(self, terms: Terms) -> Floats:
+        """Return the variances of measurements, and of what the smooth function cannot express."""
+        smooth = self.smooth.columns(terms)
+        left: Floats = np.maximum(1.0 - (smooth**2).sum(axis=1), 0.0)
+        return self.noise + self.smooth_variance * left
+
 
 @dataclass(frozen=True)
 class Bank:
@@ -195,18 +205,27 @@ class Bank:
     populations: Mapping[str, Population]
     provenance: Mapping[str, object] = field(default_factory=dict)
 
-    def population(self, facts: Facts) -> Population:
-        """Return the devices that one belongs to: of its source, else of its runtime, else all."""
-        if facts.population in self.populations:
-            return self.populations[facts.population]
-        same = [name for name in self.populations if name.partition("@")[0] == facts.runtime]
-        return self.populations[same[0] if len(same) == 1 else ""]
+    def members(self, facts: Facts) -> tuple[Member, ...]:
+        """Return a device as one of the populations that it may belong to.
 
-    def prior(self, facts: Facts) -> Prior:
-        """Return what is expected of a device from facts alone."""
-        found = self.population(facts).prior(*facts_row(facts, self.names))
-        found.mean[0] -= log_peak(facts)
-        return found
+        That of its source. Where the bank does not know the source, those of its runtime and all
+        devices together: measurements tell which of them is it.
+        """
+        if facts.population in self.populations:
+            return (self._member(facts.population, facts),)
+        sources = [
+            name.partition("@")[2]
+            for name in self.populations
+            if name.partition("@")[0] == facts.runtime
+        ]
+        named = [replace(facts, source=source) for source in sources]
+        return (self._member("", facts), *(self._member(one.population, one) for one in named))
+
+    def _member(self, name: str, facts: Facts) -> Member:
+        population = self.populations[name]
+        prior = population.prior(*facts_row(facts, self.names))
+        prior.mean[0] -= log_peak(facts)
+        return Member(population, prior)
 
 
 NAMED_PRECISION = 1.0
@@ -224,28 +243,71 @@ def facts_row(facts: Facts, names: tuple[str, ...]) -> tuple[Floats, int]:
 
 
 @dataclass(frozen=True)
+class Member:
+    """A device as one of a population.
+
+    Attributes:
+        population: its like.
+        prior: what was expected before measurements.
+        settled: the posterior; None without measurements.
+    """
+
+    population: Population
+    prior: Prior
+    settled: Settled | None = None
+
+    def learn(self, terms: Terms, log_ms: Floats, variance: Floats) -> Member:
+        """Return the device after measurements with these variances; they replace earlier ones."""
+        smooth = self.population.smooth.columns(terms)
+        noise = self.population.noise_of(terms) + variance
+        settled = settle(self.prior, terms, smooth, log_ms, noise, robust=True)
+        return replace(self, settled=settled)
+
+    def predict_log(self, terms: Terms) -> tuple[Floats, Floats]:
+        """Return mean and variance of the logarithm of each latency."""
+        costs = self.prior.mean if self.settled is None else self.settled.costs
+        around = linearise(costs, terms, self.population.smooth.columns(terms))
+        columns = around.columns @ self.prior.factor
+        variance = (columns**2).sum(axis=1)
+        if self.settled is not None:
+            variance -= ((columns @ self.settled.reduction.T) ** 2).sum(axis=1)
+        variance = np.maximum(variance, 0.0) + self.population.noise_of(terms)
+        return around.log_ms, variance * self.population.stretch[self.settled is not None] ** 2
+
+    def deviations(self, terms: Terms) -> Floats:
+        """Return how the logarithms deviate from their means, as columns of unit Gaussians."""
+        smooth = self.population.smooth.columns(terms)
+        found: Floats = linearise(self.prior.mean, terms, smooth).columns @ self.prior.factor
+        return found
+
+
+@dataclass(frozen=True)
 class DeviceCosts:
     """What is known of one device.
 
     Attributes:
         bank: of all devices.
         facts: of this one.
-        settled: the posterior; None without measurements.
+        learned: it as one of each population, after measurements; None without.
     """
 
     bank: Bank
     facts: Facts
-    settled: Settled | None = None
+    learned: tuple[Member, ...] | None = None
 
     @cached_property
-    def prior(self) -> Prior:
-        """What was expected before the measurements."""
-        return self.bank.prior(self.facts)
+    def members(self) -> tuple[Member, ...]:
+        """It as one of each population that it may belong to."""
+        return self.learned or self.bank.members(self.facts)
 
     @cached_property
-    def population(self) -> Population:
-        """The devices that it belongs to."""
-        return self.bank.population(self.facts)
+    def weights(self) -> Floats:
+        """How probable it is of each of these, by its measurements."""
+        settled = [member.settled for member in self.members]
+        evidence = np.array([0.0 if one is None else one.evidence for one in settled])
+        likely = np.exp(evidence - evidence.max())
+        weights: Floats = likely / likely.sum()
+        return weights
 
     def learn(
         self, terms: Terms, latency_ms: Floats, relative_se: Floats | None = None
@@ -257,55 +319,45 @@ class DeviceCosts:
             latency_ms: of each, positive.
             relative_se: standard errors relative to the latencies, where they are known.
         """
-        noise = self._noise(terms)
-        if relative_se is not None:
-            noise = noise + relative_se**2
-        smooth = self.population.smooth.columns(terms)
-        settled = settle(self.prior, terms, smooth, np.log(latency_ms), noise, robust=True)
-        return replace(self, settled=settled)
+        variance = np.zeros(len(terms)) if relative_se is None else relative_se**2
+        log_ms = np.log(latency_ms)
+        members = self.bank.members(self.facts)
+        return DeviceCosts(
+            self.bank, self.facts, tuple(one.learn(terms, log_ms, variance) for one in members)
+        )
 
     def predict(self, terms: Terms, confidence: float = 0.9) -> LatencyInterval:
         """Return the latency of each network in ms, with the central interval."""
         log_ms, variance = self.predict_log(terms)
-        stretch = self.population.stretch[self.settled is not None]
-        reach = stretch * NormalDist().inv_cdf(0.5 + confidence / 2) * np.sqrt(variance)
+        reach = NormalDist().inv_cdf(0.5 + confidence / 2) * np.sqrt(variance)
         return LatencyInterval(np.exp(log_ms), np.exp(log_ms - reach), np.exp(log_ms + reach))
 
     def predict_log(self, terms: Terms) -> tuple[Floats, Floats]:
-        """Return mean and variance of the logarithm of each latency, not stretched."""
-        costs = self.prior.mean if self.settled is None else self.settled.costs
-        around = linearise(costs, terms, self.population.smooth.columns(terms))
-        columns = around.columns @ self.prior.factor
-        variance = (columns**2).sum(axis=1)
-        if self.settled is not None:
-            variance -= ((columns @ self.settled.reduction.T) ** 2).sum(axis=1)
-        return around.log_ms, np.maximum(variance, 0.0) + self._noise(terms)
-
-    def _noise(self, terms: Terms) -> Floats:
-        """Return the variances of measurements, and of what the smooth function cannot express."""
-        smooth = self.population.smooth.columns(terms)
-        left: Floats = np.maximum(1.0 - (smooth**2).sum(axis=1), 0.0)
-        return self.population.noise + self.population.smooth_variance * left
+        """Return mean and variance of the logarithm of each latency."""
+        each = [member.predict_log(terms) for member in self.members]
+        means, variances = (np.array(part) for part in zip(*each, strict=True))
+        mean: Floats = self.weights @ means
+        return mean, self.weights @ (variances + (means - mean) ** 2)
 
     def choose_probes(self, candidates: Terms, targets: Terms, k: int) -> list[int]:
         """Choose the networks that tell most about others, one after the other.
 
         Each takes the most off the mean variance of the targets' logarithms.
         """
-        mine, theirs = (
-            linearise(self.prior.mean, terms, self.population.smooth.columns(terms)).columns
-            @ self.prior.factor
-            for terms in (candidates, targets)
-        )
-        own, cross = mine @ mine.T, theirs @ mine.T
-        noise = self._noise(candidates)
+        state = []
+        for member in self.members:
+            mine, theirs = member.deviations(candidates), member.deviations(targets)
+            noise = member.population.noise_of(candidates)
+            state.append((mine @ mine.T, theirs @ mine.T, noise))
         chosen: list[int] = []
-        for _ in range(min(k, len(mine))):
-            gain = (cross**2).sum(axis=0) / (np.diag(own) + noise)
+        for _ in range(min(k, len(candidates))):
+            gains = [(cross**2).sum(axis=0) / (np.diag(own) + noise) for own, cross, noise in state]
+            gain = self.weights @ np.array(gains)
             gain[chosen] = -1.0
             best = int(np.argmax(gain))
             chosen.append(best)
-            row = own[best] / (own[best, best] + noise[best])
-            cross -= np.outer(cross[:, best], row)
-            own -= np.outer(own[:, best], row)
+            for own, cross, noise in state:
+                row = own[best] / (own[best, best] + noise[best])
+                cross -= np.outer(cross[:, best], row)
+                own -= np.outer(own[:, best], row)
         return chosen
