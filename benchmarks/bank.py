@@ -1,10 +1,12 @@
 """How well boards are predicted that no measurement was seen of, from k probes and from none.
 
 Prints a Markdown table. Each family of boards is left out with every board that has the same or a
-nearly related chip, in all tables; the bank of the others is learned anew. Of each setting (a board
-with its runtime and threads) the probes are chosen by that bank out of random two thirds of the
-networks, ``--draws`` times; all networks but the probes are judged. A figure is the median over
-settings and draws of a draw's MAPE. ``--random``: probes at random instead.
+nearly related chip, in all tables; the bank of the others is learned anew (some families are left
+out together: never two of one table with few). Of each setting (a board with its runtime and
+threads) the probes are chosen by that bank out of random two thirds of the networks, ``--draws``
+times; all networks but the probes are judged. A figure is the median over settings and draws of a
+draw's MAPE. ``--random``: probes at random instead. ``--untold``: the bank is not told which table
+a setting is of, as it is not told of a user's board.
 
 Families in DEVELOPED were looked at while the model was made; ``--unseen`` judges the others only.
 Data below EDGEPROF_DATA (default ../shared/data), see ``bank_tables.py``.
@@ -15,7 +17,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from bank_tables import INT8, Tables, read_tables
@@ -29,7 +31,7 @@ FEWEST_NETWORKS = 20
 DEVELOPED = frozenset(
     {"s10", "a12", "xavier", "amlogic-a73", "rk3588", "rk356x", "bcm2711", "sd810", "sd660", "zynq"}
 )
-NCNN_FOLDS = 9
+FOLDS = 10
 NOT_ARM = frozenset({"x86-c5", "x86-t2", "x86-zen4", "x86-zen5", "x86-emr", "sunway", "ingenic",
                      "jh7110", "th1520"})  # fmt: skip
 
@@ -91,7 +93,8 @@ def judge(
         if chosen:
             offered = np.sort(order[: max(2 * len(rows) // 3, k)])
             probes = offered[device.choose_probes(terms.take(offered), terms, k)]
-        device = device.learn(terms.take(probes), latency[probes])
+        errors = setting.relative_se[rows[probes]]
+        device = device.learn(terms.take(probes), latency[probes], errors)
         rest = np.setdiff1d(rest, probes)
     mean, low, high = device.predict(terms.take(rest))
     true = latency[rest]
@@ -101,38 +104,51 @@ def judge(
 
 
 def folds_of(settings: Sequence[Setting]) -> list[set[str]]:
-    """Return families that are left out together: one by one, of ncnn's many some at a time."""
-    families = sorted({setting.family for setting in settings} - NOT_ARM)
-    if len(families) <= 2 * NCNN_FOLDS:
-        return [{family} for family in families]
-    return [set(families[fold::NCNN_FOLDS]) for fold in range(NCNN_FOLDS)]
+    """Return families that are left out together; those of tables with few families come apart."""
+    sources: dict[str, set[str]] = {}
+    for setting in settings:
+        if setting.family not in NOT_ARM:
+            sources.setdefault(setting.facts.population, set()).add(setting.family)
+    fewest: dict[str, int] = {}
+    for families in sources.values():
+        for family in families:
+            fewest[family] = min(len(families), fewest.get(family, len(families)))
+    order = sorted(fewest, key=lambda family: (fewest[family], family))
+    return [set(order[fold::FOLDS]) for fold in range(FOLDS)]
 
 
 def run(tables: Tables, options: argparse.Namespace) -> dict[str, Found]:
     found: dict[str, Found] = {}
-    sources = sorted({setting.facts.population for setting in tables.settings})
-    for source in sources:
-        is_nano = source.endswith("@nano")
-        mine = [s for s in tables.settings if s.facts.population == source]
-        for held in folds_of(mine):
-            pool = tables.settings if is_nano else mine
-            judged = [s for s in mine if s.family in held]
-            if options.unseen:
-                judged = [s for s in judged if s.family not in DEVELOPED]
-            if not judged:
-                continue
-            bank = learn_bank([s for s in pool if s.family not in held], tables.terms)
-            for setting in judged:
-                for line, which in lines_of(setting, tables.names):
-                    if which.sum() < FEWEST_NETWORKS:
-                        continue
+    for held in folds_of(tables.settings):
+        judged = [s for s in tables.settings if s.family in held]
+        if options.unseen:
+            judged = [s for s in judged if s.family not in DEVELOPED]
+        if not judged:
+            continue
+        bank = learn_bank([s for s in tables.settings if s.family not in held], tables.terms)
+        for setting in judged:
+            for line, which in lines_of(setting, tables.names):
+                if which.sum() >= FEWEST_NETWORKS:
                     results = found.setdefault(line, Found())
-                    results.settings += 1
-                    for k in PROBES:
-                        for draw in range(options.draws if k else 1):
-                            results.add(k, *judge(bank, tables, setting, which, k, draw,
-                                                  not options.random))  # fmt: skip
+                    add_setting(results, bank, tables, setting, which, options)
     return found
+
+
+def add_setting(
+    results: Found,
+    bank: Bank,
+    tables: Tables,
+    setting: Setting,
+    which: np.ndarray,
+    options: argparse.Namespace,
+) -> None:
+    """Judge all draws of one setting."""
+    results.settings += 1
+    if options.untold:
+        setting = replace(setting, facts=replace(setting.facts, source=""))
+    for k in PROBES:
+        for draw in range(options.draws if k else 1):
+            results.add(k, *judge(bank, tables, setting, which, k, draw, not options.random))
 
 
 def seconds_of_posterior(tables: Tables) -> float:
@@ -152,6 +168,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--draws", type=int, default=4, help="draws of each setting")
     parser.add_argument("--random", action="store_true", help="probes at random, not chosen")
+    parser.add_argument("--untold", action="store_true", help="the source is not told")
     parser.add_argument("--unseen", action="store_true", help="families never looked at only")
     parser.add_argument("--only", nargs="*", default=("phones", "mlperf", "ncnn", "nano"))
     options = parser.parse_args()
