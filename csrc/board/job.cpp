@@ -168,6 +168,8 @@ Job parse_job(const std::string& line) {
             job.max_drift = read_number(field, value, 1e-6, 1e6);
         } else if (field == "references") {
             job.has_references = read_flag(field, value);
+        } else if (field == "progress_file") {
+            job.progress_file = read_string(field, value);
         } else if (field == "interleave") {
             job.subjobs = read_group(field, value);
         } else if (job.is_group || !read_subjob_field(single, field, value)) {

@@ -29,6 +29,7 @@ struct Job {
     std::string clock;  // auto, or a name of ClockKind
     double max_load_secs;
     double max_drift;             // beyond it, a measurement is refused
+    std::string progress_file;    // rewritten between rounds; empty: not wanted
     std::string root;             // of the machine's facts; no field of the line: "/" but in tests
     bool has_references;          // reference models of our own take turns with the job's models
     bool is_group;                // the job line said "interleave"; its record has a "group"

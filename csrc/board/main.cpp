@@ -42,24 +42,24 @@
 //     min_secs, max_secs, min_samples, max_samples    bounds of the timed inferences
 //     outputs_file     string   file for the outputs of the last inference: raw, one after another
 //     max_load_secs    number   bound of opening the runtime, of loading the model, and of its
-//     first
-//                               inference and warm-up
+//                               first inference and warm-up
 //     max_drift        number   refuse when the machine changed by more than this share meanwhile
 //     counters         string   auto | off: cycles, instructions and misses beside the clock
 //     per_op_runs      integer  inferences profiled by operator, after the timing; 0: none
 //     timestamps       bool     the record tells when each inference began
 //     references       bool     two reference models of our own take turns with the model, and
-//     their
-//                               latencies stand in the record
+//                               their latencies stand in the record
+//     progress_file    string   file that tells how the measurement goes (progress_file.h)
 //
 // Instead of `model` and what belongs to it, a line may hold `interleave`: a list of two or more
-// such objects (without job_id, clock, max_load_secs, max_drift and references, which belong
-// to the line).
+// such objects (without job_id, clock, max_load_secs, max_drift, references and progress_file,
+// which belong to the line).
 // They are measured interleaved in one process, and the record has their records in `group`. One
 // of them may have `reference`: true: its drift is then taken for the machine's.
 //
 // While jobs run, nothing is printed, polled or written by this program: it sleeps until the child
-// is done or its time is over. A record is the one described in record.h.
+// is done or its time is over. Only where a job names a progress file does its child write there,
+// between two rounds. A record is the one described in record.h.
 #include <fcntl.h>
 #include <signal.h>
 #include <unistd.h>

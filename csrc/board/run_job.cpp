@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "board/progress_file.h"
 #include "machine/energy_sampler.h"
 #include "machine/machine_state.h"
 #include "record/record.h"
@@ -83,7 +84,7 @@ RecordParts report(const Subjob& subjob, const LoadedSubjob& loaded, const Energ
                       {},
                       {}};
     if (subjob.per_op_runs > 0) {
-        if (listener.on_phase) listener.on_phase(Phase::kProfiling, parts.runtime);
+        listener.on_phase(Phase::kProfiling, parts.runtime);
         try {
             parts.operators = loaded.runtime->profile(subjob.load, subjob.per_op_runs);
         } catch (const Error& error) {  // what was timed stays
@@ -103,7 +104,27 @@ std::vector<Reference> own_references() {
     return {{"arithmetic", make(kArithmeticReference)}, {"memory", make(kMemoryReference)}};
 }
 
-std::string run(const Job& job, const JobListener& listener, RuntimeFacts& facts) {
+JobListener with_progress(const JobListener& listener, ProgressFile& progress) {
+    JobListener both;
+    both.on_phase = [&](Phase phase, const RuntimeFacts& runtime) {
+        progress.tell_phase(phase);
+        if (listener.on_phase) listener.on_phase(phase, runtime);
+    };
+    both.on_warm = [&](std::int64_t latency_ns) {
+        progress.tell_warm();
+        if (listener.on_warm) listener.on_warm(latency_ns);
+    };
+    return both;
+}
+
+RoundListener round_listener(const Job& job, ProgressFile& progress) {
+    if (job.progress_file.empty()) return {};
+    return [&progress](const StatusReader& read_status) { progress.tell_round(read_status); };
+}
+
+std::string run(const Job& job, const JobListener& outer, RuntimeFacts& facts) {
+    ProgressFile progress(job.progress_file);
+    const JobListener listener = with_progress(outer, progress);
     const std::string machine_json = machine_state_json("/");
     Clock clock = job.clock == "auto" ? Clock::best() : Clock::named(job.clock);
     // Before the counters are opened, which later threads would inherit.
@@ -117,17 +138,17 @@ std::string run(const Job& job, const JobListener& listener, RuntimeFacts& facts
             clock, loaded.back().counters.get(), subjob.measure, job.root, &energy));
         subjects.push_back({loaded.back().model.get(), instruments.back().get(), subjob.measure});
     }
-    if (listener.on_phase) listener.on_phase(Phase::kMeasuring, facts);
+    listener.on_phase(Phase::kMeasuring, facts);
     // Of several models in one process, nobody knows whose the peak is. The references have memory
     // of their own: it is read before they come, and before anything is loaded again.
     std::optional<std::int64_t> peak_bytes;
     const auto on_warm = [&](std::int64_t latency_ns) {
         if (!job.is_group) peak_bytes = read_peak_rss_bytes();
-        if (listener.on_warm) listener.on_warm(latency_ns);
+        listener.on_warm(latency_ns);
     };
     ReferenceTurns references(job.has_references ? own_references() : std::vector<Reference>{});
-    const std::vector<Outcome> outcomes =
-        measure(subjects, job.subjobs.front().load.seed, on_warm, &references);
+    const std::vector<Outcome> outcomes = measure(subjects, job.subjobs.front().load.seed, on_warm,
+                                                  &references, round_listener(job, progress));
     if (!job.is_group && !job.has_references) peak_bytes = read_peak_rss_bytes();
     refuse_failed(job, loaded, outcomes);
     const std::vector<std::optional<Drift>> drifts = judge_drift(job, outcomes);
@@ -138,7 +159,7 @@ std::string run(const Job& job, const JobListener& listener, RuntimeFacts& facts
         parts.back().drift = drifts[i];
         parts.back().peak_rss_bytes = peak_bytes;
     }
-    if (listener.on_phase) listener.on_phase(Phase::kReporting, facts);
+    listener.on_phase(Phase::kReporting, facts);
     return job.is_group ? group_record(job.job_id, clock, parts, machine_json)
                         : success_record(job.job_id, clock, parts.front(), machine_json);
 }

@@ -39,9 +39,18 @@ bool prepare(Runs& runs, double budget_secs, const WarmListener& on_warm) {
     return true;
 }
 
+void tell(const Runs& runs, const RoundListener& on_round) {
+    if (!on_round) return;
+    on_round([&runs] {
+        std::vector<RunStatus> statuses;
+        for (const auto& run : runs) statuses.push_back(run->status());
+        return statuses;
+    });
+}
+
 // Round after round until all have stopped. False on failure.
 bool sample(Runs& runs, std::uint64_t seed, std::int64_t deadline_ns, Instruments& time,
-            ReferenceTurns* references) {
+            ReferenceTurns* references, const RoundListener& on_round) {
     std::mt19937_64 random(seed);
     std::vector<std::size_t> order(runs.size());
     std::iota(order.begin(), order.end(), std::size_t{0});
@@ -61,6 +70,7 @@ bool sample(Runs& runs, std::uint64_t seed, std::int64_t deadline_ns, Instrument
         }
         should_stop = true;
         for (const auto& run : runs) should_stop = run->should_stop(is_over) && should_stop;
+        tell(runs, on_round);
     }
     return true;
 }
@@ -68,7 +78,8 @@ bool sample(Runs& runs, std::uint64_t seed, std::int64_t deadline_ns, Instrument
 }  // namespace
 
 std::vector<Outcome> measure(const std::vector<Subject>& subjects, std::uint64_t seed,
-                             const WarmListener& on_warm, ReferenceTurns* references) {
+                             const WarmListener& on_warm, ReferenceTurns* references,
+                             const RoundListener& on_round) {
     Instruments& time = *subjects.front().instruments;
     const std::uint64_t origin_ticks = time.now_ticks();
     double budget_secs = 0.0;
@@ -80,7 +91,7 @@ std::vector<Outcome> measure(const std::vector<Subject>& subjects, std::uint64_t
     if (prepare(runs, budget_secs, on_warm)) {
         const std::int64_t deadline_ns =
             time.now_ns() + static_cast<std::int64_t>(budget_secs * 1e9);
-        sample(runs, seed, deadline_ns, time, references);
+        sample(runs, seed, deadline_ns, time, references, on_round);
     }
     time.refine_clock();
     std::vector<Outcome> outcomes;

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <vector>
 
 #include "timing/instruments.h"
@@ -11,6 +12,7 @@
 #include "timing/measure_settings.h"
 #include "timing/outcome.h"
 #include "timing/reference_turns.h"
+#include "timing/stop_decision.h"
 
 namespace edgeprof {
 
@@ -24,6 +26,19 @@ struct Subject {
 // Told of each model's expected latency when it is warm, outside of all timing.
 using WarmListener = std::function<void(std::int64_t latency_ns)>;
 
+// How far a model is.
+struct RunStatus {
+    std::size_t n_samples;
+    std::optional<MedianEstimate> estimate;  // when the result was looked at last
+    double latency_ns;                       // that median, or before the first look a rough one
+    WaitsFor waits_for;
+};
+
+// Told after each round, outside of all timing; asks how far every model is where it wants to know,
+// which takes a moment.
+using StatusReader = std::function<std::vector<RunStatus>()>;
+using RoundListener = std::function<void(const StatusReader&)>;
+
 // Measures one model, or several interleaved: in rounds, each with one block of every model, in an
 // order drawn anew from `seed` for each round, so that whatever the machine does while measuring
 // meets them all. First inferences and warm-up come before, with a bound of their own. Several
@@ -32,6 +47,7 @@ using WarmListener = std::function<void(std::int64_t latency_ns)>;
 // but each model gets the fewest samples that make a result.
 // references: take turns with them between the rounds; nullptr: none.
 std::vector<Outcome> measure(const std::vector<Subject>& subjects, std::uint64_t seed,
-                             const WarmListener& on_warm, ReferenceTurns* references = nullptr);
+                             const WarmListener& on_warm, ReferenceTurns* references = nullptr,
+                             const RoundListener& on_round = {});
 
 }  // namespace edgeprof

@@ -118,6 +118,17 @@ bool Run::should_stop(bool is_over) {
     return last_look_.has_value();
 }
 
+RunStatus Run::status() const {
+    const WaitsFor wanted = last_look_ ? WaitsFor::kNothing : decision_.waits_for();
+    const std::optional<MedianEstimate>& estimate = decision_.estimate();
+    if (estimate) return {recording_.size(), estimate, estimate->median, wanted};
+    std::vector<std::uint64_t> ticks = recording_.ticks;
+    const auto middle = ticks.begin() + static_cast<std::ptrdiff_t>(ticks.size() / 2);
+    std::nth_element(ticks.begin(), middle, ticks.end());
+    const std::int64_t rough_ns = ticks_to_ns(*middle, instruments_.scale());
+    return {recording_.size(), estimate, static_cast<double>(rough_ns), wanted};
+}
+
 void Run::fail() {
     outcome_.stop_reason = StopReason::kFailed;
     outcome_.failure = subject_.model->failure();

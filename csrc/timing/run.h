@@ -36,6 +36,7 @@ class Run {
     bool has_enough() const { return recording_.size() >= fewest_samples(expected_ns_); }
     // Whether this model needs no more samples; notes why.
     bool should_stop(bool is_over);
+    RunStatus status() const;  // after the first block
     void fail();
     // To be called when the clock has its final rate.
     Outcome finish(std::uint64_t origin_ticks);

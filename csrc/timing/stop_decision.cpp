@@ -30,6 +30,20 @@ const char* name_of(StopReason reason) noexcept {
     return "unknown";
 }
 
+const char* name_of(WaitsFor wanted) noexcept {
+    switch (wanted) {
+        case WaitsFor::kSamples:
+            return "samples";
+        case WaitsFor::kCalm:
+            return "calm";
+        case WaitsFor::kInterval:
+            return "interval";
+        case WaitsFor::kNothing:
+            return "nothing";
+    }
+    return "unknown";
+}
+
 bool StopDecision::is_last(const Progress& progress) const {
     return progress.is_over || progress.n_samples >= settings_.max_samples;
 }
@@ -54,6 +68,8 @@ std::optional<StopReason> StopDecision::look(const Progress& progress, const Use
     const bool is_calm = used.basis == Basis::kUndisturbed || used.basis == Basis::kLessWaiting;
     const bool is_enough = !is_early(progress) && is_calm && estimate.n >= n_needed &&
                            estimate.ci_level >= kConfidence;
+    estimate_ = estimate;
+    waits_for_ = !is_calm ? WaitsFor::kCalm : is_enough ? WaitsFor::kInterval : WaitsFor::kSamples;
     if (is_enough && rule_.add(estimate)) return StopReason::kInterval;
     if (progress.n_samples >= settings_.max_samples) return StopReason::kMaxSamples;
     if (progress.is_over) {

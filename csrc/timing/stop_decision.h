@@ -13,6 +13,10 @@ namespace edgeprof {
 enum class StopReason { kInterval, kMaxSecs, kMaxSamples, kPlateau, kInterrupted, kFailed };
 const char* name_of(StopReason reason) noexcept;
 
+// What a measurement that goes on still waits for.
+enum class WaitsFor { kSamples, kCalm, kInterval, kNothing };
+const char* name_of(WaitsFor wanted) noexcept;
+
 struct Progress {
     double secs;  // since sampling began
     std::size_t n_samples;
@@ -32,6 +36,9 @@ class StopDecision {
     std::optional<StopReason> look(const Progress& progress, const UsedLatencies& used);
     // What the look took: the next one waits accordingly.
     void note_look(const Progress& progress, double took_secs);
+    // What the last look found; nothing before the first.
+    const std::optional<MedianEstimate>& estimate() const { return estimate_; }
+    WaitsFor waits_for() const { return waits_for_; }
 
   private:
     bool is_last(const Progress& progress) const;
@@ -43,6 +50,8 @@ class StopDecision {
     PlateauDetector plateau_;
     std::size_t next_samples_ = 0;
     double next_secs_ = 0.0;
+    std::optional<MedianEstimate> estimate_;
+    WaitsFor waits_for_ = WaitsFor::kSamples;
 };
 
 }  // namespace edgeprof

@@ -20,6 +20,7 @@ from edgeprof import _core
 from edgeprof.base.errors import UnsteadyMeasurement
 from edgeprof.measuring.harness import Settings, measure_interleaved
 from edgeprof.measuring.measurement import DISTURBANCES, Measurement
+from edgeprof.measuring.progress import OnProgress
 
 _MIN_ROUNDS = 6  # below it no pair of ranks holds 95 %
 _FEW_ROUNDS = (
@@ -101,6 +102,7 @@ def compare(
     *,
     a: Mapping[str, Any] | None = None,
     b: Mapping[str, Any] | None = None,
+    on_progress: OnProgress | None = None,
     **changes: Any,
 ) -> Comparison:
     """Measure two models, or one under two settings, in turns and compare them.
@@ -116,6 +118,7 @@ def compare(
         settings: how to measure both; the harness' defaults if ``None``.
         a: fields of ``Settings`` to change for A alone, as in ``a={"threads": 2}``.
         b: fields to change for B alone.
+        on_progress: called a few times a second with how it goes.
         **changes: fields to change for both.
 
     Raises:
@@ -126,7 +129,7 @@ def compare(
     both = replace(settings or Settings(), **changes)
     other = model_a if model_b is None else model_b
     sides = [(model_a, replace(both, **(a or {}))), (other, replace(both, **(b or {})))]
-    measured_a, measured_b = measure_interleaved(sides)
+    measured_a, measured_b = measure_interleaved(sides, on_progress)
     return compare_measurements(measured_a, measured_b)
 
 

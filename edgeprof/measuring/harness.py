@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import subprocess
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import groupby
@@ -24,6 +25,7 @@ from edgeprof.base.files import packaged
 from edgeprof.base.text import printable
 from edgeprof.measuring.inputs import fed_to_each, values_of
 from edgeprof.measuring.measurement import Measurement, Record, check_version, error_of
+from edgeprof.measuring.progress import OnProgress, ProgressFile
 from edgeprof.measuring.python_door import door_command
 from edgeprof.measuring.runtimes import PYTHON_RUNTIMES, find_library, runtime_of
 
@@ -31,6 +33,8 @@ Job = Mapping[str, Any]
 """What to measure and how: the fields of a job line (see ``csrc/board/main.cpp``)."""
 
 PROGRAM = packaged("bin/edgeprof-harness")
+
+_LOOK_MS = 250  # between two looks at the progress: each costs the measured machine a moment
 
 
 @dataclass(frozen=True)
@@ -155,11 +159,20 @@ def _text_of(path: str | os.PathLike[str]) -> str:
     return text
 
 
-def run_jobs(jobs: Iterable[Job], program: Path = PROGRAM) -> Iterator[Record]:
+def run_jobs(
+    jobs: Iterable[Job],
+    program: Path = PROGRAM,
+    while_waiting: Callable[[], object] | None = None,
+) -> Iterator[Record]:
     """Run jobs through the harness program, one after the other.
 
     A job is handed over when the record of the one before has been taken: whatever the caller
     does with a record (store it) is done before the next model runs.
+
+    Args:
+        jobs: what to measure.
+        program: the board program of this machine.
+        while_waiting: called four times a second while a job runs.
 
     Yields:
         The record of each job in order; a failed job gives a failure record
@@ -170,7 +183,7 @@ def run_jobs(jobs: Iterable[Job], program: Path = PROGRAM) -> Iterator[Record]:
     """
     for folder, group in groupby(jobs, _package_folder):
         command = [os.fspath(program), "run"] if folder is None else door_command(folder)
-        yield from _run(command, group)
+        yield from _run(command, group, while_waiting)
 
 
 def _package_folder(job: Job) -> str | None:
@@ -181,12 +194,14 @@ def _package_folder(job: Job) -> str | None:
     return None
 
 
-def _run(command: list[str], jobs: Iterable[Job]) -> Iterator[Record]:
+def _run(
+    command: list[str], jobs: Iterable[Job], while_waiting: Callable[[], object] | None
+) -> Iterator[Record]:
     with tempfile.TemporaryFile() as complaints:
         process = _start(command, complaints)
         try:
             for job in jobs:
-                line = _ask(process, json.dumps(job))
+                line = _ask(process, json.dumps(job), while_waiting)
                 if not line:
                     break  # the program has ended; its status says how
                 yield json.loads(line)
@@ -222,7 +237,9 @@ def _start(command: list[str], complaints: IO[bytes]) -> subprocess.Popen[str]:
         ) from error
 
 
-def _ask(process: subprocess.Popen[str], line: str) -> str:
+def _ask(
+    process: subprocess.Popen[str], line: str, while_waiting: Callable[[], object] | None
+) -> str:
     """Write one line and read the answer; nothing if the program has ended."""
     assert process.stdin is not None
     assert process.stdout is not None
@@ -231,7 +248,27 @@ def _ask(process: subprocess.Popen[str], line: str) -> str:
         process.stdin.flush()
     except BrokenPipeError:
         return ""
+    if while_waiting is not None:
+        answer = select.poll()
+        answer.register(process.stdout, select.POLLIN)
+        while not answer.poll(_LOOK_MS):
+            while_waiting()
     return process.stdout.readline()
+
+
+def _record_of(job: Job, on_progress: OnProgress | None) -> Record:
+    """Run one job, and tell how it goes."""
+    if on_progress is None:
+        (record,) = run_jobs([job])
+        return record
+    with ProgressFile() as file:
+
+        def look() -> None:
+            if (progress := file.read()) is not None:
+                on_progress(progress)
+
+        (record,) = run_jobs([{**job, "progress_file": file.path}], while_waiting=look)
+    return record
 
 
 def measure(
@@ -239,6 +276,7 @@ def measure(
     settings: Settings | None = None,
     *,
     in_process: bool = False,
+    on_progress: OnProgress | None = None,
     **changes: Any,
 ) -> Measurement:
     """Measure the latency of a model file on this machine.
@@ -253,6 +291,7 @@ def measure(
         settings: how to measure; the harness' defaults if ``None``.
         in_process: run in this process (without the interpreter's lock) instead of one of its own.
             A runtime that crashes or hangs then takes this process with it.
+        on_progress: called a few times a second with how it goes; never with ``in_process``.
         **changes: fields of ``Settings`` to change, as in ``measure("m.onnx", threads=2)``.
 
     Raises:
@@ -264,12 +303,11 @@ def measure(
     if settings.reference is not None:
         if in_process:
             raise InvalidJob("a reference model needs a process of its own: drop in_process")
-        return measure_interleaved([(model, settings)])[0]
+        return measure_interleaved([(model, settings)], on_progress)[0]
     ((_, settings),) = settings_of_each([(model, settings)])
     job = {**make_job(model, settings), "references": _takes_references(settings)}
     if not in_process:
-        (record,) = run_jobs([job])
-        return Measurement.from_record(record)
+        return Measurement.from_record(_record_of(job, on_progress))
     from edgeprof import _core
 
     return Measurement.from_record(json.loads(_core.run_job(json.dumps(job))))
@@ -283,12 +321,13 @@ def _takes_references(settings: Settings) -> bool:
 
 def measure_interleaved(
     models: Sequence[tuple[str | os.PathLike[str], Settings]],
+    on_progress: OnProgress | None = None,
 ) -> list[Measurement]:
     """Measure models in turns, in one process of their own: two or more with the reference.
 
     Whatever the machine does meanwhile meets them all alike, so that they can be compared. All are
     in memory at once. The clock, the bounds of loading and of drift, and the reference are those of
-    the first.
+    the first. `on_progress` is called as by ``measure``; a reference comes last in it.
 
     Raises:
         EdgeprofError: as ``measure`` does; one model that fails fails them all.
@@ -298,7 +337,7 @@ def measure_interleaved(
     if (first := models[0][1]).reference is not None:
         jobs.append({**make_job(first.reference, _reference_settings(first)), "reference": True})
     members = [{k: v for k, v in job.items() if k not in _LINE_FIELDS} for job in jobs]
-    (record,) = run_jobs([{**line_fields, "interleave": members}])
+    record = _record_of({**line_fields, "interleave": members}, on_progress)
     check_version(record)
     if "error" in record:
         raise error_of(record)

@@ -219,3 +219,50 @@ TEST_CASE("interleaved models take turns, in an order that changes, each in ever
     CHECK(turns.size() > 4);
     CHECK(turns.size() < 2 * outcomes[0].blocks.size());  // some rounds began with the last one's
 }
+
+TEST_CASE("after each round it is told how far every model is, until none needs more") {
+    FakeClock clock;
+    FakeInstruments instruments(clock);
+    FakeModel a(clock, around_us(2000)), b(clock, around_us(3000));
+    MeasureSettings settings = quick();
+    settings.max_secs = 60.0;
+    std::vector<std::vector<RunStatus>> told;
+    const std::vector<Outcome> outcomes =
+        measure({{&a, &instruments, settings}, {&b, &instruments, settings}}, 1, {}, nullptr,
+                [&](const StatusReader& read_status) { told.push_back(read_status()); });
+    REQUIRE(told.size() + 1 == outcomes[0].blocks.size());
+    CHECK(told.front().size() == 2);
+    CHECK(told.front()[0].waits_for == WaitsFor::kSamples);
+    CHECK_FALSE(told.front()[0].estimate);
+    CHECK(told.front()[0].latency_ns == doctest::Approx(2e6).epsilon(0.03));
+    for (std::size_t i = 0; i < 2; ++i) {
+        const RunStatus& last = told.back()[i];
+        CHECK(last.waits_for == WaitsFor::kNothing);
+        CHECK(last.n_samples == outcomes[i].samples.latency_ns.size());
+        REQUIRE(last.estimate);
+        CHECK(last.estimate->median == summarize(outcomes[i].samples).latency_median_ns);
+    }
+}
+
+TEST_CASE("a model waits for calm inferences while all are disturbed, then for its interval") {
+    Bench bench(around_us(2000));
+    int cpu = 0;
+    bench.instruments.evidence = [&]() {
+        Evidence evidence{};
+        if (bench.clock.now_ns < 3'000'000'000) cpu = 1 - cpu;  // the thread wanders
+        evidence.cpu = cpu;
+        return evidence;
+    };
+    MeasureSettings settings = quick();
+    settings.ci_rel = 1e-6;
+    settings.max_secs = 6.0;
+    settings.max_samples = 100'000;
+    std::vector<WaitsFor> told;
+    measure({{&bench.model, &bench.instruments, settings}}, 0, {}, nullptr,
+            [&](const StatusReader& read_status) {
+                const WaitsFor wanted = read_status()[0].waits_for;
+                if (told.empty() || told.back() != wanted) told.push_back(wanted);
+            });
+    CHECK(told == std::vector<WaitsFor>{WaitsFor::kSamples, WaitsFor::kCalm, WaitsFor::kInterval,
+                                        WaitsFor::kNothing});
+}
