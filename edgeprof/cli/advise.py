@@ -127,9 +127,9 @@ def _print(expected: Sequence[Expected], advice: Advice) -> None:
             f"  {_text(found.latency_ms) if found else '-'}"
         )
     say("\n".join(lines))
-    say(advice.verdict)
+    say(advice.verdict, wrap=True)
     if note := _left(expected, advice):
-        say(note)
+        say(note, wrap=True)
 
 
 def _left(expected: Sequence[Expected], advice: Advice) -> str:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgeprof.base.text import printable
 from edgeprof.cli import options
+from edgeprof.cli.say import say
 
 if TYPE_CHECKING:
     from edgeprof.measuring.machine import Finding
@@ -83,11 +83,11 @@ def doctor(arguments: DoctorArguments) -> None:
 def _print(state: dict[str, Any], found: list[Finding]) -> None:
     from edgeprof.measuring.machine import describe, remedy_note, verdict
 
-    click.echo(printable(describe(state)))
+    say(describe(state))
     for finding in found:
-        click.echo(f"{finding.severity.value}: {printable(finding.found)} [{finding.id}]")
-        click.echo(f"    {finding.consequence}")
-        click.echo(f"    remedy: {finding.remedy}")
-    click.echo(verdict(found))
+        say(f"{finding.severity.value}: {finding.found} [{finding.id}]", wrap=True)
+        say(f"    {finding.consequence}", wrap=True)
+        say(f"    remedy: {finding.remedy}")
+    say(verdict(found), wrap=True)
     if note := remedy_note(found):
-        click.echo(note)
+        say(note, wrap=True)

@@ -72,7 +72,7 @@ def evaluate(arguments: EvaluateArguments) -> None:
     say(f"{path} on {len(measured)} measurements of {measured.device}{trained}")
     trivial = {f"trivial: {name}": metrics for name, metrics in result.trivial.items()}
     print_metrics({path.name: result.metrics, **trivial})
-    say("\n".join(result.verdict.lines))
+    say("\n".join(result.verdict.lines), wrap=True)
     if result.trivial_fitted_to == "these rows":
         say("the trivial predictors are fitted to these very rows, which flatters them")
     if result.coverage_90pct is not None:

@@ -74,10 +74,10 @@ def gate(arguments: GateArguments) -> None:
     if arguments.update:
         _update(arguments)
         return
-    from edgeprof.cli.progress_bar import progress_bar
+    from edgeprof.cli.progress_bar import time_bar
     from edgeprof.runs.gate import gate as measure_against
 
-    with progress_bar("Measuring", None, quiet=arguments.as_json):
+    with time_bar("Measuring", arguments.seconds, quiet=arguments.as_json):
         found = measure_against(
             arguments.baseline,
             arguments.model,
@@ -96,7 +96,7 @@ def gate(arguments: GateArguments) -> None:
 
 def _update(arguments: GateArguments) -> None:
     from edgeprof.base.units import format_duration_ns
-    from edgeprof.cli.progress_bar import progress_bar
+    from edgeprof.cli.progress_bar import time_bar
     from edgeprof.measuring.harness import Settings
     from edgeprof.runs.gate import make_baseline
 
@@ -108,7 +108,7 @@ def _update(arguments: GateArguments) -> None:
         inputs=dict(arguments.inputs),
         runtime_options=dict(arguments.runtime_options),
     )
-    with progress_bar("Measuring", None, quiet=arguments.as_json):
+    with time_bar("Measuring", arguments.seconds, quiet=arguments.as_json):
         made = make_baseline(
             arguments.baseline, arguments.model, settings, seconds=arguments.seconds
         )

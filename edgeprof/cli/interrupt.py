@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-import click
+from edgeprof.cli.say import say
 
 EXIT_STATUS = 130
 """Of what was interrupted: 128 and the number of the signal, as shells have it."""
@@ -38,7 +38,7 @@ def noting_interrupts(ending: str | None) -> Iterator[Interrupted]:
     def note(_signal: int, _frame: FrameType | None) -> None:
         state.has_come = True
         signal.signal(signal.SIGINT, before)
-        click.echo(f"\nedgeprof: interrupted: {ending}; Ctrl-C again ends at once", err=True)
+        say(f"\nedgeprof: interrupted: {ending}; Ctrl-C again ends at once", err=True)
 
     if ending is None or threading.current_thread() is not threading.main_thread():
         yield state  # only the main thread may set handlers

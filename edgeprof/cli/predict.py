@@ -316,7 +316,7 @@ def _say_basis(loaded: LayerCosts, network: Network, arguments: PredictArguments
     model = arguments.networks
     _say_interval(model, interval, f"learned from {basis.n_networks} networks on {loaded.device}")
     for warning in basis.warnings:
-        say(f"{model}: {warning}", err=True)
+        say(f"{model}: {warning}", err=True, wrap=True)
     if not arguments.explain:
         return
     costs = sorted(loaded.explain(network), key=lambda cost: -cost.latency_ms)

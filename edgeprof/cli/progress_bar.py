@@ -4,26 +4,85 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from edgeprof.base.progress import no_progress
 
-_shown: list[Any] = []
-"""The bar on the terminal, where there is one."""
+
+class Display:
+    """Something that is drawn again and again at the end of the terminal, and goes at the end.
+
+    Args:
+        get_renderable: gives what rich is to draw.
+        per_second: how often it is drawn, by a thread; ``None``: at ``refresh``.
+    """
+
+    def __init__(self, get_renderable: Callable[[], Any], per_second: float | None) -> None:
+        from rich.console import Console
+
+        self.console = Console(stderr=True)
+        self._get_renderable, self._per_second = get_renderable, per_second
+        self._live: Any = None
+
+    def __enter__(self) -> Display:
+        self.start()
+        _shown.append(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _shown.remove(self)
+        self.stop()
+
+    def start(self) -> None:
+        """Draw it. A new object of rich's: a stopped one would draw over what was printed since."""
+        from rich.live import Live
+
+        self._live = Live(
+            get_renderable=self._get_renderable,
+            console=self.console,
+            auto_refresh=self._per_second is not None,
+            refresh_per_second=self._per_second or 1.0,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+        self._live.start(refresh=True)
+
+    def stop(self) -> None:
+        """Take it off the terminal."""
+        self._live.stop()
+
+    def refresh(self) -> None:
+        """Draw it anew."""
+        self._live.refresh()
+
+
+_PER_SECOND = 4
+"""Each time costs whatever is measured beside it a moment."""
+_BAR_COLUMNS = 24
+
+_shown: list[Display] = []
+"""What is on the terminal."""
+
+
+def can_draw() -> bool:
+    """Tell whether stderr is a terminal, and rich is there, which is not in the base install."""
+    return sys.stderr.isatty() and importlib.util.find_spec("rich") is not None
 
 
 @contextmanager
 def without_bar() -> Iterator[None]:
     """Take the bar off the terminal while the block prints."""
-    for bar in _shown:
-        bar.stop()
+    for display in _shown:
+        display.stop()
     try:
         yield
     finally:
-        for bar in _shown:
-            bar.start()
+        for display in _shown:
+            display.start()
 
 
 @contextmanager
@@ -40,28 +99,42 @@ def progress_bar(
     Yields:
         ``advance(steps=1)``. It does nothing where stderr is no terminal or rich is missing.
     """
-    has_rich = importlib.util.find_spec("rich") is not None  # not in the base install
-    if quiet or not has_rich or not sys.stderr.isatty():
+    if quiet or not can_draw():
         with no_progress(label, total or 0) as advance:
             yield advance
         return
     from rich import progress as bars
-    from rich.console import Console
 
-    columns = (
+    tasks = bars.Progress(
         bars.TextColumn("{task.description:<12}"),
-        bars.BarColumn(),
+        bars.BarColumn(_BAR_COLUMNS),
         bars.MofNCompleteColumn(),
         bars.TimeElapsedColumn(),
         bars.TimeRemainingColumn(),
+        auto_refresh=False,
     )
-    console = Console(stderr=True)
-    with bars.Progress(
-        *columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False
-    ) as shown:
-        task = shown.add_task(label, total=total)
-        _shown.append(shown)
-        try:
-            yield lambda steps=1: shown.advance(task, steps)
-        finally:
-            _shown.remove(shown)
+    task = tasks.add_task(label, total=total)
+    with Display(tasks.get_renderable, _PER_SECOND):
+        yield lambda steps=1: tasks.advance(task, steps)
+
+
+@contextmanager
+def time_bar(label: str, seconds: float, *, quiet: bool = False) -> Iterator[None]:
+    """Show a bar that moves with the time, for work that takes so long at most or a bit more."""
+    if quiet or not can_draw():
+        yield
+        return
+    from rich.progress_bar import ProgressBar
+    from rich.table import Table
+
+    start_s = time.monotonic()
+
+    def drawn() -> Table:
+        elapsed_s = time.monotonic() - start_s
+        bar = Table.grid(padding=(0, 2))
+        stand = f"{elapsed_s:.0f} s of at most about {seconds:.0f} s"
+        bar.add_row(label, ProgressBar(seconds, min(elapsed_s, seconds), width=_BAR_COLUMNS), stand)
+        return bar
+
+    with Display(drawn, _PER_SECOND):
+        yield

@@ -320,7 +320,7 @@ def _report(data: Dataset, done: Training, output: OutputArguments) -> None:
     if judged is not None:
         trivial = {f"trivial: {name}": metrics for name, metrics in judged.trivial.items()}
         print_metrics({"cross-validated": judged.metrics, **trivial})
-        say("\n".join(judged.verdict.lines))
+        say("\n".join(judged.verdict.lines), wrap=True)
     _print_files(done, files)
 
 
