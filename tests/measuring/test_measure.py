@@ -25,6 +25,7 @@ from edgeprof.measuring.launches import Launches
 from edgeprof.measuring.machine import findings
 from edgeprof.measuring.measurement import DISTURBANCES, Measurement
 from edgeprof.measuring.runtimes import find_runtime, runtime_of
+from edgeprof.measuring.trace import chrome_trace
 
 QUICK = Settings(ci_rel=0.5, min_secs=0.0, max_secs=2.0, min_samples=10)
 
@@ -469,6 +470,19 @@ def test_trace_shows_every_inference(model: Path, tmp_path: Path) -> None:
     assert len(inferences) >= 30
     starts = [event["ts"] for event in inferences]
     assert starts == sorted(starts)
+
+
+def test_trace_has_a_row_of_operators_where_they_were_profiled(model: Path) -> None:
+    timed = edgeprof.measure(model, QUICK, timestamps=True)
+    profiled = edgeprof.measure(model, QUICK, timestamps=True, per_op_runs=3)
+    assert {event["tid"] for event in chrome_trace([timed])["traceEvents"]} == {0}
+    events = chrome_trace([timed, profiled])["traceEvents"]
+    [title, *row] = [event for event in events if event["tid"] == 2]
+    assert "operators, means of 3 inferences" in title["args"]["name"]
+    operators = profiled.record["per_op"]["operators"]
+    assert [event["name"] for event in row] == [one["name"] for one in operators]
+    ends = [event["ts"] + event["dur"] for event in row]
+    assert ends[-1] == pytest.approx(sum(one["mean_ns"] for one in operators) / 1000)
 
 
 def test_a_counter_that_is_not_there_is_none_and_says_why(model: Path) -> None:
