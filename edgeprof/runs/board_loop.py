@@ -59,9 +59,20 @@ class BoardLoop:
     def _queue(self) -> WorkQueue:
         return self._context.results.queue(self.spec.device)
 
-    def show(self, activity: Activity, details: str = "") -> None:
-        """Tell the listener what the board is doing."""
-        self.progress.activity = f"{activity.value} {details}".rstrip()
+    def show(
+        self,
+        activity: Activity,
+        details: str = "",
+        *,
+        since_s: float | None = None,
+        lasts_s: float | None = None,
+    ) -> None:
+        """Tell the listener what the board is doing, since when, and for how long at most."""
+        progress = self.progress
+        progress.activity = f"{activity.value} {details}".rstrip()
+        progress.since_s = time.monotonic() if since_s is None else since_s
+        progress.until_s = None if lasts_s is None else progress.since_s + lasts_s
+        progress.under_way = sum(map(len, self._intake.held.values()))
         if self._context.results.has_queue(self.spec.device):
             self.progress.left = self._queue.unfinished
         self._context.listener.changed(self.progress)
@@ -93,7 +104,8 @@ class BoardLoop:
                 self._intake.hold(leftover.name, queue.claim(leftover.job_ids))
 
     def _show_plan(self, step: str) -> None:
-        self.progress.activity = step
+        progress = self.progress
+        progress.activity, progress.since_s, progress.until_s = step, time.monotonic(), None
         self._context.listener.changed(self.progress)
 
     def _session(self) -> BoardSession:
@@ -150,11 +162,16 @@ class BoardLoop:
 
     async def _wait_for_items(self) -> None:
         """Sleep until an item's pause is over, or another board gave one back or finished."""
-        self.show(Activity.WAITING_FOR_ITEMS)
         changed = self._context.results.changed
         changed.clear()
         ready_s = self._queue.next_ready_s()
         pause_s = None if ready_s is None else max(ready_s - time.monotonic(), 0.0)
+        if pause_s is None:
+            self.show(Activity.WAITING_FOR_ITEMS)
+        else:
+            counts = self._queue.paused().items()
+            why = ", ".join(f"{count} ({reason})" for reason, count in counts)
+            self.show(Activity.WAITING_TO_RETRY, why, lasts_s=pause_s)
         with suppress(asyncio.TimeoutError):
             await asyncio.wait_for(changed.wait(), pause_s)
 
@@ -186,7 +203,7 @@ class BoardLoop:
         self.trouble.busy_since_s = None
         while True:
             missing = len(self._intake.held[name])
-            self.show(Activity.MEASURING, str(missing))
+            self.show(Activity.MEASURING, str(missing), lasts_s=missing * self._item_s)
             deadline_s = self._patience_s(missing)
             self.trouble.silences += 1
             collected = await self._session().collect(name, deadline_s=deadline_s)
@@ -204,9 +221,13 @@ class BoardLoop:
         Twice as long after each silence in vain. Too short costs no more than a new connection:
         the board goes on with its work.
         """
+        return float(_PATIENCE_MARGIN_S + 3.0 * items * self._item_s * 2.0**self.trouble.silences)
+
+    @property
+    def _item_s(self) -> float:
+        """Seconds that an item should take, by those before."""
         rate = self.progress.per_minute
-        item_s = self._context.options.item_typical_s if rate is None else 60.0 / rate
-        return float(_PATIENCE_MARGIN_S + 3.0 * items * item_s * 2.0**self.trouble.silences)
+        return self._context.options.item_typical_s if rate is None else 60.0 / rate
 
     async def _prepare(self, n_items: int) -> None:
         if self.connection.prepares:

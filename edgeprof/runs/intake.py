@@ -7,7 +7,7 @@ again; and what the board's records say of the board itself.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -146,7 +146,7 @@ class Intake:
                 record["model"]["shapes"] = shapes
         record["board"] = self._spec.name
         progress.temp_mdegc = temperature_of(record) or progress.temp_mdegc
-        if self._comes_again(item, verdict_of(record)):
+        if self._comes_again(item, record):
             progress.retried += 1
             results.changed.set()
             trouble.failed_items += 1
@@ -174,11 +174,12 @@ class Intake:
         )
         progress.measured += queue.finish(item)
 
-    def _comes_again(self, item: Item, verdict: Verdict) -> bool:
+    def _comes_again(self, item: Item, record: Mapping[str, Any]) -> bool:
         queue, now_s = self._context.results.queue(self._spec.device), time.monotonic()
+        verdict, reason = verdict_of(record), str(record.get("error", {}).get("kind", ""))
         if verdict is Verdict.DOUBTFUL:
-            return queue.doubt(item, self._spec.name, now_s)
-        return verdict is Verdict.PASSING and queue.retry(item, now_s)
+            return queue.doubt(item, self._spec.name, now_s, reason)
+        return verdict is Verdict.PASSING and queue.retry(item, now_s, reason)
 
     def _enter_reference(self, campaign: str, record: dict[str, Any]) -> None:
         """Store the record of a reference model, which no item is."""

@@ -7,7 +7,7 @@ no clock of its own (every method is told the time), so each rule can be tested 
 from __future__ import annotations
 
 import math
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -85,6 +85,7 @@ class WorkQueue:
         self._ready = deque(self._items)
         self._attempts: dict[str, int] = {}
         self._later: dict[str, float] = {}  # key -> time it is ready
+        self._reasons: dict[str, str] = {}  # key -> why it comes again
         self._doubted: dict[str, str] = {}  # key -> board where it failed
         self._unfinished = set(self._items)
 
@@ -133,15 +134,16 @@ class WorkQueue:
         self._unfinished.discard(item.key)
         return True
 
-    def retry(self, item: Item, now_s: float) -> bool:
+    def retry(self, item: Item, now_s: float, reason: str = "") -> bool:
         """Queue an item again after a pause; returns ``False`` when its attempts are used up."""
+        self._reasons[item.key] = reason
         attempts = self._attempts[item.key] = self._attempts.get(item.key, 0) + 1
         if attempts >= self._policy.attempts or item.key not in self._unfinished:
             return False
         self._later[item.key] = now_s + self._policy.backoff_after(attempts)
         return True
 
-    def doubt(self, item: Item, board: str, now_s: float) -> bool:
+    def doubt(self, item: Item, board: str, now_s: float, reason: str = "") -> bool:
         """Queue an item again that failed on a board, for another one where there is one.
 
         Returns:
@@ -150,12 +152,17 @@ class WorkQueue:
         if item.key in self._doubted or item.key not in self._unfinished:
             return False
         self._doubted[item.key] = board
+        self._reasons[item.key] = reason
         self._later[item.key] = now_s + self._policy.backoff_after(1)
         return True
 
     def next_ready_s(self) -> float | None:
         """Return the time when the next paused item is ready, if there is one."""
         return min(self._later.values(), default=None)
+
+    def paused(self) -> Counter[str]:
+        """Return why items are paused, and how many for each reason."""
+        return Counter(self._reasons.get(key, "") for key in self._later)
 
     def _promote(self, now_s: float) -> None:
         for key in [key for key, ready_s in self._later.items() if ready_s <= now_s]:

@@ -126,7 +126,12 @@ class _Run:
         if now_s - loop.trouble.busy_since_s >= self._policy.busy_limit_s:
             self._set_aside(loop, error)
             return
-        loop.show(Activity.WAITING_FOR_OWNER, str(error.evidence.get("holder")))
+        loop.show(
+            Activity.WAITING_FOR_OWNER,
+            str(error.evidence.get("holder")),
+            since_s=loop.trouble.busy_since_s,
+            lasts_s=self._policy.busy_limit_s,
+        )
         pause_s = self._policy.busy_limit_s / _LOOKS_AT_A_BUSY_BOARD
         await asyncio.sleep(min(pause_s, self._policy.busy_look_s))
 
@@ -136,8 +141,10 @@ class _Run:
             self._set_aside(loop, error)
             return
         self._context.listener.note(str(error))
-        loop.show(Activity.RECONNECTING)
-        await asyncio.sleep(self._policy.backoff_after(loop.trouble.lost_connections))
+        lost, most = loop.trouble.lost_connections, self._policy.board_failures
+        pause_s = self._policy.backoff_after(lost)
+        loop.show(Activity.RECONNECTING, f"(try {lost + 1} of {most})", lasts_s=pause_s)
+        await asyncio.sleep(pause_s)
 
     def _set_aside(self, loop: BoardLoop, error: EdgeprofError) -> None:
         loop.progress.error = error
@@ -151,7 +158,9 @@ class _Run:
             await self._leave(loop)
             if not loop.must_restore or loop.progress.error is not None:
                 return
-            await asyncio.sleep(self._policy.backoff_after(failures))
+            pause_s = self._policy.backoff_after(failures)
+            loop.show(Activity.RECONNECTING, "to restore it", lasts_s=pause_s)
+            await asyncio.sleep(pause_s)
             await self._try(loop, loop.open)
 
     async def _leave(self, loop: BoardLoop) -> None:

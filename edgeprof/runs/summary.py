@@ -25,7 +25,8 @@ class Activity(Enum):
     SENDING = "sending"
     MEASURING = "measuring"
     WAITING_FOR_OWNER = "waiting for"
-    WAITING_FOR_ITEMS = "waiting for items"
+    WAITING_TO_RETRY = "waiting to retry"
+    WAITING_FOR_ITEMS = "waiting for other boards"
     RECONNECTING = "reconnecting"
     RESTORING = "restoring"
     SET_ASIDE = "set aside"
@@ -39,6 +40,9 @@ class BoardProgress:
     Attributes:
         device: the queue it takes from.
         activity: an ``Activity``, and details.
+        since_s, until_s: when that began, and when it ends: a pause then, a wait or a batch then at
+            the latest, as far as can be told (``time.monotonic``).
+        under_way: items on the board.
         measured, failed, retried: items so far.
         temp_mdegc: of the warmest sensor, from the last record.
         busy_s: time spent on batches.
@@ -50,6 +54,9 @@ class BoardProgress:
     name: str
     device: str
     activity: str = Activity.WAITING.value
+    since_s: float | None = None
+    until_s: float | None = None
+    under_way: int = 0
     measured: int = 0
     failed: int = 0
     retried: int = 0

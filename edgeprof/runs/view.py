@@ -1,25 +1,37 @@
-"""A run as people see it: a live table on a terminal, lines elsewhere.
+"""A run as people see it: a live table and a bar on a terminal, lines elsewhere.
 
-Owns: the table, the log lines and the closing summary. Everything goes to standard error; standard
-output belongs to results.
+Owns: the table, the bar, the log lines and the closing summary. Everything goes to standard error;
+standard output belongs to results.
 """
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from edgeprof.base.text import printable
-from edgeprof.runs.summary import BoardProgress, Listener, RunSummary, SilentListener
+from edgeprof.runs.summary import Activity, BoardProgress, Listener, RunSummary, SilentListener
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
     from rich.table import Table
 
 _LOG_INTERVAL_S = 10.0
+_NOTABLE_S = 5.0
+"""A wait that is shorter is not worth a line in a log."""
 _COLUMNS = ("BOARD", "DOING", "DONE", "FAILED", "RETRIED", "PER MIN", "TEMP", "LEFT")
+_ONLY_WHERE_TOLD = ("FAILED", "RETRIED", "TEMP")
+_WAITS = (
+    Activity.WAITING_FOR_OWNER.value,
+    Activity.WAITING_TO_RETRY.value,
+    Activity.RECONNECTING.value,
+)
+_BAR_COLUMNS = 24
+_ALMOST = 0.95
+"""Of a batch, at most, before its records are here."""
 
 
 @contextmanager
@@ -33,7 +45,9 @@ def shown(*, quiet: bool = False) -> Iterator[Listener]:
 
         table = LiveTable()
         console = Console(stderr=True)
-        with Live(get_renderable=table.render, console=console, refresh_per_second=2) as live:
+        with Live(
+            get_renderable=table.render, console=console, refresh_per_second=2, transient=True
+        ) as live:
             table.print_line = live.console.print
             yield table
     else:
@@ -54,9 +68,11 @@ class PlainLog:
         self._write = write
         self._clock = clock
         self._last: dict[str, tuple[float, int]] = {}
+        self._waits: dict[str, str] = {}
 
     def changed(self, board: BoardProgress) -> None:
-        """Write the board's counts, if they have changed."""
+        """Write the board's counts, if they have changed, and what it waits for."""
+        self._write_wait(board)
         finished = board.measured + board.failed
         last_s, last_finished = self._last.get(board.name, (-_LOG_INTERVAL_S, 0))
         now_s = self._clock()
@@ -64,20 +80,34 @@ class PlainLog:
             self._last[board.name] = (now_s, finished)
             self._write(_board_line(board))
 
+    def _write_wait(self, board: BoardProgress) -> None:
+        is_wait = board.activity.startswith(_WAITS)
+        activity = board.activity if is_wait else ""
+        is_news = activity != self._waits.get(board.name, "")
+        self._waits[board.name] = activity
+        if is_wait and is_news and board.since_s is not None and board.until_s is not None:
+            lasts_s = board.until_s - board.since_s
+            if lasts_s >= _NOTABLE_S:
+                self._write(f"{board.name}: {activity}, {format_minutes(lasts_s / 60)} at most")
+
     def note(self, text: str) -> None:
         """Write a note."""
         self._write(text)
 
 
 class LiveTable:
-    """A row for each board.
+    """A row for each board, and a bar for all of them.
+
+    Args:
+        clock: seconds, of the same clock as the boards' times.
 
     Attributes:
         print_line: prints above the table.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._boards: dict[str, BoardProgress] = {}
+        self._clock = clock
         self.print_line: Callable[[str], object] = lambda _: None
 
     def changed(self, board: BoardProgress) -> None:
@@ -90,25 +120,44 @@ class LiveTable:
 
         self.print_line(escape(printable(text)))
 
-    def render(self) -> Table:
-        """Draw the table."""
+    def render(self) -> RenderableType:
+        """Draw the table, and the bar below it once it is known how much there is to do."""
+        from rich.console import Group
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table as Grid
+
+        table, (done, total) = self._table(), self._work()
+        if not total:
+            return table
+        bar = Grid.grid(padding=(0, 2))
+        bar.add_row(ProgressBar(total, done, width=_BAR_COLUMNS), f"{int(done)} of {total}")
+        return Group(table, bar)
+
+    def _table(self) -> Table:
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(box=None, header_style="bold")
-        for column in _COLUMNS:
-            table.add_column(column, justify="left" if column in _COLUMNS[:2] else "right")
-        for board in self._boards.values():
+        rows = [self._cells(board) for board in self._boards.values()]
+        shown = [
+            column
+            for column in _COLUMNS
+            if column not in _ONLY_WHERE_TOLD or any(row[column] not in ("", "0") for row in rows)
+        ]
+        table = Table(box=None, header_style="bold", pad_edge=False)
+        for column in shown:
+            is_text = column in _COLUMNS[:2]
+            table.add_column(column, justify="left" if is_text else "right", no_wrap=not is_text)
+        for board, row in zip(self._boards.values(), rows, strict=True):
             style = "red" if board.error is not None else ""
             # Text, not markup: a name may hold brackets.
-            table.add_row(*(Text(cell) for cell in self._cells(board)), style=style)
+            table.add_row(*(Text(row[column]) for column in shown), style=style)
         return table
 
-    def _cells(self, board: BoardProgress) -> Sequence[str]:
+    def _cells(self, board: BoardProgress) -> dict[str, str]:
         rate = board.per_minute
-        return (
+        cells = (
             board.name,
-            board.activity,
+            f"{board.activity}{self._time_of(board)}",
             str(board.measured),
             str(board.failed),
             str(board.retried),
@@ -116,14 +165,59 @@ class LiveTable:
             "" if board.temp_mdegc is None else f"{board.temp_mdegc / 1000:.0f} C",
             self._left(board.device),
         )
+        return dict(zip(_COLUMNS, (printable(cell) for cell in cells), strict=True))
+
+    def _time_of(self, board: BoardProgress) -> str:
+        """Return how long a board has been at it, and how long that takes, where it is known."""
+        if board.since_s is None:
+            return ""
+        elapsed_s = self._clock() - board.since_s
+        if board.until_s is not None:
+            lasts = format_minutes((board.until_s - board.since_s) / 60)
+            about = "" if board.activity.startswith(_WAITS) else "about "
+            return f", {format_minutes(elapsed_s / 60)} of {about}{lasts}"
+        is_over = board.activity in (Activity.DONE.value, Activity.SET_ASIDE.value)
+        return "" if is_over or elapsed_s < _NOTABLE_S else f", {format_minutes(elapsed_s / 60)}"
+
+    def _work(self) -> tuple[float, int]:
+        """Return how many items are done, those on boards in part, and how many there are."""
+        boards = self._boards.values()
+        finished = sum(board.measured + board.failed for board in boards)
+        left = [self._unfinished(device) for device in {board.device for board in boards}]
+        total = finished + sum(count for count in left if count is not None)
+        return finished + sum(map(self._in_part, boards)), total
+
+    def _unfinished(self, device: str) -> int | None:
+        # Each board told when it changed last; a queue only gets shorter.
+        told = [board.left for board in self._boards.values() if board.device == device]
+        return min((left for left in told if left is not None), default=None)
+
+    def _in_part(self, board: BoardProgress) -> float:
+        """Return how many items of a board's batch are done by its time."""
+        if not board.activity.startswith(Activity.MEASURING.value):
+            return 0.0
+        if board.since_s is None or board.until_s is None or board.until_s <= board.since_s:
+            return 0.0
+        share = (self._clock() - board.since_s) / (board.until_s - board.since_s)
+        return board.under_way * min(share, _ALMOST)
 
     def _left(self, device: str) -> str:
         """Remaining time of a queue: its boards end together."""
         boards = [board for board in self._boards.values() if board.device == device]
-        # Each board told when it changed last; a queue only gets shorter.
-        left = min((board.left for board in boards if board.left is not None), default=None)
-        rate = sum(board.per_minute or 0.0 for board in boards if board.error is None)
-        return "" if left is None or rate == 0.0 else format_minutes(left / rate)
+        left = self._unfinished(device)
+        rate = sum(_rate_of(board) for board in boards if board.error is None)
+        if left is None or rate == 0.0:
+            return ""
+        return format_minutes((left - sum(map(self._in_part, boards))) / rate)
+
+
+def _rate_of(board: BoardProgress) -> float:
+    """Return items per minute: those so far, or those expected of the first batch."""
+    if board.per_minute is not None:
+        return board.per_minute
+    if board.since_s is None or board.until_s is None or board.until_s <= board.since_s:
+        return 0.0
+    return 60.0 * board.under_way / (board.until_s - board.since_s)
 
 
 def format_minutes(minutes: float) -> str:
