@@ -19,6 +19,7 @@ from edgeprof.cli.running import (
     print_grades,
 )
 from edgeprof.cli.say import say
+from edgeprof.cli.values import Choice
 from edgeprof.measuring.runtimes import NULL, RUNTIMES
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class BuildArguments(RunArguments):
         help="Folder of the tables (with --boards, OUTPUT/DEVICE); a build that was cut off goes "
         "on there.",
     )
-    runtime: str | None = options.runtime(type=click.Choice((*RUNTIMES, NULL)))
+    runtime: str | None = options.runtime(type=Choice((*RUNTIMES, NULL)))
     ci_rel: float = options.ci_rel()
     max_secs: float = options.max_secs(default=3.0)
 

@@ -27,7 +27,7 @@ import click
 from click.core import ParameterSource
 
 from edgeprof.base.parse import first_double
-from edgeprof.cli.values import Condition, CpuList, InputValue, Integers, KeyValue, Shape
+from edgeprof.cli.values import Choice, Condition, CpuList, InputValue, Integers, KeyValue, Shape
 from edgeprof.measuring.runtimes import FORMATS, RUNTIMES
 
 Arguments = TypeVar("Arguments")
@@ -101,7 +101,7 @@ def with_providers(pairs: Iterable[tuple[str, Any]], providers: Sequence[str]) -
 
 flag = partial(option, is_flag=True)
 as_json = partial(flag, "--json", help="Print the result as JSON.")
-verbose = partial(flag, "-v", "--verbose", help="Show every warning.")
+verbose = partial(flag, "-v", "--verbose", help="Show every warning and detail.")
 seed = partial(
     option, "--seed", default=0, type=click.IntRange(0), help="Equal seeds draw the same at random."
 )
@@ -185,7 +185,7 @@ inputs = partial(
 runtime = partial(
     option,
     "--runtime",
-    type=click.Choice(RUNTIMES),
+    type=Choice(RUNTIMES),
     help="Inference runtime  [default: by the model's format]",
 )
 runtime_options = partial(

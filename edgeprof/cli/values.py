@@ -29,6 +29,15 @@ class _Value(click.ParamType):  # type: ignore[type-arg, unused-ignore]  # gener
             self.fail(f"{value!r} is not {self.wanted}", param, ctx)
 
 
+class Choice(click.Choice):  # type: ignore[type-arg, unused-ignore]  # generic in new clicks
+    """One of some names, told as they are written; typed with ``-`` for ``_`` they are the same."""
+
+    def normalize_choice(self, choice: object, ctx: click.Context | None) -> str:  # noqa: ARG002 - click's signature
+        """Return the name that was meant, as it is written."""
+        meant = str(choice).replace("_", "-")
+        return next((name for name in self.choices if name.replace("_", "-") == meant), meant)
+
+
 _MOST_SIZE = 1 << 31
 """Of a dimension, as runtimes count them."""
 

@@ -23,6 +23,7 @@ from edgeprof.cli.ranking import RankedModel, to_csv, to_json, to_markdown, to_t
 
 SNAPSHOTS = ROOT / "tests" / "data" / "help.txt"
 QUICK = ("--ci", "0.5", "--max-secs", "1")
+START = "from edgeprof.cli import main; main()"
 RERUN = "EDGEPROF_UPDATE_SNAPSHOTS=1 pytest tests/cli/test_terminal.py -k help"
 
 
@@ -64,6 +65,26 @@ def test_a_typing_error_names_what_may_have_been_meant(words, meant):
 
 def test_a_word_like_nothing_is_no_suggestion():
     assert run("xyzzy").stderr.splitlines()[-1] == "Error: No such command 'xyzzy'."
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("edgeprof mea", "measure"),
+        ("edgeprof boards rest", "restore"),
+        ("edgeprof measure --thr", "--threads"),
+        ("edgeprof measure --runtime tfl", "tflite_c"),
+    ],
+)
+def test_a_shell_completes_what_is_typed(typed, offered):
+    words = {"COMP_WORDS": typed, "COMP_CWORD": str(len(typed.split()) - 1)}
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys; sys.argv[:] = ['edgeprof']\n{START}"],
+        env={**os.environ, "_EDGEPROF_COMPLETE": "bash_complete", **words},
+        capture_output=True,
+        text=True,
+    )
+    assert f"plain,{offered}" in done.stdout.splitlines(), done.stderr
 
 
 @pytest.mark.parametrize("option", ["--warmup", "--warmup_runs", "-w"])
