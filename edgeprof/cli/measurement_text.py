@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgeprof.base.text import printable
 from edgeprof.base.units import format_bytes, format_duration_ns
+from edgeprof.cli.operators import operator_lines
 from edgeprof.measuring.grade import Verdict, evidence_of, grade_measurement, together
 from edgeprof.measuring.machine import Severity
 from edgeprof.measuring.runtimes import entry_of
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from edgeprof.measuring.launches import Launches
     from edgeprof.measuring.measurement import Measurement
 
-_SHOWN_OPERATORS = 10
 _LEAST_LEVEL = 0.5
 _NO_INTERVAL = "too few independent inferences for an interval; they range from"
 _OF_SETTINGS = ("threads-beyond-cpus", "threads-beyond-quota")
@@ -45,9 +45,32 @@ def describe(
         lines.append(f"  {choice}")
     lines += [f"  {line}" for line in _facts(result)]
     if "per_op" in result.record:
-        lines += _operators(result.record["per_op"])
+        lines += [f"  {line}" for line in operator_lines(result)]
     lines += [f"  {line}" for line in quality_lines(_each(result, launches), verbose=verbose)]
     return "\n".join(lines)
+
+
+def describe_briefly(results: Sequence[Measurement], told: set[str]) -> str:
+    """Return what there is to say of one of several models: its latency, grade and reason.
+
+    Args:
+        results: its measurements, one of each launch.
+        told: warnings that were shown before, which are not shown again; those shown are added.
+    """
+    from edgeprof.measuring.launches import Launches
+
+    study = Launches.of(list(results)) if len(results) > 1 else results[0]
+    half_width = (study.ci_high_ns - study.ci_low_ns) / 2 / max(study.latency_median_ns, 1)
+    latency = f"{format_duration_ns(study.latency_median_ns)} +-{half_width:.1%}"
+    reasons = {one.stop_reason for one in results} - {"interval"}
+    ended = "".join(f", ended by: {reason.replace('_', ' ')}" for reason in sorted(reasons))
+    *warnings, verdict = quality_lines(results, verbose=False)
+    lines = [f"{printable(results[0].model)}: {latency}{ended}"]
+    if choice := entry_point(results[0]):
+        lines.append(f"  {choice}")
+    lines += [f"  {line}" for line in warnings if line not in told]
+    told.update(warnings)
+    return "\n".join([*lines, f"  {verdict}"])
 
 
 def quality_lines(results: Sequence[Measurement], *, verbose: bool) -> list[str]:
@@ -94,20 +117,20 @@ def _facts(result: Measurement) -> list[str]:
     level = record["summary"]["ci_level"]
     kind = f"{level:.0%} interval within this run" if level >= _LEAST_LEVEL else _NO_INTERVAL
     interval = (
-        f"{kind} {duration(result.ci_low_ns)} to {duration(result.ci_high_ns)}"
-        f" (+-{half_width:.1%}), p95 {duration(result.latency_p95_ns)},"
-        f" min {duration(result.latency_min_ns)}"
+        f"{kind} {duration(result.ci_low_ns)} to {duration(result.ci_high_ns)} (+-{half_width:.1%})"
     )
+    others = f"p95 {duration(result.latency_p95_ns)}, min {duration(result.latency_min_ns)}"
     samples = (
-        f"{result.n_samples} inferences after {record['warmup']['n']} to warm up, {n_disturbed} of"
-        f" them disturbed{f' ({causes})' if causes else ''}; ended by:"
+        f"{result.n_samples} inferences after {record['warmup']['n']} to warm up, ended by:"
         f" {result.stop_reason.replace('_', ' ')}"
     )
+    disturbed = [f"{n_disturbed} of them disturbed ({causes})"] if n_disturbed else []
     setting = (
         f"{result.runtime}{version}, threads {record['settings']['threads']},"
         f" clock {record['clock']['kind']}"
     )
-    return [interval, samples, setting, start, *map(_energy, record.get("energy", ()))]
+    energy = map(_energy, record.get("energy", ()))
+    return [interval, others, samples, *disturbed, setting, start, *energy]
 
 
 def entry_point(result: Measurement) -> str:
@@ -130,14 +153,3 @@ def _energy(rail: dict[str, Any]) -> str:
         f" {rail['energy_per_inference_uj'] / 1e3:.3g} mJ per inference"
         f" ({rail['readings_per_s']:.0f} readings/s)"
     )
-
-
-def _operators(per_op: dict[str, Any]) -> list[str]:
-    operators = sorted(per_op["operators"], key=lambda op: -op["mean_ns"])
-    total_ns = sum(op["mean_ns"] for op in operators) or 1
-    heading = f"  by operator, {per_op['n_runs']} inferences, the slowest of {len(operators)}:"
-    return [heading] + [
-        f"    {format_duration_ns(op['mean_ns']):>8}  {op['mean_ns'] / total_ns:6.1%}"
-        f"  {op['type']:<16} {op['name']}"
-        for op in operators[:_SHOWN_OPERATORS]
-    ]

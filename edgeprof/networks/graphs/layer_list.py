@@ -56,14 +56,37 @@ def read_network(
         MissingDependency: if the package that reads the format is not installed.
     """
     path = Path(path)
-    is_tflite = path.suffix.lower() in (".tflite", ".lite")
-    graph = (read_tflite_graph if is_tflite else _read_onnx)(path, shapes, batch)
+    graph = _read_graph(path, shapes, batch)
     input_shape = _input_shape(graph)
     simplify(graph)
     layers = layers_of(graph)
     if not layers:
         raise InvalidModel(f"{path}: has no layers that compute anything")
     return network_of_layers(path.stem, layers, input_shape, tuple(graph.notes))
+
+
+def layers_by_node(
+    path: Path, shapes: Mapping[str, Sequence[int]] | None = None
+) -> dict[str, NetworkLayer]:
+    """Return the layer that each node of a file is computed in.
+
+    By the node's name and by those of its outputs; the errors are those of ``read_network``.
+    """
+    graph = _read_graph(path, shapes, None)
+    names = [(node.name, *node.outputs) for node in graph.nodes]
+    simplify(graph)
+    layers = {layer.name: layer for layer in layers_of(graph)}
+    found: dict[str, NetworkLayer] = {}
+    for own, *outputs in names:
+        for layer in (layers.get(graph.source(output)) for output in outputs if output):
+            if layer is not None:
+                found.update((name, layer) for name in (own, *outputs) if name)
+    return found
+
+
+def _read_graph(path: Path, shapes: Mapping[str, Sequence[int]] | None, batch: int | None) -> Graph:
+    is_tflite = path.suffix.lower() in (".tflite", ".lite")
+    return (read_tflite_graph if is_tflite else _read_onnx)(path, shapes, batch)
 
 
 def _read_onnx(path: Path, shapes: Mapping[str, Sequence[int]] | None, batch: int | None) -> Graph:
