@@ -51,18 +51,20 @@ def compare(arguments: CompareArguments) -> None:
       edgeprof compare model.onnx --b graph_optimization=disable
     """
     from edgeprof.cli.interrupt import EXIT_STATUS, noting_interrupts
-    from edgeprof.cli.progress_bar import progress_bar
+    from edgeprof.cli.live import live_measurement
     from edgeprof.measuring.compare import compare as run_comparison
 
     settings = arguments.settings()
     noting = noting_interrupts("comparing what there is")
-    with noting as interrupted, progress_bar("Comparing", None, quiet=arguments.as_json):
+    live = live_measurement(("A", "B"), settings, quiet=arguments.as_json)
+    with noting as interrupted, live as shown:
         result = run_comparison(
             arguments.model_a,
             arguments.model_b,
             settings,
             a=changes_of(settings, arguments.changes_a),
             b=changes_of(settings, arguments.changes_b),
+            on_progress=shown.listener(),
         )
     if arguments.as_json:
         click.echo(json.dumps(_as_dict(result), indent=2))
@@ -96,14 +98,14 @@ def _print(result: Comparison, *, verbose: bool) -> None:
         if choice := entry_point(side):
             say(f"   {choice}")
         for line in quality_lines([side], verbose=verbose):
-            say(f"   {line}")
+            say(f"   {line}", wrap=True)
     say(
         f"B/A: {result.ratio:.4f}, 95 % interval {result.ratio_low:.4f} to"
         f" {result.ratio_high:.4f}, {result.n_rounds} rounds"
     )
     for warning in result.warnings:
-        say(f"warning: {warning}")
-    say(result.verdict)
+        say(f"warning: {warning}", wrap=True)
+    say(result.verdict, wrap=True)
 
 
 def changes_of(settings: Settings, changes: tuple[tuple[str, Any], ...]) -> dict[str, Any]:

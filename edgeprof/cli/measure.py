@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import click
 
 from edgeprof.cli import options
-from edgeprof.cli.say import say
+from edgeprof.cli.say import columns, say
 from edgeprof.cli.settings import SettingsArguments
 
 if TYPE_CHECKING:
     from edgeprof.base.errors import EdgeprofError
     from edgeprof.cli.interrupt import Interrupted
+    from edgeprof.cli.live import LiveMeasurement
     from edgeprof.measuring.harness import Settings
     from edgeprof.measuring.measurement import Measurement
     from edgeprof.runs.settings import ProfileSettings
@@ -49,7 +50,9 @@ class MeasureArguments(SettingsArguments):
     )
     per_op: bool = options.flag("--per-op", help="Also profile by operator, after the timing.")
     trace: Path | None = options.option(
-        "--trace", type=options.OUTPUT_FILE, help="Write every inference as a Chrome trace."
+        "--trace",
+        type=options.OUTPUT_FILE,
+        help="Write every inference as a Chrome trace, with --per-op the operators, too.",
     )
     interleave: bool | None = options.option(
         "--interleave/--no-interleave",
@@ -128,11 +131,13 @@ def measure(arguments: MeasureArguments) -> None:
     """Time model files on this machine, or with --on on a board.
 
     Warms up until the latency is steady, then times inferences until the 95 % interval of their
-    median is narrow enough, and says what disturbed it. Several models are measured in turns, so
-    that they can be compared, and end in a table ranked by latency; where one of them fails, one
-    after the other. A failure goes to stderr, what could be measured is printed, and the exit
-    status is 1. Each result ends with a grade (good, usable, poor) and its reason. Ctrl-C ends
-    early and shows what there is (exit status 130); a second one ends at once.
+    median is narrow enough, and says what disturbed it. Each result has a grade (good, usable,
+    poor) and its reason. Ctrl-C ends early and shows what there is (exit status 130); a second one
+    ends at once.
+
+    Several models are measured in turns, so that they can be compared, and end in a table ranked by
+    latency; -v tells more of each. Where one of them fails, they are measured one after the other.
+    A failure goes to stderr, what could be measured is printed, and the exit status is 1.
 
     With --on or --store the models are one campaign, as with `edgeprof profile`; the store keeps
     them, and what is in it is not measured again.
@@ -180,22 +185,24 @@ def _measured(
     arguments: MeasureArguments, interrupted: Interrupted
 ) -> tuple[list[list[Outcome]], list[dict[str, Any]], bool]:
     """Return each model's outcomes, their summaries, and whether the models ran in turns."""
-    from edgeprof.cli.progress_bar import progress_bar
+    from edgeprof.cli.live import live_measurement
+    from edgeprof.measuring.measurement import Measurement
 
     models = arguments.models
     runs: list[list[Outcome]] = [[] for _ in models]
-    summaries = []
+    summaries: list[dict[str, Any]] = []
     in_turns = True
+    told: set[str] = set()
     launches = 1 if arguments.is_queued else arguments.launches  # a run has its own processes
     quiet = arguments.as_json or arguments.is_queued
-    with progress_bar("Measuring", len(models) * launches, quiet=quiet) as advance:
+    with live_measurement(models, arguments.settings(), launches, quiet=quiet) as live:
         for launch in range(launches):
-            for index, (outcome, is_turn) in enumerate(_outcomes(arguments)):
+            for index, (outcome, is_turn) in enumerate(_outcomes(arguments, live)):
                 runs[index].append(outcome)
                 in_turns = in_turns and is_turn
-                advance()
+                live.done(index, outcome if isinstance(outcome, Measurement) else None)
                 if launch == launches - 1 or interrupted:
-                    summaries.append(_show(models[index], runs[index], arguments))
+                    summaries.append(_show(models[index], runs[index], arguments, told))
                 if interrupted and not is_turn:
                     break
             if interrupted:
@@ -215,11 +222,11 @@ def _rank(runs: Sequence[Sequence[Outcome]], in_turns: bool, arguments: MeasureA
         return
     rows = ranked(complete, in_turns=in_turns)
     if len(rows) > 1 and not arguments.as_json:
-        say(f"\n{to_text(rows)}")
+        say(f"\n{to_text(rows, columns())}")
     export(rows, {form: getattr(arguments, form) for form in ("markdown", "csv", "json")})
 
 
-def _outcomes(arguments: MeasureArguments) -> Iterator[tuple[Outcome, bool]]:
+def _outcomes(arguments: MeasureArguments, live: LiveMeasurement) -> Iterator[tuple[Outcome, bool]]:
     """Yield each model's measurement as it is made, or its error where others are left to do.
 
     Beside it stands whether the models ran in turns.
@@ -239,15 +246,17 @@ def _outcomes(arguments: MeasureArguments) -> Iterator[tuple[Outcome, bool]]:
     each = settings_of_each([(model, settings) for model in models])
     if len(models) > 1 and (interleave or (interleave is None and len(models) <= _MAX_INTERLEAVED)):
         try:
-            yield from ((outcome, True) for outcome in measure_interleaved(each))
+            found = measure_interleaved(each, live.listener())
+            live.clear()
+            yield from ((one, True) for one in found)
             return
         except EdgeprofError as error:
             if interleave or isinstance(error, UnsteadyMeasurement):  # drift is no model's fault
                 raise
             say(f"edgeprof: not in turns, but one after the other: {error}", err=True)
-    for model, own in each:
+    for index, (model, own) in enumerate(each):
         try:
-            outcome: Outcome = measure_model(model, own)
+            outcome: Outcome = measure_model(model, own, on_progress=live.listener(index))
         except EdgeprofError as error:
             if len(models) == 1:
                 raise
@@ -278,10 +287,15 @@ def _queued(arguments: MeasureArguments) -> Iterator[Outcome]:
         yield outcome
 
 
-def _show(model: str, run: Sequence[Outcome], arguments: MeasureArguments) -> dict[str, Any]:
-    """Print a model's result, or its error on stderr; return its summary, or its error."""
+def _show(
+    model: str, run: Sequence[Outcome], arguments: MeasureArguments, told: set[str]
+) -> dict[str, Any]:
+    """Print a model's result, or its error on stderr; return its summary, or its error.
+
+    Of several models it is brief. ``told`` are warnings that were shown with those before.
+    """
     from edgeprof.base.errors import EdgeprofError
-    from edgeprof.cli.measurement_text import describe, verdict_of
+    from edgeprof.cli.measurement_text import describe, describe_briefly, verdict_of
     from edgeprof.measuring.launches import Launches
     from edgeprof.measuring.measurement import Measurement
 
@@ -292,7 +306,9 @@ def _show(model: str, run: Sequence[Outcome], arguments: MeasureArguments) -> di
     results = [outcome for outcome in run if isinstance(outcome, Measurement)]
     study = Launches.of(results) if len(results) > 1 else None
     if not arguments.as_json:
-        say(describe(results[0], study, verbose=arguments.verbose))
+        is_brief = len(arguments.models) > 1 and not (arguments.verbose or arguments.per_op)
+        long = partial(describe, results[0], study, verbose=arguments.verbose)
+        say(describe_briefly(results, told) if is_brief else long(), wrap=True)
     verdict = verdict_of(results)
     graded = {"grade": verdict.grade.value, "grade_reason": verdict.reason}
     return {**(study.summary() if study else results[0].summary()), **graded}

@@ -19,7 +19,7 @@ from edgeprof.base.units import NS_PER_MS
 if TYPE_CHECKING:
     from edgeprof.measuring.measurement import Measurement
 
-_WIDEST_NAME = 33
+_ROOM = 47  # columns of the table, the name's aside
 
 
 @dataclass(frozen=True)
@@ -96,27 +96,35 @@ def _ratio(
     return found.ratio, found.ratio_low, found.ratio_high
 
 
-def to_text(rows: Sequence[RankedModel]) -> str:
-    """Return the table for a terminal of 80 columns."""
-    width = min(_WIDEST_NAME, max(len(row.model) for row in rows))
+def to_text(rows: Sequence[RankedModel], columns: int = 80) -> str:
+    """Return the table for a terminal of so many columns."""
+    width = max(8, min(columns - _ROOM, max(len(row.model) for row in rows)))
     lines = [f"{'':>2}  {'model':<{width}}  {'ms':>9}  {'ratio':>7}  {'95 %':<13}  grade"]
-    for row in rows:
-        name = row.model if len(row.model) <= width else "..." + row.model[-(width - 3) :]
-        lines.append(
-            f"{row.rank:>2}  {name:<{width}}  {row.latency_ms:>9.4g}  {_share(row.ratio):>7}"
-            f"  {_interval(row):<13}  {row.grade}"
-        )
-    return printable("\n".join(lines), keep="\n")
+    lines += [
+        f"{row.rank:>2}  {shortened(row.model, width):<{width}}  {row.latency_ms:>9.4g}"
+        f"  {format_ratio(row.ratio):>7}  {_interval(row):<13}  {row.grade}"
+        for row in rows
+    ]
+    return "\n".join(lines)
+
+
+def shortened(name: str, width: int) -> str:
+    """Return a name as it can be shown, or its end where it is longer than ``width``."""
+    name = printable(name)
+    return name if len(name) <= width else "..." + name[-(width - 3) :]
 
 
 def _interval(row: RankedModel) -> str:
     if row.ratio_low is None:
         return "-"
-    return f"{_share(row.ratio_low)} - {_share(row.ratio_high or row.ratio)}"
+    return f"{format_ratio(row.ratio_low)} - {format_ratio(row.ratio_high or row.ratio)}"
 
 
-def _share(ratio: float) -> str:
-    return f"{ratio:.3f}" if ratio < 10 else f"{ratio:.4g}"
+def format_ratio(ratio: float) -> str:
+    """Write a ratio with four digits, or all before the point."""
+    if ratio < 10:
+        return f"{ratio:.3f}"
+    return f"{ratio:.4g}" if ratio < 1000 else f"{ratio:.0f}"
 
 
 def to_markdown(rows: Sequence[RankedModel]) -> str:
@@ -125,7 +133,7 @@ def to_markdown(rows: Sequence[RankedModel]) -> str:
     for row in rows:
         name = printable(row.model).replace("|", "\\|")
         lines.append(
-            f"| {row.rank} | {name} | {row.latency_ms:.4g} | {_share(row.ratio)} "
+            f"| {row.rank} | {name} | {row.latency_ms:.4g} | {format_ratio(row.ratio)} "
             f"| {_interval(row)} | {row.grade} |"
         )
     return "\n".join(lines) + "\n"

@@ -85,7 +85,7 @@ def test_a_model_is_told_before_the_next_is_measured(
 
 
 def run_in_order(events: list[str]):
-    def measured(*_: object) -> InvalidModel:
+    def measured(*_: object, **_more: object) -> InvalidModel:
         events.append("measured")
         raise InvalidModel("none")
 
