@@ -132,12 +132,10 @@ def measure(arguments: MeasureArguments) -> None:
 
     Warms up until the latency is steady, then times inferences until the 95 % interval of their
     median is narrow enough, and says what disturbed it. Each result has a grade (good, usable,
-    poor) and its reason. Ctrl-C ends early and shows what there is (exit status 130); a second one
-    ends at once.
-
-    Several models are measured in turns, so that they can be compared, and end in a table ranked by
-    latency; -v tells more of each. Where one of them fails, they are measured one after the other.
-    A failure goes to stderr, what could be measured is printed, and the exit status is 1.
+    poor) and its reason. Ctrl-C ends early and shows what there is (exit status 130), a second one
+    at once. Several models are measured in turns, so that they can be compared, and end in a table
+    ranked by latency; -v tells more of each. Where one fails, they are measured one after the
+    other, its failure goes to stderr, and the exit status is 1.
 
     With --on or --store the models are one campaign, as with `edgeprof profile`; the store keeps
     them, and what is in it is not measured again.
