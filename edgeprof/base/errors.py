@@ -41,6 +41,13 @@ from __future__ import annotations
 class EdgeprofError(Exception):
     """Base of all errors a user may meet.
 
+    >>> import edgeprof
+    >>> try:
+    ...     edgeprof.get_space("no-such-space")
+    ... except edgeprof.EdgeprofError as error:
+    ...     print(error.kind)
+    InvalidSubnet
+
     Args:
         message: one line: what, where, observed and wanted, remedy.
         evidence: named facts (board, command, exit status, stderr ...), kept in ``evidence``.

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeprof.base.errors import BoardSetupError
+from edgeprof.base.notebook import html_table
 from edgeprof.boards.each_board import check_boards
 from edgeprof.boards.inventory import BoardSpec, read_inventory
 from edgeprof.measuring import machine
@@ -21,6 +22,10 @@ from edgeprof.measuring.machine import Finding
 @dataclass(frozen=True, repr=False)
 class Diagnosis:
     """What was found.
+
+    >>> import edgeprof
+    >>> edgeprof.doctor()
+    <Diagnosis ...>
 
     Attributes:
         state: facts about the machine.
@@ -43,6 +48,10 @@ class Diagnosis:
     def __repr__(self) -> str:
         found = ", ".join(finding.id for finding in self.findings)
         return f"<Diagnosis {machine.describe(self.state)}: {found or 'nothing found'}>"
+
+    def _repr_html_(self) -> str:
+        facts = [(f"{f.severity.value}: {f.found}", f.remedy) for f in self.findings]
+        return html_table(f"{machine.describe(self.state)}: {self.verdict}", facts)
 
 
 def doctor(

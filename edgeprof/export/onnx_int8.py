@@ -25,7 +25,7 @@ from edgeprof.export.onnx import (
 )
 from edgeprof.export.quantize import calibrate, quantise_bias
 from edgeprof.export.weights import MadeWeights, WeightFile, WeightSource, bias_of, weight_of
-from edgeprof.networks.layers import INPUT, Block, Layer, Network, as_network, fused_activations
+from edgeprof.networks.layers import INPUT, Block, Layer, Network, activations_after, as_network
 
 
 def export_network(
@@ -61,7 +61,7 @@ class _QuantisedGraph(Graph):
         self._weights = weights
         self._weight_file = weight_file
         self._scales = calibrate(network, weights)
-        self._fused = fused_activations(network)
+        self._fused = activations_after(list(network.layers()))
         self._add_pair(INPUT, INPUT_NAME, self.read(INPUT))
 
     def output_of(self, layer: Layer) -> str:

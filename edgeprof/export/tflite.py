@@ -36,8 +36,8 @@ from edgeprof.networks.layers import (
     Network,
     Op,
     Shape,
+    activations_after,
     as_network,
-    fused_activations,
 )
 
 with optional("TFLite export"):
@@ -98,7 +98,7 @@ class _Graph:
         self._weights = weights
         self._scales = scales and _with_kept_scales(network, scales)
         self._layers = {layer.name: layer for layer in network.layers()}
-        self._fused_by = fused_activations(network)
+        self._fused_by = activations_after(list(network.layers()))
         self._file = TfliteFile(network.name, is_int8=scales is not None)
 
     def serialise(self) -> bytes:

@@ -18,6 +18,8 @@ import numpy.typing as npt
 
 from edgeprof import _core
 from edgeprof.base.errors import UnsteadyMeasurement
+from edgeprof.base.notebook import html_table
+from edgeprof.base.units import format_duration_ns
 from edgeprof.measuring.harness import Settings, measure_interleaved
 from edgeprof.measuring.measurement import DISTURBANCES, Measurement
 from edgeprof.measuring.progress import OnProgress
@@ -35,9 +37,13 @@ _FURTHER_ROUNDS = (
 models alike; of preemptions the model with the longer inferences has more."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Comparison:
     """Two measurements that were taken in turns.
+
+    >>> import edgeprof
+    >>> edgeprof.compare("model.onnx", max_secs=2.0, ci_rel=0.5)
+    <Comparison A model.onnx, B model.onnx: ...>
 
     Attributes:
         a: the first.
@@ -56,6 +62,20 @@ class Comparison:
     ratio_high: float
     n_rounds: int
     warnings: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<Comparison A {self.a.model}, B {self.b.model}: {self.verdict}>"
+
+    def _repr_html_(self) -> str:
+        facts = {
+            f"{name}: {measured.model}": format_duration_ns(measured.latency_median_ns)
+            for name, measured in (("A", self.a), ("B", self.b))
+        }
+        facts |= {
+            "B / A": f"{self.ratio:.4g} ({self.ratio_low:.4g} to {self.ratio_high:.4g})",
+            "warnings": "; ".join(self.warnings) or "none",
+        }
+        return html_table(self.verdict, facts.items())
 
     @property
     def is_different(self) -> bool:

@@ -98,6 +98,10 @@ class Measurement:
         stop_reason: why the measurement ended.
         warnings: what a reader should know before trusting the number.
         record: everything else, as the harness wrote it.
+
+    >>> import edgeprof
+    >>> edgeprof.measure("model.onnx", max_secs=0.2, ci_rel=0.5)
+    <Measurement model.onnx: ... inferences>
     """
 
     model: str

@@ -1,8 +1,7 @@
 """The neutral layer list of a network: operators, shapes, MACs, parameters, bytes moved.
 
-Owns: ``Layer``, ``Block`` and ``Network``. A search space builds them; the exporters, the
-predictors' features and the lookup-table keys all read them, so that no two disagree.
-Does not own: weights, file formats, latency.
+Owns: ``Layer``, ``Block`` and ``Network``, not weights, formats and latency. A search space builds
+them; exporters, features and lookup-table keys all read them, so that no two disagree.
 
 Batch normalisation is folded into the convolution before it, as every runtime does. A feature map
 has shape ``(channels, height, width)``; the batch is left out and multiplies everything but the
@@ -49,7 +48,6 @@ ACTIVATIONS = frozenset({Op.RELU, Op.RELU6, Op.H_SWISH, Op.H_SIGMOID})
 FUSED_ACTIVATIONS = frozenset({Op.RELU, Op.RELU6})
 POOLS = frozenset({Op.AVG_POOL, Op.MAX_POOL})
 
-
 _FUSES_ACTIVATION = CONVOLUTIONS | {Op.LINEAR, Op.ADD}
 _KINDS = {
     Op.LINEAR: Kind.LINEAR,
@@ -79,6 +77,9 @@ class Shape(NamedTuple):
 @dataclass(frozen=True)
 class Layer:
     """One operator with its shapes.
+
+    >>> Layer("conv", Op.CONV, ("input",), Shape(3, 32, 32), Shape(8, 32, 32), kernel=3).macs
+    221184
 
     Attributes:
         name: unique within its block or network.
@@ -275,9 +276,13 @@ class PlacedBlock(NamedTuple):
     block: Block
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Network:
     """The layer list of one network: a chain of blocks.
+
+    >>> import edgeprof
+    >>> edgeprof.read_network("model.onnx")
+    <Network model: 1 layers, 27,648 MACs>
 
     Attributes:
         notes: what was chosen where a model file leaves a choice.
@@ -297,6 +302,9 @@ class Network:
                     f"network {self.name}: {before.label} gives {tuple(before.block.out_shape)}, "
                     f"{after.label} takes {tuple(after.block.in_shape)}"
                 )
+
+    def __repr__(self) -> str:
+        return f"<Network {self.name}: {len(self.work)} layers, {self.macs:,} MACs>"
 
     @property
     def input_shape(self) -> Shape:
@@ -349,7 +357,7 @@ def as_network(network: Network | Block) -> Network:
 
 def _fused(layers: Sequence[Layer]) -> tuple[NetworkLayer, ...]:
     """Return the work of layers in a row, activations fused into what they alone read."""
-    activations = _activations_after(layers)
+    activations = activations_after(layers)
     fused = {activation: name for name, activation in activations.items()}
     sources = Counter(name for layer in layers for name in layer.inputs)
     products = {layer.name for layer in layers if layer.weight_shape}
@@ -374,7 +382,7 @@ def _fused(layers: Sequence[Layer]) -> tuple[NetworkLayer, ...]:
     return tuple(found)
 
 
-def _activations_after(layers: Sequence[Layer]) -> dict[str, str]:
+def activations_after(layers: Sequence[Layer]) -> dict[str, str]:
     """Return layer -> the ReLU or ReLU6 that alone reads it and runtimes compute with it."""
     by_name = {layer.name: layer for layer in layers}
     readers: dict[str, list[Layer]] = {}
@@ -389,8 +397,3 @@ def _activations_after(layers: Sequence[Layer]) -> dict[str, str]:
         and len(reading) == 1
         and reading[0].op in FUSED_ACTIVATIONS
     }
-
-
-def fused_activations(network: Network) -> dict[str, str]:
-    """Return layer -> the ReLU or ReLU6 that alone reads it and runtimes compute with it."""
-    return _activations_after(tuple(network.layers()))

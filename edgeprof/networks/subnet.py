@@ -33,6 +33,10 @@ class Space(Protocol):
 class Subnet:
     """A subnet of a Once-For-All supernet, checked against its space when it is made.
 
+    >>> from edgeprof import Subnet
+    >>> Subnet("ofa-mbv3-w1.0", ks=(3,) * 20, e=(3,) * 20, d=(2,) * 5, r=128).id
+    '...'
+
     Attributes:
         find_space: the registry: gives a space by its id, or raises ``InvalidSubnet``.
         space: id of the search space, e.g. ``"ofa-mbv3-w1.0"``.

@@ -82,7 +82,7 @@ class Judged:
     verdict: Verdict
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Training:
     """What came out of training.
 
@@ -99,6 +99,11 @@ class Training:
     distillation_mape: float
     cross_validated: Judged | None = None
     left_out: tuple[LeftOutRow, ...] = ()
+
+    def __repr__(self) -> str:
+        judged = self.cross_validated
+        error = f", cross-validated MAPE {judged.metrics.mape:.2%}" if judged else ""
+        return f"<Training {self.host!r}{error}, {len(self.left_out)} rows left out>"
 
     @property
     def predictor(self) -> HostModel:

@@ -47,6 +47,10 @@ RowRange: TypeAlias = tuple[int, int]
 class Dataset:
     """Latencies of subnets of one space on one device.
 
+    >>> import edgeprof
+    >>> edgeprof.read_dataset("pi4.csv")
+    <Dataset pi4.csv: 40 rows of pi4, space ofa-mbv3-w1.0>
+
     Attributes:
         space: id of the search space.
         device: name of the device.

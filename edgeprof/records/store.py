@@ -95,6 +95,11 @@ class ImportedRow:
 class Store:
     """An open store; use as a context manager.
 
+    >>> from edgeprof import Store
+    >>> with Store("here.db", create=False) as store:
+    ...     store.count("here")
+    12
+
     Args:
         path: the file; its name ends in ``.db``.
         create: make it where it is missing, and append. ``False`` only reads what is there, also
@@ -106,7 +111,7 @@ class Store:
         StoreError: no such file, a foreign or damaged one, a newer version, no permission.
     """
 
-    def __init__(self, path: Path, *, create: bool = True) -> None:
+    def __init__(self, path: str | Path, *, create: bool = True) -> None:
         self.path = Path(path)
         if self.path.suffix != ".db":
             raise StoreError(f"{self.path}: a store's name ends in '.db'")
@@ -121,6 +126,9 @@ class Store:
         except StoreError:
             self._discard()
             raise
+
+    def __repr__(self) -> str:
+        return f"<Store {self.path}>"
 
     def __enter__(self) -> Store:
         return self
@@ -176,12 +184,7 @@ class Store:
             return insert(self._connection, "measurements", row)
 
     def append_failure(
-        self,
-        record: Record,
-        *,
-        job_key: str,
-        device: str,
-        subnet: Subnet | None = None,
+        self, record: Record, *, job_key: str, device: str, subnet: Subnet | None = None
     ) -> None:
         """Append the record of an attempt that failed; there may be several per key."""
         try:
@@ -208,9 +211,8 @@ class Store:
         text = json.dumps(network_to_dict(network), separators=(",", ":"))
         with self._errors_named():
             ensure_networks(self._connection)
-            insert(
-                self._connection, "networks", {"key": key, "layers": zlib.compress(text.encode())}
-            )
+            row = {"key": key, "layers": zlib.compress(text.encode())}
+            insert(self._connection, "networks", row)
 
     def network_of(self, record: Record) -> Network | None:
         """Return the layers of the model that a record is of, where the store has them.
@@ -359,10 +361,6 @@ def model_identity(record: Record) -> str:
     return "+".join(hashes)
 
 
-def _now_utc() -> str:
-    return datetime.now(timezone.utc).isoformat(timespec="milliseconds")
-
-
 def _to_json(record: Record) -> str:
     return json.dumps(record, separators=(",", ":"), allow_nan=False)
 
@@ -371,7 +369,7 @@ def _what(job_key: str, device: str, subnet: Subnet | None) -> dict[str, str | N
     """Return the columns that every table has."""
     return {
         "job_key": job_key,
-        "created_utc": _now_utc(),
+        "created_utc": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
         "device": device,
         "space": None if subnet is None else subnet.space,
         "subnet": None if subnet is None else subnet.to_json(),

@@ -13,6 +13,7 @@ from enum import Enum
 from typing import Any, Protocol
 
 from edgeprof.base.errors import EdgeprofError
+from edgeprof.base.notebook import html_table
 
 
 class Activity(Enum):
@@ -88,7 +89,7 @@ class FailureGroup:
     count: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class RunSummary:
     """How a run ended.
 
@@ -114,6 +115,18 @@ class RunSummary:
     wall_s: float
     boards: Sequence[BoardProgress]
     failures: Sequence[FailureGroup]
+
+    def __repr__(self) -> str:
+        kinds = ", ".join(f"{group.count} x {group.kind}" for group in self.failures[:5])
+        failed = f"{self.failed} failed" + (f" ({kinds})" if kinds else "")
+        return f"<RunSummary {self.measured} measured, {failed}, {self.unfinished} unfinished>"
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (board.name, f"{board.measured} measured, {board.failed} failed")
+            for board in self.boards
+        ]
+        return html_table(repr(self).strip("<>"), rows)
 
     @property
     def is_complete(self) -> bool:

@@ -12,6 +12,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from edgeprof.base.notebook import html_table
 from edgeprof.networks.subnet import Subnet
 
 _CSV_COLUMNS = (
@@ -21,7 +22,7 @@ _CSV_COLUMNS = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SearchResult:
     """The best subnet found under a budget.
 
@@ -57,6 +58,22 @@ class SearchResult:
     latency_bound_ms: float | None = None
     measured_ms: float | None = None
     notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        subnet = f"{self.subnet.id}, {self.subnet.r} pixels"
+        within = f"{self.latency_ms:.4g} ms of {self.budget_ms:.4g}"
+        return f"<SearchResult {within}, accuracy {self.accuracy:.4g}: {subnet}>"
+
+    def _repr_html_(self) -> str:
+        shown = (
+            "budget_ms",
+            "latency_ms",
+            "latency_source",
+            "accuracy",
+            "accuracy_model",
+            "subnet",
+        )
+        return html_table(self.subnet.id, [(name, self.to_dict()[name]) for name in shown])
 
     def to_dict(self) -> dict[str, object]:
         """Return JSON values; bound, measured latency and notes only where there are any."""

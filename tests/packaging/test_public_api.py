@@ -22,8 +22,13 @@ from synthetic_device import PHONE, write_dataset
 from tree import ROOT
 
 import edgeprof
+from edgeprof.measuring.compare import compare_measurements
+from edgeprof.measuring.harness import Settings, measure_interleaved
 from edgeprof.predictors.models import fit_model
+from edgeprof.records.store import Store
+from edgeprof.search import SearchOptions
 
+SETTINGS = Settings(max_secs=1.0, ci_rel=0.5)
 COMMANDS = ("measure", "compare", "profile", "train", "predict", "search", "report", "doctor")
 DOCUMENTED = sorted(
     {getattr(edgeprof, name).__module__ for name in edgeprof._HOMES}
@@ -96,21 +101,57 @@ def test_the_examples_of_the_docstrings_hold(module, folder, monkeypatch):
 
 
 def test_every_function_behind_a_command_has_an_example():
-    for name in COMMANDS:
+    without = {"__version__", "StableError", "TransientError"}  # EdgeprofError has one for all
+    for name in set(edgeprof.__all__) - without:
         found = getattr(edgeprof, name)
         text = found.__call__.__doc__ if inspect.ismodule(found) else found.__doc__
         assert ">>>" in text, name
 
 
-def test_representations_are_short(folder):
-    data = edgeprof.read_dataset(folder / "pi4.csv")
-    linear = fit_model("linear", data)
-    measured = edgeprof.measure(folder / "model.onnx", max_secs=0.1, ci_rel=0.5)
-    gp = edgeprof.load_predictor(folder / "pi4.host.npz")
-    for thing in (data, linear, measured, gp, edgeprof.doctor()):
-        assert len(repr(thing)) < 400, repr(thing)
-        assert "object at 0x" not in repr(thing)
-    assert repr(gp) == "GaussianProcess(device='phone', space='ofa-mbv3-w1.0')"
+QUICK = SearchOptions(population=10, generations=5)
+
+
+@pytest.fixture(scope="module")
+def things(folder):
+    """One of each that the functions give."""
+    model, data = folder / "model.onnx", edgeprof.read_dataset(folder / "pi4.csv")
+    how = {"max_secs": 0.1, "ci_rel": 0.5}
+    measured = edgeprof.measure(model, **how)
+    with Store(folder / "here.db", create=False) as store:
+        return {
+            "measured": measured,
+            "compared": compare_measurements(*measure_interleaved([(model, SETTINGS)] * 2)),
+            "profiled": edgeprof.profile([model], folder / "profiled.db", device="here", **how),
+            "data": data,
+            "trained": edgeprof.train(data, model="linear"),
+            "trained on networks": edgeprof.train(folder / "networks.csv"),
+            "linear": fit_model("linear", data),
+            "gp": edgeprof.load_predictor(folder / "pi4.host.npz"),
+            "compact": edgeprof.load_predictor(folder / "pi4.edgp"),
+            "estimator": edgeprof.LatencyRegressor(),
+            "found": edgeprof.search(folder / "pi4.edgp", "capacity-proxy", 100.0, options=QUICK)[
+                0
+            ],
+            "report": edgeprof.report(folder / "here.db", folder / "a.html", learning_curve=False),
+            "diagnosis": edgeprof.doctor(),
+            "store": store,
+            "space": edgeprof.get_space("ofa-mbv3-w1.0"),
+            "subnet": data.subnets[0],
+            "network": edgeprof.get_space("ofa-mbv3-w1.0").layers(data.subnets[0]),
+        }
+
+
+def test_representations_are_short(things):
+    for name, thing in things.items():
+        assert len(repr(thing)) < 400, (name, repr(thing))
+        assert "object at 0x" not in repr(thing), name
+    assert repr(things["gp"]) == "GaussianProcess(device='phone', space='ofa-mbv3-w1.0')"
+    assert repr(things["space"]) == "<OfaMobileNetV3 ofa-mbv3-w1.0>"
+
+
+def test_notebooks_show_results_as_tables(things):
+    for name in ("measured", "compared", "profiled", "data", "found", "diagnosis"):
+        assert things[name]._repr_html_().startswith("<table>"), name
 
 
 def test_notebooks_get_a_table_whose_names_are_escaped(folder):

@@ -59,6 +59,9 @@ class SearchSpace(ABC):
     sampled_resolutions: tuple[int, ...]
     cardinalities: tuple[int, ...]
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.id}>"
+
     @property
     @abstractmethod
     def choice_groups(self) -> tuple[ChoiceGroup, ...]:

@@ -22,7 +22,7 @@ FOLDS = 5
 _FEWEST_CHECKED = 10
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class NetworkTraining:
     """What came out of training.
 
@@ -40,6 +40,11 @@ class NetworkTraining:
     held: float | None
     file: Path | None
     left_out: tuple[tuple[str, float, float], ...] = ()
+
+    def __repr__(self) -> str:
+        judged = self.cross_validated
+        error = f", cross-validated MAPE {judged.mape:.2%}" if judged else ""
+        return f"<NetworkTraining {self.model!r}{error}, {len(self.left_out)} rows left out>"
 
     @property
     def notes(self) -> list[str]:
