@@ -1,14 +1,11 @@
 """``edgeprof onboard``: from a board, or this machine, to a predictor of it and a page."""
 
-import os
 import shlex
-import signal
-import subprocess
 import sys
 
 import pytest
 import rack
-from loopback_fleet import wait_until
+from onboarding import finished_after_two_cuts
 from onnx_models import save_conv
 from run_cli import run
 
@@ -93,20 +90,7 @@ def test_a_board_cut_off_twice_is_finished_by_the_same_command(board, tmp_path):
     own = save_conv(tmp_path / "own.onnx", [1, 3, 64, 64])
     words = ["onboard", "b01", *TINY, "--models", str(own), "-o", "made"]
 
-    with started(words) as process:  # killed while the board measures
-        wait_until(lambda: target.processes("worker"), 240)
-        process.kill()
-    assert process.returncode == -signal.SIGKILL
-
-    with started(words) as process:  # interrupted where the user's own models begin
-        assert any("Measure your models" in line for line in process.stdout)
-        process.send_signal(signal.SIGINT)
-        rest, said = process.communicate()
-    assert process.returncode == 1, (rest, said)
-
-    with started(words) as process:
-        out, err = process.communicate()
-    assert process.returncode == 0, (out, err)
+    out = finished_after_two_cuts(words, lambda: target.processes("worker"))
     assert "To measure: 8 models of the suites, 1 of yours; 8 are measured already." in out
     assert "To send: what is to be installed, and " in out
     assert f"made/networks.host.npz {own}" in out
@@ -117,17 +101,6 @@ def test_a_board_cut_off_twice_is_finished_by_the_same_command(board, tmp_path):
     assert load_predictor(tmp_path / "made" / "networks.host.npz").device == "loopback"
     assert (tmp_path / "made" / "report.html").stat().st_size > 1000
     assert f"measure {own} --on b01 --boards boards.yaml" in out
-
-
-def started(words):
-    return subprocess.Popen(
-        [sys.executable, "-P" if sys.version_info >= (3, 11) else "-s", "-m", "edgeprof", *words],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
-    )
 
 
 class FakeJob:
