@@ -1,8 +1,12 @@
 #!/usr/bin/env python3
-"""Build the wheels of a release: x86_64, aarch64 and armv7l, for every Python that is supported.
+"""Build a release: the sdist, and wheels for x86_64, aarch64 and armv7l and every Python supported.
 
-    python tools/release.py -o dist
+    python tools/release.py -o dist --try
     python tools/release.py --machine aarch64 --python 3.11 -o dist
+
+Ends with the check list of a release: what was found to hold, and what is left to do by hand. With
+`--try` the wheel for this machine is installed into a fresh environment, and the commands of the
+README and the docs are run with it.
 
 Wheels for other processors are cross-compiled with zig, without emulation or containers: Python's
 headers hardly differ between processors, and what differs is corrected (pyconfig_armv7.h). Each
@@ -16,14 +20,17 @@ made in the cache folder.
 from __future__ import annotations
 
 import argparse
+import fnmatch
 import importlib.util
 import os
 import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import zipfile
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,6 +44,8 @@ TOOLCHAINS = ROOT / "firmware_scripts" / "toolchains"
 BUILD_REQUIREMENTS = ("pip", "scikit-build-core>=0.10", "pybind11>=2.12", "cmake", "ninja")
 PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 GLIBC = "2.27"
+NOT_IN_SDIST = (".ci/", ".github/")
+TRIED = "tests/cli/test_documented_commands.py"
 
 
 @dataclass(frozen=True)
@@ -203,21 +212,123 @@ def publish_wheel(wheel: Path, machine: Machine, output: Path) -> str:
 
 def make_wheel(machine: Machine, version: str, python: Path, output: Path) -> str:
     """Build, tag, check and publish one wheel; returns a line about it."""
+    try:
+        with tempfile.TemporaryDirectory() as scratch:
+            built, repaired = Path(scratch) / "built", Path(scratch) / "repaired"
+            wheel = repair_wheel(build_wheel(machine, version, python, built), repaired)
+            return publish_wheel(wheel, machine, output)
+    except EdgeprofError as error:
+        raise ToolchainError(f"Python {version}, {machine.name}: {error}") from error
+
+
+def make_all(
+    machines: Sequence[str], versions: Sequence[str], pythons: Mapping[str, Path], output: Path
+) -> Iterator[str]:
+    """Make the sdist and the wheels; returns a line about each.
+
+    Raises:
+        ToolchainError: of the first that fails.
+    """
+    yield make_sdist(versions[0], pythons[versions[0]], output)
+    for version in versions:
+        for name in machines:
+            yield make_wheel(MACHINES[name], version, pythons[version], output)
+
+
+def project_version() -> str:
+    """Return the version in pyproject.toml, its one owner."""
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    found = re.search(r'^version = "(.+)"$', text, re.MULTILINE)
+    assert found is not None
+    return found.group(1)
+
+
+def git(*words: str) -> list[str]:
+    """Return the lines that git prints about this checkout."""
+    done = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()
+
+
+def make_sdist(version: str, python: Path, output: Path) -> str:
+    """Build, check and publish the sdist; returns a line about it."""
     with tempfile.TemporaryDirectory() as scratch:
-        built, repaired = Path(scratch) / "built", Path(scratch) / "repaired"
-        wheel = repair_wheel(build_wheel(machine, version, python, built), repaired)
-        return publish_wheel(wheel, machine, output)
+        code = f"from scikit_build_core.build import build_sdist; build_sdist({scratch!r})"
+        run([build_environment(version, python), "-c", code])
+        sdist = next(Path(scratch).glob("*.tar.gz"))
+        with tarfile.open(sdist) as archive:
+            files = [item.name for item in archive.getmembers() if not item.isdir()]
+        check_sdist({name.partition("/")[2] for name in files}, set(git("ls-files")))
+        output.mkdir(parents=True, exist_ok=True)
+        shutil.copy(sdist, output)
+        return f"{sdist.name}  {sdist.stat().st_size / 1e6:.1f} MB, {len(files)} files"
+
+
+def check_sdist(files: set[str], tracked: set[str]) -> None:
+    """Compare the files of an sdist with those that git has.
+
+    Raises:
+        ToolchainError: if one is missing, or one is there that git does not have.
+    """
+    wanted = {name for name in tracked if not name.startswith(NOT_IN_SDIST)}
+    for what, names in (("lacks", wanted - files), ("has besides", files - wanted - {"PKG-INFO"})):
+        if names:
+            listed = ", ".join(sorted(names)[:5])
+            raise ToolchainError(f"the sdist {what} {len(names)} files: {listed}")
+
+
+def try_wheel(version: str, python: Path, output: Path) -> None:
+    """Install the wheel for this machine in a fresh environment and run the docs' commands there.
+
+    Raises:
+        ToolchainError: if there is no such wheel, or a command fails.
+    """
+    tag = f"cp{version.replace('.', '')}"
+    pattern = f"edgeprof-{project_version()}-{tag}-*_{os.uname().machine}.whl"
+    wheel = next(output.resolve().glob(pattern), None)
+    if wheel is None:
+        raise ToolchainError(f"{output}: no {pattern} to try")
+    with tempfile.TemporaryDirectory() as folder:
+        run([python, "-m", "venv", folder])
+        bin_folder = Path(folder) / "bin"
+        run([bin_folder / "python", "-m", "pip", "install", "-q", f"{wheel}[test]"])
+        run([bin_folder / "pytest", "-q", TRIED])
+    print(f"{wheel.name}: installed in a fresh environment, where {TRIED} passed")
+
+
+def check_list(output: Path, *, tried: bool) -> list[tuple[bool, str]]:
+    """Return what must hold before a release is published, and whether it is known to."""
+    version = project_version()
+    changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    dated = re.search(rf"^## \[{re.escape(version)}\] - \d{{4}}-\d\d-\d\d$", changes, re.MULTILINE)
+    wheels = {path.name for path in output.glob(f"edgeprof-{version}-*.whl")}
+    wanted = [
+        f"cp{python.replace('.', '')}-*_{name}.whl" for python in PYTHONS for name in MACHINES
+    ]
+    complete = all(fnmatch.filter(wheels, f"*-{pattern}") for pattern in wanted)
+    sdist = output / f"edgeprof-{version}.tar.gz"
+    return [
+        (dated is not None, f"CHANGELOG.md has a section for {version} with its date"),
+        (not git("status", "--porcelain"), "the checkout is clean"),
+        (sdist.is_file(), f"{sdist.name}: has the files that git has, and no others"),
+        (complete, f"wheels for {', '.join(MACHINES)} and Python {', '.join(PYTHONS)}"),
+        (tried, "a wheel works in a fresh environment (--try)"),
+        (False, ".ci/run passes on a clean checkout; so does pytest -m slow"),
+        (f"v{version}" in git("tag", "--points-at", "HEAD"), f"git tag v{version}"),
+    ]
 
 
 def main() -> int:
-    """Make the wheels asked for, all of them or an error."""
+    """Make what was asked for, all of it or an error, and print the check list."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--machine", action="append", choices=sorted(MACHINES), help="default: all")
     parser.add_argument("--python", action="append", choices=PYTHONS, help="default: all")
     parser.add_argument("-o", "--output", type=Path, default=Path("dist"), help="folder (dist)")
+    parser.add_argument(
+        "--try", action="store_true", dest="is_tried", help="install a wheel and use it"
+    )
     arguments = parser.parse_args()
     pythons = find_pythons()
-    wanted = arguments.python or PYTHONS
+    wanted: Sequence[str] = arguments.python or PYTHONS
     missing = [version for version in wanted if version not in pythons]
     if missing:
         print(f"release: no Python {', '.join(missing)} here; nothing was built", file=sys.stderr)
@@ -229,14 +340,19 @@ def main() -> int:
             file=sys.stderr,
         )
         return 1
-    for version in wanted:
-        for name in arguments.machine or MACHINES:
-            try:
-                line = make_wheel(MACHINES[name], version, pythons[version], arguments.output)
-            except EdgeprofError as error:
-                print(f"release: Python {version}, {name}: {error}", file=sys.stderr)
-                return 1
+    try:
+        for line in make_all(
+            arguments.machine or list(MACHINES), wanted, pythons, arguments.output
+        ):
             print(line, flush=True)
+        if arguments.is_tried:
+            try_wheel(wanted[0], pythons[wanted[0]], arguments.output)
+    except EdgeprofError as error:
+        print(f"release: {error}", file=sys.stderr)
+        return 1
+    print()
+    for holds, what in check_list(arguments.output, tried=arguments.is_tried):
+        print(f"[{'x' if holds else ' '}] {what}")
     return 0
 
 

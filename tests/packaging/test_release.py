@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -80,7 +82,7 @@ def test_wheel_that_holds_what_it_promises_is_published(
     machine = os.uname().machine
     if machine not in release.MACHINES:
         pytest.skip(f"no release for {machine}")
-    wheel = tmp_path / f"edgeprof-0.1.0-cp311-cp311-manylinux_2_99_{machine}.whl"
+    wheel = tmp_path / f"edgeprof-0.2.0-cp311-cp311-manylinux_2_99_{machine}.whl"
     make_wheel(wheel, *names_of(machine))
     line = release.publish_wheel(wheel, release.MACHINES[machine], tmp_path / "dist")
     assert line.startswith(wheel.name)
@@ -102,7 +104,7 @@ def test_refused_wheel_does_not_stay_in_the_output(
     if machine not in release.MACHINES:
         pytest.skip(f"no release for {machine}")
     tag = tag.format(machine=machine, other="riscv64")
-    wheel = tmp_path / f"edgeprof-0.1.0-cp311-cp311-{tag}.whl"
+    wheel = tmp_path / f"edgeprof-0.2.0-cp311-cp311-{tag}.whl"
     make_wheel(wheel, *names_of(machine))
     with pytest.raises(ToolchainError, match=complaint):
         release.publish_wheel(wheel, release.MACHINES[machine], tmp_path / "dist")
@@ -113,7 +115,51 @@ def test_program_for_another_processor_in_a_wheel_is_refused(
     release: ModuleType, tmp_path: Path
 ) -> None:
     other = "armv7l"
-    wheel = tmp_path / f"edgeprof-0.1.0-cp311-cp311-manylinux_2_99_{other}.whl"
+    wheel = tmp_path / f"edgeprof-0.2.0-cp311-cp311-manylinux_2_99_{other}.whl"
     make_wheel(wheel, "edgeprof/bin/edgeprof-harness")
     with pytest.raises(ToolchainError, match="is for"):
         release.publish_wheel(wheel, release.MACHINES[other], tmp_path / "dist")
+
+
+def test_an_sdist_has_the_files_that_git_has(release: ModuleType) -> None:
+    tracked = {".ci/run", "README.md", "edgeprof/__init__.py"}
+    release.check_sdist({"README.md", "edgeprof/__init__.py", "PKG-INFO"}, tracked)
+    with pytest.raises(ToolchainError, match=r"lacks 1 files: edgeprof/__init__\.py"):
+        release.check_sdist({"README.md"}, tracked)
+    with pytest.raises(ToolchainError, match=r"has besides 1 files: notes\.txt"):
+        release.check_sdist({"README.md", "edgeprof/__init__.py", "notes.txt"}, tracked)
+
+
+def test_the_check_list_says_what_is_left_to_do(
+    release: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(release, "git", lambda *words: ["v9.1.0"] if words[0] == "tag" else [])
+    monkeypatch.setattr(release, "ROOT", tmp_path)
+    (tmp_path / "pyproject.toml").write_text('[project]\nversion = "9.1.0"\n')
+    (tmp_path / "CHANGELOG.md").write_text("# Changelog\n\n## [9.1.0]\n")
+    (tmp_path / "edgeprof-9.1.0.tar.gz").touch()
+
+    def left() -> list[str]:
+        found = release.check_list(tmp_path, tried=True)
+        return [what for holds, what in found if not holds]
+
+    first, second, third = left()
+    assert first == "CHANGELOG.md has a section for 9.1.0 with its date"
+    assert second.startswith("wheels for x86_64, aarch64, armv7l and Python 3.10")
+    assert third.startswith(".ci/run passes")
+    (tmp_path / "CHANGELOG.md").write_text("# Changelog\n\n## [9.1.0] - 2026-01-31\n")
+    for python in release.PYTHONS:
+        tag = f"cp{python.replace('.', '')}"
+        for machine in release.MACHINES:
+            (tmp_path / f"edgeprof-9.1.0-{tag}-{tag}-manylinux_2_27_{machine}.whl").touch()
+    assert left() == [third]
+
+
+def test_the_version_is_that_of_the_project(release: ModuleType) -> None:
+    assert release.project_version() == importlib.metadata.version("edgeprof")
+
+
+def test_files_that_docs_name_have_the_version_of_the_project(release: ModuleType) -> None:
+    texts = [path.read_text(encoding="utf-8") for path in (ROOT / "docs").glob("*.md")]
+    named = set(re.findall(r"edgeprof-(\d+\.\d+\.\d+)-cp", "".join(texts)))
+    assert named == {release.project_version()}
