@@ -26,6 +26,7 @@ LONG_FILES = (
     "test_train",
     "test_small_accuracy",
     "test_cli_quickstart",
+    "test_documented_commands",
     "test_measure",
     "test_profile_here",
     "test_firmware_interrupted",
