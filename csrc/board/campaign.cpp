@@ -20,6 +20,7 @@ namespace {
 
 // What can be fixed by running again is, so many times per group beyond the planned processes.
 constexpr int kMostRestarts = 20;
+constexpr int kAllGroups = -1;
 constexpr double kMostWarmup_secs = 0.1;  // of an item: each of its visits begins with more
 
 CampaignItem reference_item(const char* model) {
@@ -62,6 +63,7 @@ class Campaign {
             rest = ungrouped();
             if (rest.size() == n_before) give_up(rest);
         }
+        report_links();
         report_references();
     }
 
@@ -116,6 +118,32 @@ class Campaign {
             if (item.is_reference || records_.has(item.job_id)) continue;
             if (grouped.count(item.job_id) == 0) found.push_back(item);
         }
+        return found;
+    }
+
+    // What may be in a new group. The links come after one item: with it the campaign goes on
+    // however little memory there is.
+    std::vector<CampaignItem> new_group(int group) const {
+        std::vector<CampaignItem> found = ungrouped();
+        if (group == 0 || found.empty()) return found;
+        std::vector<CampaignItem> linking = alive(links());
+        linking.erase(std::remove_if(linking.begin(), linking.end(),
+                                     [](const CampaignItem& item) { return item.is_reference; }),
+                      linking.end());
+        found.insert(found.begin() + 1, linking.begin(), linking.end());
+        return found;
+    }
+
+    // Items of the first group that are in all others too, as far as these have room: the
+    // references are too unlike a model to bring groups to one level to the percent.
+    std::vector<std::string> links() const {
+        constexpr std::size_t kMost = 6;
+        constexpr std::size_t kOneIn = 8;
+        const std::vector<std::string> ids = members(0);
+        const std::size_t n =
+            std::min({ids.size(), kMost, std::max<std::size_t>(1, ids.size() / kOneIn)});
+        std::vector<std::string> found;
+        for (std::size_t i = 0; i < n; ++i) found.push_back(ids[i * ids.size() / n]);
         return found;
     }
 
@@ -177,8 +205,8 @@ class Campaign {
         if (here.is_ended || (slot > 0 && !is_known)) return std::nullopt;
         std::vector<CampaignItem> items = alive(only.empty() ? known.items : only);
         if (!is_known) {
-            const std::vector<CampaignItem> rest = ungrouped();
-            items.insert(items.end(), rest.begin(), rest.end());
+            const std::vector<CampaignItem> fresh = new_group(group);
+            items.insert(items.end(), fresh.begin(), fresh.end());
         }
         if (!has_items(items)) return std::nullopt;
         const std::int64_t behind_ns = state.last_begin_ns - monotonic_raw_ns();
@@ -257,9 +285,27 @@ class Campaign {
     }
 
     void report_group(int group) {
-        const std::vector<std::string> ids = members(group);
-        const CampaignData data = read_data(rounds_path_, ids_with_references(ids), group);
+        std::vector<std::string> ids = members(group);
+        const std::size_t n_members = ids.size();
         const CampaignState state = read_state(rounds_path_);
+        if (state.groups.size() > 1 || !ungrouped().empty()) {
+            for (const std::string& link : links()) {  // it is not done before the last group is
+                ids.erase(std::remove(ids.begin(), ids.end(), link), ids.end());
+            }
+        }
+        report(ids, group, budget_of(n_members),
+               state.groups[static_cast<std::size_t>(group)].spent_secs());
+    }
+
+    void report_links() {
+        const CampaignState state = read_state(rounds_path_);
+        if (state.groups.size() > 1)
+            report(links(), kAllGroups, settings_.budget_secs, spent_secs());
+    }
+
+    void report(const std::vector<std::string>& ids, int group, double budget_secs,
+                double spent_secs) {
+        const CampaignData data = read_data(rounds_path_, ids_with_references(ids), group);
         const std::vector<double> half_widths = data.estimate.half_widths();
         for (std::size_t i = 0; i < ids.size(); ++i) {
             if (records_.has(ids[i])) continue;
@@ -268,14 +314,22 @@ class Campaign {
                 records_.append(ids[i], too_few_record(ids[i], item));
                 continue;
             }
-            CampaignFacts facts = facts_of(item, group);
-            facts.budget_secs = budget_of(ids.size());
-            facts.spent_secs = state.groups[static_cast<std::size_t>(group)].spent_secs();
+            CampaignFacts facts = facts_of(item, std::max(group, 0));
+            facts.budget_secs = budget_secs;
+            facts.spent_secs = spent_secs;
             facts.is_narrow = half_widths[i] <= settings_.ci_rel;
             if (std::isfinite(half_widths[i])) facts.half_width_rel = half_widths[i];
             records_.append(ids[i], campaign_record(ids[i], item.facts, data.clock, data.machine,
                                                     item.samples, facts));
         }
+    }
+
+    double spent_secs() const {
+        double sum = 0.0;
+        for (const CampaignState::Group& group : read_state(rounds_path_).groups) {
+            sum += group.spent_secs();
+        }
+        return sum;
     }
 
     CampaignFacts facts_of(const ItemData& item, int group) const {
@@ -297,17 +351,13 @@ class Campaign {
 
     void report_references() {
         std::vector<std::string> ids = ids_with_references({});
-        const CampaignData data = read_data(rounds_path_, ids, -1);
-        double spent_secs = 0.0;
-        for (const CampaignState::Group& group : read_state(rounds_path_).groups) {
-            spent_secs += group.spent_secs();
-        }
+        const CampaignData data = read_data(rounds_path_, ids, kAllGroups);
         for (const std::string& id : ids) {
             const ItemData& item = data.items.at(id);
             if (records_.has(id) || item.samples.latency_ns.empty()) continue;
-            CampaignFacts facts = facts_of(item, -1);
+            CampaignFacts facts = facts_of(item, kAllGroups);
             facts.budget_secs = settings_.budget_secs;
-            facts.spent_secs = spent_secs;
+            facts.spent_secs = spent_secs();
             records_.append(
                 id, campaign_record(id, item.facts, data.clock, data.machine, item.samples, facts));
         }

@@ -41,7 +41,7 @@ class Rounds {
           listener_(listener),
           time_(*subjects.front().instruments),
           plan_(subjects.size(), settings.target, settings.seed),
-          needs_(subjects.size()) {
+          needs_(subjects.size(), WarmNeed::of_item()) {
         for (std::size_t i = 0; i < subjects.size(); ++i) {
             states_.push_back({latency_ns[i] > 0.0, subjects[i].is_reference, latency_ns[i], 1,
                                subjects[i].is_reference ? 0 : subjects[i].n_needed,
@@ -91,7 +91,8 @@ class Rounds {
             return;
         }
         needs_[visit.item].add(samples.latency_ns);
-        state.n_warm = needs_[visit.item].n_warm();
+        if (!subject.is_reference) need_of_all_.add(samples.latency_ns);
+        state.n_warm = std::max(needs_[visit.item].n_warm(), need_of_all_.n_warm());
         state.n_lacking -= std::min(state.n_lacking, samples.latency_ns.size());
         state.latency_ns =
             std::max(1.0, median({samples.latency_ns.begin(), samples.latency_ns.end()}));
@@ -170,6 +171,7 @@ class Rounds {
     VisitPlan plan_;
     std::vector<ItemState> states_;
     std::vector<WarmNeed> needs_;
+    WarmNeed need_of_all_ = WarmNeed::of_all();
     double spent_secs_ = 0.0;
     std::int64_t next_look_ns_ = 0;
 };

@@ -80,17 +80,17 @@ std::vector<Visit> VisitPlan::next_round(const std::vector<ItemState>& items, do
 }
 
 void WarmNeed::add(const std::vector<std::int64_t>& latency_ns) {
-    constexpr std::size_t kVisits = 8;
     constexpr std::size_t kMost = 5;
     constexpr double kNotable = 0.01;
     if (latency_ns.size() < 3 || n_warm_ >= kMost) return;
     const std::vector<double> rest(latency_ns.begin() + 1, latency_ns.end());
     excess_.push_back(static_cast<double>(latency_ns.front()) / std::max(median(rest), 1.0) - 1.0);
-    if (excess_.size() < kVisits) return;
-    // In all visits but one at most: noise alone makes half of them slower, whatever the median.
-    const auto n_slower =
-        std::count_if(excess_.begin(), excess_.end(), [](double excess) { return excess > 0.0; });
-    if (static_cast<std::size_t>(n_slower) + 1 >= kVisits && median(excess_) > kNotable) ++n_warm_;
+    if (excess_.size() < n_visits_) return;
+    // Noise alone makes half of them slower, whatever the median.
+    const auto n_slower = static_cast<double>(
+        std::count_if(excess_.begin(), excess_.end(), [](double excess) { return excess > 0.0; }));
+    const auto n = static_cast<double>(n_visits_);
+    if (2.0 * n_slower - n >= z_ * std::sqrt(n) && median(excess_) > kNotable) ++n_warm_;
     excess_.clear();
 }
 

@@ -47,14 +47,24 @@ class VisitPlan {
     bool is_content_ = false;
 };
 
-// How many untimed inferences an item needs after a switch: more where its first timed ones are
-// still slower than the rest of their visit.
+// How many untimed inferences are needed after a switch: more where the first timed ones are still
+// slower than the rest of their visits, by a sign test.
 class WarmNeed {
   public:
+    // Looks at so many visits at a time; what is above by so many standard deviations is believed.
+    WarmNeed(std::size_t n_visits, double z) : n_visits_(n_visits), z_(z) {}
+
+    // One item: what is plain after eight of its visits, seven of them slower.
+    static WarmNeed of_item() { return {8, 2.1}; }
+    // All items of a process: what noise hides in one shows in their mass.
+    static WarmNeed of_all() { return {48, 3.0}; }
+
     void add(const std::vector<std::int64_t>& latency_ns);
     std::size_t n_warm() const { return n_warm_; }
 
   private:
+    std::size_t n_visits_;
+    double z_;
     std::size_t n_warm_ = 1;
     std::vector<double> excess_;  // of the first timed inference, per visit
 };

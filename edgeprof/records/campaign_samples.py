@@ -1,8 +1,8 @@
 """The samples of campaigns, out of a store and into the estimate.
 
-Owns: which records belong together. All campaigns of one device are estimated together where their
-reference models link them, so that their items stand on one level; each child process counts as
-one of its own.
+Owns: which records belong together. All campaigns of one device are estimated together where the
+items that they share link them, so that all stand on one level; each child process counts as one of
+its own.
 """
 
 from __future__ import annotations
@@ -21,6 +21,10 @@ from edgeprof.records.store import Store
 REFERENCE_PREFIX = "reference:"
 """A reference's key: this, its name and, in a store, ``@`` and the campaign."""
 
+LINK_PREFIX = "link:"
+"""The key of an item that was measured beside other items once more: this, its own key and, in a
+store, ``@`` and the campaign."""
+
 _SAMPLE_FIELDS = ("process", "round", "begin_ns", "latency_ns", "disturbed", "waited_ns")
 _LINKING_SETTINGS = ("threads", "cpus")
 
@@ -30,7 +34,7 @@ class EstimatedRecords:
     """What campaigns found, by job key.
 
     Attributes:
-        items: the estimate of each item; those of the references are in ``whole`` only.
+        items: the estimate of each item; what is no item's own record is in ``whole`` only.
         whole: the estimate over all.
     """
 
@@ -48,7 +52,7 @@ def estimate_records(records: Mapping[str, Record]) -> EstimatedRecords:
     """Estimate the items of one or several campaigns of one device.
 
     Args:
-        records: by job key, the references' among them.
+        records: by job key, those of references and links among them.
 
     Raises:
         InvalidRecord: no records, or one without the samples of a campaign.
@@ -63,7 +67,7 @@ def estimate_records(records: Mapping[str, Record]) -> EstimatedRecords:
     items = {
         key: whole.items[index[name]]
         for key, name in zip(records, names, strict=True)
-        if not key.startswith(REFERENCE_PREFIX) and index[name] in whole.items
+        if not key.startswith((REFERENCE_PREFIX, LINK_PREFIX)) and index[name] in whole.items
     }
     return EstimatedRecords(items, whole)
 
@@ -99,7 +103,9 @@ def _compact(record: Record) -> Record:
 
 
 def _identity(key: str, record: Record) -> str:
-    """Return what an item is over all campaigns: a reference is one whatever ran beside it."""
+    """Return what an item is over all campaigns, whatever ran beside it."""
+    if key.startswith(LINK_PREFIX):
+        return key.removeprefix(LINK_PREFIX).rpartition("@")[0]
     if not key.startswith(REFERENCE_PREFIX):
         return key
     settings = record.get("settings", {})

@@ -10,10 +10,12 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 
 from edgeprof.boards.batch import Batch, Item
 from edgeprof.boards.inventory import BoardSpec
 from edgeprof.boards.session import BoardSession, Leftover
+from edgeprof.records.campaign_samples import LINK_PREFIX
 from edgeprof.runs.connection import BoardConnection
 from edgeprof.runs.context import RunContext
 from edgeprof.runs.intake import Intake, Trouble
@@ -93,7 +95,7 @@ class BoardLoop:
             session = self._session()
             self.show(Activity.DEPLOYING)
             await session.deploy()
-            self._leftovers = await session.leftovers()
+            self._leftovers = [_own(leftover) for leftover in await session.leftovers()]
         except BaseException:
             await self.connection.close()
             raise
@@ -148,12 +150,13 @@ class BoardLoop:
     async def _work_off(self, items: list[Item]) -> None:
         name = self._context.new_batch_name()
         self._intake.hold(name, items)
-        await self._prepare(len(items))
+        campaign = self._context.options.campaign
+        every = [*items, *(self._queue.links_beside(items) if campaign else ())]
+        await self._prepare(len(every))
         self.show(Activity.SENDING, str(len(items)))
         start_s = time.monotonic()
-        campaign = self._context.options.campaign
-        how = None if campaign is None else campaign(len(items))
-        batch = Batch(name, tuple(items), self.spec.environment, how)
+        how = None if campaign is None else campaign(len(every))
+        batch = Batch(name, tuple(every), self.spec.environment, how)
         self._context.results.store.keep()  # the batch will be on the board: the next run asks
         await self._session().submit(batch, self._intake.stored)
         self._intake.stored.clear()
@@ -237,3 +240,10 @@ class BoardLoop:
             if note not in self.progress.notes:
                 self.progress.notes.append(note)
                 self._context.listener.note(note)
+
+
+def _own(leftover: Leftover) -> Leftover:
+    """Return a leftover without its links: nobody waits for these."""
+    return replace(
+        leftover, job_ids=tuple(k for k in leftover.job_ids if not k.startswith(LINK_PREFIX))
+    )

@@ -14,6 +14,7 @@ from typing import Any
 from edgeprof.boards.batch import Item
 from edgeprof.boards.inventory import BoardSpec
 from edgeprof.boards.session import Collected
+from edgeprof.records.campaign_samples import LINK_PREFIX
 from edgeprof.records.store import REFERENCE_KIND, further_signature, network_key
 from edgeprof.runs.context import RunContext
 from edgeprof.runs.queue import Verdict, verdict_of
@@ -94,8 +95,8 @@ class Intake:
         for key, record in collected.records.items():
             if "campaign" in record:
                 record["campaign"]["id"] = name
-            if key in REFERENCES:
-                self._enter_reference(name, record)
+            if key in REFERENCES or key.startswith(LINK_PREFIX):
+                self._enter_beside(name, record)
             elif key in items and not self.is_failing:
                 self._enter(items[key], record)
                 del items[key]
@@ -181,13 +182,16 @@ class Intake:
             return queue.doubt(item, self._spec.name, now_s, reason)
         return verdict is Verdict.PASSING and queue.retry(item, now_s, reason)
 
-    def _enter_reference(self, campaign: str, record: dict[str, Any]) -> None:
-        """Store the record of a reference model, which no item is."""
-        if "error" not in record:
-            record["board"] = self._spec.name
-            self._context.results.store.append(
-                record,
-                job_key=f"{record['job_id']}@{campaign}",
-                device=self._spec.device,
-                model_kind=REFERENCE_KIND,
-            )
+    def _enter_beside(self, campaign: str, record: dict[str, Any]) -> None:
+        """Store the record of a reference model or a link, which no item waits for."""
+        key = record["job_id"]
+        if "error" in record:
+            self._context.results.queue(self._spec.device).drop_link(key)
+            return
+        record["board"] = self._spec.name
+        self._context.results.store.append(
+            record,
+            job_key=f"{key}@{campaign}",
+            device=self._spec.device,
+            model_kind=REFERENCE_KIND,
+        )

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
 
 from edgeprof.base.errors import InvalidRecord
 from edgeprof.boards.batch import Item
+from edgeprof.records.campaign_samples import LINK_PREFIX
 
 
 @dataclass(frozen=True)
@@ -77,9 +78,17 @@ def verdict_of(record: Mapping[str, Any]) -> Verdict:
 
 
 class WorkQueue:
-    """The items of one kind of board, until each is measured or has failed."""
+    """The items of one kind of board, until each is measured or has failed.
 
-    def __init__(self, items: Iterable[Item], policy: RetryPolicy) -> None:
+    Args:
+        items: to measure.
+        policy: what becomes of one that fails.
+        links: items that each batch measures some of once more.
+    """
+
+    def __init__(
+        self, items: Iterable[Item], policy: RetryPolicy, links: Iterable[Item] = ()
+    ) -> None:
         self._policy = policy
         self._items = {item.key: item for item in items}
         self._ready = deque(self._items)
@@ -88,6 +97,7 @@ class WorkQueue:
         self._reasons: dict[str, str] = {}  # key -> why it comes again
         self._doubted: dict[str, str] = {}  # key -> board where it failed
         self._unfinished = set(self._items)
+        self._links = {LINK_PREFIX + item.key: item for item in links}
 
     @property
     def unfinished(self) -> int:
@@ -110,6 +120,19 @@ class WorkQueue:
         gone = set(taken)
         self._ready = deque(key for key in self._ready if key not in gone)
         return [self._items[key] for key in taken]
+
+    def links_beside(self, items: Collection[Item]) -> list[Item]:
+        """Return what links a batch of items to the others: one for each four, until there are all.
+
+        Links that are among the items anyway are left out.
+        """
+        own = {item.key for item in items}
+        links = [replace(item, key=k) for k, item in self._links.items() if item.key not in own]
+        return links[: math.ceil(len(items) / 4)]
+
+    def drop_link(self, key: str) -> None:
+        """Do without a link, of which no board makes a measurement."""
+        self._links.pop(key, None)
 
     def claim(self, keys: Iterable[str]) -> list[Item]:
         """Take the items with these keys that are not under way elsewhere, nor finished."""

@@ -77,7 +77,7 @@ class Results:
                 plan = await self._workload.plan(board, software, show)
                 self.found_done += plan.found_done
                 self.failed_before += plan.failed_before
-                self._queues[board.device] = WorkQueue(plan.items, self._policy)
+                self._queues[board.device] = WorkQueue(plan.items, self._policy, plan.links)
         return self._queues[board.device]
 
 

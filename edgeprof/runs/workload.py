@@ -27,6 +27,9 @@ from edgeprof.runs.settings import ProfileSettings
 REFERENCES = ("reference:arithmetic", "reference:memory")
 """Job ids of the models that are in every campaign."""
 
+N_LINKS = 6
+"""Items that are measured once more beside the others of each batch, at most."""
+
 Label = TypeVar("Label")
 """What an item is of: a subnet, the key of a block, a path."""
 
@@ -93,11 +96,15 @@ class Plan:
 
     Attributes:
         items: still to be measured.
+        links: items of all that there are, done or not. Batches that share some of them stand on
+            one level: the reference models are too unlike a network to tell a busy minute from a
+            calm one to the percent.
         found_done: how many were measured before.
         failed_before: how many failed for good before and are left out.
     """
 
     items: Sequence[Item]
+    links: Sequence[Item] = ()
     found_done: int = 0
     failed_before: int = 0
 
@@ -158,7 +165,9 @@ class Workload(ABC, Generic[Label]):
         wanted = self.items(Target(board.device, settings, version, board.environment))
         done = self.store.job_keys() & wanted.keys()
         failed = (self._failed_before(board.device) & wanted.keys()) - done
-        todo = {key: wanted[key] for key in wanted if key not in done and key not in failed}
+        usable = [key for key in wanted if key not in failed]
+        todo = [key for key in usable if key not in done]
+        links = usable[:: max(1, -(-len(usable) // N_LINKS))] if todo else []
         n_made = 0
 
         def advance(steps: int = 1) -> None:
@@ -167,9 +176,11 @@ class Workload(ABC, Generic[Label]):
             show(f"exporting {n_made}")
 
         # In a thread: connections are kept alive meanwhile.
-        files = await asyncio.to_thread(self.make_models, list(todo.values()), settings, advance)
-        items = [
-            Item(
+        made = list(dict.fromkeys([*todo, *links]))
+        labels = [wanted[key] for key in made]
+        files = await asyncio.to_thread(self.make_models, labels, settings, advance)
+        items = {
+            key: Item(
                 key,
                 file.path,
                 file.weights,
@@ -180,9 +191,11 @@ class Workload(ABC, Generic[Label]):
                 file.network,
                 self.library_of(label),
             )
-            for (key, label), file in zip(todo.items(), files, strict=True)
-        ]
-        return Plan(items, len(done), len(failed))
+            for key, label, file in zip(made, labels, files, strict=True)
+        }
+        return Plan(
+            [items[key] for key in todo], [items[key] for key in links], len(done), len(failed)
+        )
 
     def _failed_before(self, device: str) -> set[str]:
         if self._retry_failed:

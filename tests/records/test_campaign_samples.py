@@ -8,10 +8,15 @@ from simulated_campaign import NEIGHBOURS
 
 from edgeprof.base.errors import InvalidRecord
 from edgeprof.records.campaign_samples import (
+    LINK_PREFIX,
+    REFERENCE_PREFIX,
     campaign_of,
     estimate_device,
     estimate_records,
 )
+
+
+SLOW_ONES = ["slow-model1", "slow-model2"]
 
 
 def keep(store, records, device="here"):
@@ -44,6 +49,21 @@ def test_campaigns_of_a_device_stand_on_one_level(store):
     # By itself the slow campaign knows no better.
     alone = estimate_records(slow).items["slow-model0"].latency_ns
     assert alone == pytest.approx(1.5 * LATENCY_S[0] * 1e9, rel=0.1)
+
+
+def test_campaigns_that_share_an_item_stand_on_one_level(store):
+    calm, slow = (records_of(*how) for how in (("calm", 0), ("slow", 1, NEIGHBOURS, 1.5)))
+    for records in (calm, slow):  # without what else would link them
+        for key in [key for key in records if key.startswith(REFERENCE_PREFIX)]:
+            del records[key]
+    slow[f"{LINK_PREFIX}calm-model0@slow"] = slow.pop("slow-model0")
+    keep(store, calm | slow)
+    found = estimate_device(store, "here")
+    assert found is not None
+    assert sorted(found.items) == [*(f"calm-model{n}" for n in range(3)), *SLOW_ONES]
+    for key in SLOW_ONES:
+        ratio = found.items[key].latency_ns / found.items[f"calm{key[4:]}"].latency_ns
+        assert ratio == pytest.approx(1, rel=0.05)
 
 
 def test_models_measured_one_by_one_are_no_campaign(store):

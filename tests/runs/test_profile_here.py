@@ -17,6 +17,7 @@ from edgeprof import get_space
 from edgeprof.base.errors import RuntimeUnavailable
 from edgeprof.cli import cli
 from edgeprof.cli.profile import ProfileArguments
+from edgeprof.records.campaign_samples import LINK_PREFIX, estimate_device
 from edgeprof.records.dataset_export import export_dataset
 from edgeprof.records.store import Store
 from edgeprof.runs.context import RunOptions
@@ -56,6 +57,24 @@ def test_a_run_measures_each_subnet_once_and_resumes(tmp_path):
             samples = measurement.record["samples"]["latency_ns"]
             assert len(samples) == measurement.record["summary"]["n_samples"]
             assert measurement.record["machine"]["kernel"]
+
+
+def test_batches_share_items(tmp_path):
+    pytest.importorskip("onnxruntime")
+    with Store(tmp_path / "s.db") as store:
+        workload = SubnetWorkload(SUBNETS, store, QUICK, tmp_path / "models")
+        summary = measure_here(workload, "here", options=dataclasses.replace(ONCE, batch_size=2))
+        assert (summary.measured, summary.found_done) == (3, 0)
+        stored = {item.job_key: item for item in store.measurements(references=True)}
+        own = {item.job_key for item in store.measurements()}
+        found = estimate_device(store, "here")
+    links = [key for key in stored if key.startswith(LINK_PREFIX)]
+    assert links
+    assert {key.removeprefix(LINK_PREFIX).split("@")[0] for key in links} <= own
+    assert found is not None
+    assert found.items.keys() == own
+    again = found.items[links[0].removeprefix(LINK_PREFIX).split("@")[0]]
+    assert again.n_processes > stored[links[0]].record["campaign"]["processes"]
 
 
 def test_subnets_are_measured_in_turns_and_references_are_stored_with_them(tmp_path):

@@ -44,6 +44,18 @@ def test_items_are_taken_in_order_and_shared_fairly():
     assert keys(queue.take(50, boards=9, now_s=0)) == ["7"]
 
 
+def test_a_batch_is_linked_by_items_that_it_does_not_have():
+    items = [Item(str(i), None, None, {}) for i in range(20)]
+    queue = WorkQueue(items, POLICY, links=items[::4])
+    assert keys(queue.links_beside(items[:1])) == ["link:4"]
+    assert keys(queue.links_beside(items[1:20])) == ["link:0"]
+    assert keys(queue.links_beside(items)) == []
+    others = [Item(f"other{i}", None, None, {}) for i in range(40)]
+    assert keys(queue.links_beside(others)) == [f"link:{i}" for i in (0, 4, 8, 12, 16)]
+    queue.drop_link("link:8")
+    assert "link:8" not in keys(queue.links_beside(others))
+
+
 def test_an_item_that_failed_in_passing_comes_again_after_a_growing_pause():
     queue = queue_of(1)
     [item] = queue.take(1, 1, now_s=0)

@@ -124,6 +124,32 @@ TEST_CASE("what does not fit into memory runs in groups that the references link
     CHECK(*records.at("reference:memory").find("campaign")->find("processes")->as_int() == 2);
 }
 
+TEST_CASE("groups share items of the first, whose records have the samples of all groups") {
+    double available_mib = 0.0;
+    std::ifstream meminfo("/proc/meminfo");
+    for (std::string line; std::getline(meminfo, line);) {
+        if (line.rfind("MemAvailable:", 0) == 0) available_mib = std::stod(line.substr(13)) / 1024;
+    }
+    constexpr double kShare = 0.004;
+    const auto mib = static_cast<int>(0.4 * kShare * available_mib);  // so that two fit
+    const std::string options =
+        R"({"latency_us": 200, "resident_mib": )" + std::to_string(mib) + "}";
+    const Batch batch(R"({"budget_secs": 0.4, "processes": 1, "references": false,)"
+                      R"( "memory_share": )" +
+                          std::to_string(kShare) + "}",
+                      {job("a", options), job("b", options), job("c", options)});
+    run_campaign(batch.folder);
+    const CampaignState state = read_state(batch.rounds());
+    REQUIRE(state.groups.size() == 2);
+    CHECK(state.groups[0].items == std::vector<std::string>{"a", "b"});
+    CHECK(state.groups[1].items == std::vector<std::string>{"c", "a"});
+    const std::map<std::string, json::Value> records = batch.records();
+    REQUIRE(records.size() == 3);
+    CHECK(*records.at("a").find("campaign")->find("processes")->as_int() == 2);
+    CHECK(*records.at("b").find("campaign")->find("processes")->as_int() == 1);
+    CHECK(count(records.at("a"), "latency_ns") > count(records.at("c"), "latency_ns"));
+}
+
 TEST_CASE("a campaign that was cut off goes on from its last whole round") {
     const Batch batch(R"({"budget_secs": 0.2, "processes": 2, "references": false})",
                       {job("a", R"({"latency_us": 500, "noise_rel": 0.3})"),

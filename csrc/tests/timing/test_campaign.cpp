@@ -181,7 +181,7 @@ TEST_CASE("a plan ends when all is narrow or the time is over, but not while sam
 }
 
 TEST_CASE("items whose first timed inference is still slow are warmed more") {
-    WarmNeed need;
+    WarmNeed need = WarmNeed::of_item();
     for (int i = 0; i < 8; ++i) need.add({100, 100, 101, 99});
     CHECK(need.n_warm() == 1);
     for (int i = 0; i < 8; ++i) need.add({120, 100, 101, 99});
@@ -191,9 +191,19 @@ TEST_CASE("items whose first timed inference is still slow are warmed more") {
 }
 
 TEST_CASE("noise alone does not warm an item more") {
-    WarmNeed need;
+    WarmNeed need = WarmNeed::of_item();
     for (int i = 0; i < 8; ++i) need.add({i < 6 ? 130 : 70, 100, 100});
     CHECK(need.n_warm() == 1);
+}
+
+TEST_CASE("what noise hides in one item shows in the mass of all") {
+    const auto warmed = [](int n_slower) {
+        WarmNeed need = WarmNeed::of_all();
+        for (int i = 0; i < 48; ++i) need.add({i < n_slower ? 103 : 96, 100, 100});
+        return need.n_warm();
+    };
+    CHECK(warmed(35) == 2);
+    CHECK(warmed(33) == 1);
 }
 
 TEST_CASE("the first round visits every item and reference, however long they take") {
