@@ -8,7 +8,7 @@ anew each time (seed 0); the burner is that of ``burner.py``.
 
     ratios      spread of 24 subnets' ratios between repeats, against contiguous passes
     burner      the same beside the burner, and the spread of milliseconds at reference speed
-    bias        a subnet in turns against the same subnet alone, both at their calmest
+    bias        a subnet in turns against the same subnet alone, both on a calm machine
     coverage    do 95 % intervals of a model against itself, under two names, hold 1?
     difference  is 2 % more work found in 60 s beside the burner?
     share       how much of the wall time is in timed inferences?
@@ -42,6 +42,11 @@ from edgeprof.records.store import Store
 
 SEED = 0
 SECONDS_EACH = 1.5
+N_BESIDE = 5
+"""Models that take turns with one, where it is compared with itself alone."""
+
+SAME_SPEED = 0.02
+"""A machine whose speed (log) changed by less was calm."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +61,7 @@ class Options:
         """Subnets of the space."""
         return export_models(self.folder / f"subnets-{resolution}", count, resolution)
 
-    def campaign(self, models: Models, seconds: float, seed: int, **fields: object) -> Campaign:
+    def campaign(self, models: Models, seconds: float, seed: int = 0, **fields: object) -> Campaign:
         """Run one."""
         return run_campaign(models, seconds, seed=seed, program=self.program, **fields)
 
@@ -105,26 +110,39 @@ def burner(options: Options) -> None:
 
 
 def bias(options: Options) -> None:
-    """Campaigns of all and campaigns of one, in turns.
+    """Each subnet alone, in turns with others, and alone again, within seconds.
 
-    Calm stretches only: of each subnet the lowest level that any repeat found, both ways.
+    Calm stretches only: it counts where it was as fast alone after as before.
     """
     models = options.models(6 if options.is_quick else 24)
-    names = list(models)
     rng = random.Random(SEED)
-    all_together, all_alone = [], []
-    for repeat in range(2 if options.is_quick else 4):
-        together = options.campaign(models, SECONDS_EACH * len(models), repeat)
-        all_together.append(together.log_latency(names))
-        alone = dict.fromkeys(names, 0.0)
-        for name in rng.sample(names, len(names)):
-            one = {name: models[name]}
-            done = options.campaign(one, SECONDS_EACH, repeat, processes=1, references=False)
-            alone[name] = float(done.log_latency([name])[0])
-        all_alone.append(list(alone.values()))
-    each = np.min(all_together, axis=0) - np.min(all_alone, axis=0)
-    row("bias in turns against alone, mean", f"{each.mean():+.2%}", "1.5 %", ".5 %")
-    row("the same, of single subnets (median size)", f"{np.median(np.abs(each)):.2%}", "", "")
+    tries = [name for _ in range(1 if options.is_quick else 2) for name in models]
+    found = []
+    for name in rng.sample(tries, len(tries)):
+        others = rng.sample([other for other in models if other != name], N_BESIDE)
+        group = {chosen: models[chosen] for chosen in [name, *others]}
+        before = log_alone(options, models, name)
+        seconds = SECONDS_EACH / 2 * len(group)
+        together = log_median(options.campaign(group, seconds, processes=1), name)
+        after = log_alone(options, models, name)
+        if abs(after - before) < SAME_SPEED:
+            found.append(together - (before + after) / 2)
+    calm = f"{len(found)} of {len(tries)} times"
+    error = np.std(found, ddof=1) / math.sqrt(len(found))
+    row(f"bias in turns against alone, mean, {calm}", f"{np.mean(found):+.2%}", "1.5 %", ".5 %")
+    row("its standard error", f"{error:.2%}", "", "")
+
+
+def log_alone(options: Options, models: Models, name: str) -> float:
+    """Log ns of a model that nothing takes turns with."""
+    alone = {name: models[name]}
+    done = options.campaign(alone, SECONDS_EACH / 2, processes=1, references=False)
+    return log_median(done, name)
+
+
+def log_median(done: Campaign, name: str) -> float:
+    """Log ns as timed, at whatever speed the machine had."""
+    return math.log(np.median(done.records[name]["samples"]["latency_ns"]))
 
 
 def coverage(options: Options) -> None:

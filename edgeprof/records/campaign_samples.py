@@ -27,6 +27,7 @@ store, ``@`` and the campaign."""
 
 _SAMPLE_FIELDS = ("process", "round", "begin_ns", "latency_ns", "disturbed", "waited_ns")
 _LINKING_SETTINGS = ("threads", "cpus")
+_LINKING_RUNTIME = ("name", "version", "library_sha256", "options")
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def estimate_records(records: Mapping[str, Record]) -> EstimatedRecords:
     """
     if not records:
         raise InvalidRecord("no record of a campaign: nothing was timed")
-    names = [_identity(key, record) for key, record in records.items()]
+    names = [_identity(key, record, records) for key, record in records.items()]
     index = {name: position for position, name in enumerate(dict.fromkeys(names))}
     references = [index[name] for name in names if name.startswith(REFERENCE_PREFIX)]
     samples = _samples(list(records.values()), [index[name] for name in names])
@@ -98,19 +99,30 @@ def _compact(record: Record) -> Record:
     return {
         "campaign": record["campaign"],
         "settings": record.get("settings", {}),
+        "runtime": record.get("runtime", {}),
         "samples": samples,
     }
 
 
-def _identity(key: str, record: Record) -> str:
+def _identity(key: str, record: Record, records: Mapping[str, Record]) -> str:
     """Return what an item is over all campaigns, whatever ran beside it."""
     if key.startswith(LINK_PREFIX):
-        return key.removeprefix(LINK_PREFIX).rpartition("@")[0]
+        own = key.removeprefix(LINK_PREFIX).rpartition("@")[0]
+        return own if _conditions(record) == _conditions(records.get(own, record)) else key
     if not key.startswith(REFERENCE_PREFIX):
         return key
     settings = record.get("settings", {})
     state = [str(settings.get(name)) for name in _LINKING_SETTINGS]
     return " ".join([key.split("@")[0], *state])
+
+
+def _conditions(record: Record) -> list[object]:
+    """Return what one and the same model may be slower or faster by."""
+    settings, runtime = record.get("settings", {}), record.get("runtime", {})
+    return [
+        *(settings.get(name) for name in _LINKING_SETTINGS),
+        *(runtime.get(name) for name in _LINKING_RUNTIME),
+    ]
 
 
 def _samples(records: Sequence[Record], items: Iterable[int]) -> Samples:

@@ -66,6 +66,17 @@ class FileWorkload(Workload[Path]):
         self.keys = {path: self.key(path, target) for path in self._files}
         return {key: path for path, key in self.keys.items()}
 
+    def others(self, target: Target) -> dict[str, Path]:
+        """Return the files that the store has measurements of, where they are as they were."""
+        found = {}
+        for stored in self.store.measurements(target.device):
+            model = stored.record["model"]
+            path = Path(model["path"])
+            is_alike = stored.model_kind == self.model_kind and "shapes" not in model
+            if is_alike and path.is_file() and sha256_of(path) == model["sha256"]:
+                found[stored.job_key] = path
+        return found
+
     def key(self, path: Path, target: Target) -> str:
         """Return the key of a file's item: what changes its latency, the content among it."""
         own = replace(target, settings=self.settings_of(path, target.settings))
@@ -73,7 +84,7 @@ class FileWorkload(Workload[Path]):
 
     def settings_of(self, label: Path, settings: ProfileSettings) -> ProfileSettings:
         """Return the settings with the shapes and values that are for a file."""
-        fed = self._fed[label]
+        fed = self._fed.get(label, Fed())
         return replace(settings, shapes=fed.shapes, inputs=fed.inputs)
 
     def make_models(

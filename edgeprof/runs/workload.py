@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import random
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -96,17 +97,17 @@ class Plan:
 
     Attributes:
         items: still to be measured.
-        links: items of all that there are, done or not. Batches that share some of them stand on
-            one level: the reference models are too unlike a network to tell a busy minute from a
-            calm one to the percent.
         found_done: how many were measured before.
         failed_before: how many failed for good before and are left out.
+        links: some of all that there are, done or not. Batches that share items stand on one level:
+            the reference models are too unlike a network to tell a busy minute from a calm one to
+            the percent.
     """
 
     items: Sequence[Item]
-    links: Sequence[Item] = ()
     found_done: int = 0
     failed_before: int = 0
+    links: Sequence[Item] = ()
 
 
 class Workload(ABC, Generic[Label]):
@@ -140,6 +141,10 @@ class Workload(ABC, Generic[Label]):
         """What measurements are filed under beside their device."""
         return self.settings.model_kind
 
+    def others(self, target: Target) -> Mapping[str, Label]:  # noqa: ARG002
+        """Return what the store has beside the items and can be measured again, by key."""
+        return {}
+
     # What workloads of one kind of item need not say: the label is for those of several.
 
     def settings_of(self, label: Label, settings: ProfileSettings) -> ProfileSettings:  # noqa: ARG002
@@ -162,12 +167,13 @@ class Workload(ABC, Generic[Label]):
         """Say what is left to do for the device of a board, with the models made."""
         settings = self.settings.on(board)
         version = (software.library or software.program).sha256
-        wanted = self.items(Target(board.device, settings, version, board.environment))
+        target = Target(board.device, settings, version, board.environment)
+        wanted = self.items(target)
         done = self.store.job_keys() & wanted.keys()
         failed = (self._failed_before(board.device) & wanted.keys()) - done
-        usable = [key for key in wanted if key not in failed]
-        todo = [key for key in usable if key not in done]
-        links = usable[:: max(1, -(-len(usable) // N_LINKS))] if todo else []
+        todo = {key: wanted[key] for key in wanted if key not in done and key not in failed}
+        links = self._links(target, wanted, failed) if todo else {}
+        labels = {**todo, **links}
         n_made = 0
 
         def advance(steps: int = 1) -> None:
@@ -176,9 +182,8 @@ class Workload(ABC, Generic[Label]):
             show(f"exporting {n_made}")
 
         # In a thread: connections are kept alive meanwhile.
-        made = list(dict.fromkeys([*todo, *links]))
-        labels = [wanted[key] for key in made]
-        files = await asyncio.to_thread(self.make_models, labels, settings, advance)
+        made = list(labels.values())
+        files = await asyncio.to_thread(self.make_models, made, settings, advance)
         items = {
             key: Item(
                 key,
@@ -191,11 +196,20 @@ class Workload(ABC, Generic[Label]):
                 file.network,
                 self.library_of(label),
             )
-            for key, label, file in zip(made, labels, files, strict=True)
+            for (key, label), file in zip(labels.items(), files, strict=True)
         }
-        return Plan(
-            [items[key] for key in todo], [items[key] for key in links], len(done), len(failed)
-        )
+        own, linking = ([items[key] for key in keys] for keys in (todo, links))
+        return Plan(own, len(done), len(failed), linking)
+
+    def _links(
+        self, target: Target, wanted: Mapping[str, Label], failed: Collection[str]
+    ) -> dict[str, Label]:
+        """Draw some of what is wanted or in the store."""
+        others, there = self.others(target), self.store.job_keys()
+        usable = {key: label for key, label in others.items() if key in there}
+        usable |= {key: label for key, label in wanted.items() if key not in failed}
+        keys = random.Random(0).sample(list(usable), min(N_LINKS, len(usable)))
+        return {key: usable[key] for key in keys}
 
     def _failed_before(self, device: str) -> set[str]:
         if self._retry_failed:

@@ -15,7 +15,6 @@ from edgeprof.records.campaign_samples import (
     estimate_records,
 )
 
-
 SLOW_ONES = ["slow-model1", "slow-model2"]
 
 
@@ -64,6 +63,18 @@ def test_campaigns_that_share_an_item_stand_on_one_level(store):
     for key in SLOW_ONES:
         ratio = found.items[key].latency_ns / found.items[f"calm{key[4:]}"].latency_ns
         assert ratio == pytest.approx(1, rel=0.05)
+
+
+def test_item_under_other_conditions_links_nothing():
+    calm, slow = records_of("calm", 0), records_of("slow", 1, NEIGHBOURS, 1.5)
+    link = slow.pop("slow-model0")
+    link["runtime"]["options"] = {"spinning": False}
+    slow[f"{LINK_PREFIX}calm-model0@slow"] = link
+    with_link = estimate_records(calm | slow)
+    del slow[f"{LINK_PREFIX}calm-model0@slow"]
+    calm_ns = estimate_records(calm | slow).items["calm-model0"].latency_ns
+    assert with_link.items["calm-model0"].latency_ns == pytest.approx(calm_ns, rel=0.01)
+    assert with_link.items["calm-model0"].n_processes == 3
 
 
 def test_models_measured_one_by_one_are_no_campaign(store):

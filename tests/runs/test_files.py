@@ -10,6 +10,7 @@ from edgeprof.base.errors import InvalidModel
 from edgeprof.cli import cli
 from edgeprof.export import export_subnets
 from edgeprof.networks.spaces import get_space
+from edgeprof.records.campaign_samples import LINK_PREFIX
 from edgeprof.records.store import Store
 from edgeprof.runs.files import FileWorkload, format_of_files
 from edgeprof.runs.settings import ProfileSettings
@@ -36,6 +37,17 @@ def test_files_are_measured_and_keep_their_paths(models, tmp_path):
     assert [item.record["model"]["path"] for item in stored] == [str(model) for model in models]
     assert {item.model_kind for item in stored} == {"onnx"}
     assert all(item.subnet is None for item in stored)
+
+
+def test_a_file_is_measured_beside_one_of_an_earlier_run(models, tmp_path):
+    for model in models[:2]:
+        command = ["profile", str(model), "--store", str(tmp_path / "s.db"), "--max-secs", "0.1"]
+        done = CliRunner().invoke(cli, command)
+        assert done.exit_code == 0, done.output
+    with Store(tmp_path / "s.db") as store:
+        keys = [item.job_key for item in store.measurements(references=True)]
+        first = next(item.job_key for item in store.measurements())
+    assert any(key.startswith(LINK_PREFIX + first) for key in keys)
 
 
 def test_files_with_the_same_content_are_one_item_and_weights_belong_to_it(models, store):

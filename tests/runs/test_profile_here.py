@@ -77,6 +77,17 @@ def test_batches_share_items(tmp_path):
     assert again.n_processes > stored[links[0]].record["campaign"]["processes"]
 
 
+def test_runs_into_one_store_share_items(tmp_path):
+    pytest.importorskip("onnxruntime")
+    with Store(tmp_path / "s.db") as store:
+        profile(SUBNETS[:2], store)
+        profile(SUBNETS[2:], store)
+        keys = [item.job_key for item in store.measurements(references=True)]
+        own = [item.job_key for item in store.measurements()]
+    [link] = [key for key in keys if key.startswith(LINK_PREFIX)]
+    assert link.removeprefix(LINK_PREFIX).split("@")[0] in own[:2]
+
+
 def test_subnets_are_measured_in_turns_and_references_are_stored_with_them(tmp_path):
     pytest.importorskip("onnxruntime")
     with Store(tmp_path / "s.db") as store:
