@@ -140,7 +140,10 @@ def read_inventory(path: Path) -> Inventory:
     try:
         text = path.read_text(encoding=ENCODING)
     except (OSError, UnicodeDecodeError) as error:
-        raise InventoryError(f"{path}: cannot be read: {error}") from error
+        is_missing = isinstance(error, FileNotFoundError)
+        remedy = "; `edgeprof boards add USER@HOST` makes one" if is_missing else ""
+        reason = getattr(error, "strerror", None) or error
+        raise InventoryError(f"{path}: cannot be read: {reason}{remedy}") from error
     return parse_inventory(text, path)
 
 

@@ -83,7 +83,7 @@ def doctor(arguments: DoctorArguments) -> None:
 def _print(state: dict[str, Any], found: list[Finding]) -> None:
     from edgeprof.measuring.machine import describe, remedy_note, verdict
 
-    say(describe(state))
+    say(describe(state), wrap=True)
     for finding in found:
         say(f"{finding.severity.value}: {finding.found} [{finding.id}]", wrap=True)
         say(f"    {finding.consequence}", wrap=True)

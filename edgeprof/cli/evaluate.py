@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,7 @@ import click
 
 from edgeprof.cli import options
 from edgeprof.cli.rows import RowsArguments
-from edgeprof.cli.say import say
+from edgeprof.cli.say import columns, say
 from edgeprof.cli.values import Integers
 
 if TYPE_CHECKING:
@@ -196,19 +196,30 @@ def _point_line(p: Point) -> str:
     )
 
 
+_COLUMNS: tuple[tuple[str, int, Callable[[Metrics], str]], ...] = (
+    ("MAE ms", 7, lambda m: f"{m.mae_ms:.3g}"),
+    ("RMSE ms", 7, lambda m: f"{m.rmse_ms:.3g}"),
+    ("MAPE", 7, lambda m: f"{m.mape:.2%}"),
+    ("in 5 %", 7, lambda m: f"{m.within_5pct:.1%}"),
+    ("in 10 %", 7, lambda m: f"{m.within_10pct:.1%}"),
+    ("Spearman", 8, lambda m: _rank(m.spearman)),
+    ("Kendall", 8, lambda m: _rank(m.kendall_tau)),
+)
+_FIRST_LEFT_OUT = ("Kendall", "RMSE ms", "in 5 %")
+"""Where a terminal is narrow."""
+
+
 def print_metrics(table: Mapping[str, Metrics]) -> None:
     """Print metrics as an aligned table, one predictor a line."""
-    width = max(len(name) for name in table)
-    say(
-        f"{'':<{width}}  {'MAE ms':>8}  {'RMSE ms':>8}  {'MAPE':>7}  {'in 5 %':>7}  "
-        f"{'in 10 %':>7}  {'Spearman':>8}  {'Kendall':>8}"
-    )
-    for name, m in table.items():
-        say(
-            f"{name:<{width}}  {m.mae_ms:>8.3g}  {m.rmse_ms:>8.3g}  {m.mape:>7.2%}  "
-            f"{m.within_5pct:>7.1%}  {m.within_10pct:>7.1%}  {_rank(m.spearman):>8}  "
-            f"{_rank(m.kendall_tau):>8}"
-        )
+    name_width = max(len(name) for name in table)
+    shown = list(_COLUMNS)
+    for heading in _FIRST_LEFT_OUT:
+        if name_width + sum(2 + width for _, width, _ in shown) > columns():
+            shown = [column for column in shown if column[0] != heading]
+    say(" " * name_width + "".join(f"  {heading:>{width}}" for heading, width, _ in shown))
+    for name, metrics in table.items():
+        cells = (f"  {text(metrics):>{width}}" for _, width, text in shown)
+        say(f"{name:<{name_width}}" + "".join(cells))
 
 
 def _rank(value: float | None) -> str:

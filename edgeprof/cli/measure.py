@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from edgeprof.base.errors import EdgeprofError
     from edgeprof.cli.interrupt import Interrupted
     from edgeprof.cli.live import LiveMeasurement
+    from edgeprof.cli.measurement_text import Told
     from edgeprof.measuring.harness import Settings
     from edgeprof.measuring.measurement import Measurement
     from edgeprof.runs.settings import ProfileSettings
@@ -184,13 +185,14 @@ def _measured(
 ) -> tuple[list[list[Outcome]], list[dict[str, Any]], bool]:
     """Return each model's outcomes, their summaries, and whether the models ran in turns."""
     from edgeprof.cli.live import live_measurement
+    from edgeprof.cli.measurement_text import Told, count_of_warnings
     from edgeprof.measuring.measurement import Measurement
 
     models = arguments.models
     runs: list[list[Outcome]] = [[] for _ in models]
     summaries: list[dict[str, Any]] = []
     in_turns = True
-    told: set[str] = set()
+    told = Told()
     launches = 1 if arguments.is_queued else arguments.launches  # a run has its own processes
     quiet = arguments.as_json or arguments.is_queued
     with live_measurement(models, arguments.settings(), launches, quiet=quiet) as live:
@@ -205,6 +207,8 @@ def _measured(
                     break
             if interrupted:
                 break
+    if told.hidden:
+        say(f"  (-v shows {count_of_warnings(len(told.hidden))}, and more of each model)")
     return runs, summaries, in_turns
 
 
@@ -286,11 +290,11 @@ def _queued(arguments: MeasureArguments) -> Iterator[Outcome]:
 
 
 def _show(
-    model: str, run: Sequence[Outcome], arguments: MeasureArguments, told: set[str]
+    model: str, run: Sequence[Outcome], arguments: MeasureArguments, told: Told
 ) -> dict[str, Any]:
     """Print a model's result, or its error on stderr; return its summary, or its error.
 
-    Of several models it is brief. ``told`` are warnings that were shown with those before.
+    Of several models it is brief, without what was told of those before.
     """
     from edgeprof.base.errors import EdgeprofError
     from edgeprof.cli.measurement_text import describe, describe_briefly, verdict_of

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from edgeprof.base.text import printable
 from edgeprof.base.units import format_bytes, format_duration_ns
 from edgeprof.cli.operators import operator_lines
+from edgeprof.cli.say import columns
 from edgeprof.measuring.grade import Verdict, evidence_of, grade_measurement, together
 from edgeprof.measuring.machine import Severity
 from edgeprof.measuring.runtimes import entry_of
@@ -45,17 +47,25 @@ def describe(
         lines.append(f"  {choice}")
     lines += [f"  {line}" for line in _facts(result)]
     if "per_op" in result.record:
-        lines += [f"  {line}" for line in operator_lines(result)]
+        lines += [f"  {line}" for line in operator_lines(result, columns() - 2)]
     lines += [f"  {line}" for line in quality_lines(_each(result, launches), verbose=verbose)]
     return "\n".join(lines)
 
 
-def describe_briefly(results: Sequence[Measurement], told: set[str]) -> str:
+@dataclass
+class Told:
+    """Warnings of several models: those that were shown, and those that were only counted."""
+
+    shown: set[str] = field(default_factory=set)
+    hidden: set[str] = field(default_factory=set)
+
+
+def describe_briefly(results: Sequence[Measurement], told: Told) -> str:
     """Return what there is to say of one of several models: its latency, grade and reason.
 
     Args:
         results: its measurements, one of each launch.
-        told: warnings that were shown before, which are not shown again; those shown are added.
+        told: what was shown with those before, which is not shown again; this model's is added.
     """
     from edgeprof.measuring.launches import Launches
 
@@ -64,13 +74,14 @@ def describe_briefly(results: Sequence[Measurement], told: set[str]) -> str:
     latency = f"{format_duration_ns(study.latency_median_ns)} +-{half_width:.1%}"
     reasons = {one.stop_reason for one in results} - {"interval"}
     ended = "".join(f", ended by: {reason.replace('_', ' ')}" for reason in sorted(reasons))
-    *warnings, verdict = quality_lines(results, verbose=False)
+    warnings = _warnings(results)
     lines = [f"{printable(results[0].model)}: {latency}{ended}"]
     if choice := entry_point(results[0]):
         lines.append(f"  {choice}")
-    lines += [f"  {line}" for line in warnings if line not in told]
-    told.update(warnings)
-    return "\n".join([*lines, f"  {verdict}"])
+    news = [text for text, must_show in warnings.items() if must_show and text not in told.shown]
+    told.shown.update(news)
+    told.hidden.update(text for text, must_show in warnings.items() if not must_show)
+    return "\n".join([*lines, *(f"  warning: {text}" for text in news), f"  {verdict_of(results)}"])
 
 
 def quality_lines(results: Sequence[Measurement], *, verbose: bool) -> list[str]:
@@ -78,18 +89,29 @@ def quality_lines(results: Sequence[Measurement], *, verbose: bool) -> list[str]
 
     What the settings of the measurement cause is shown in any case.
     """
-    shown = {}
+    warnings = _warnings(results)
+    shown = [text for text, must_show in warnings.items() if must_show or verbose]
+    verdict = str(verdict_of(results))
+    if n_hidden := len(warnings) - len(shown):
+        verdict += f" (-v shows {count_of_warnings(n_hidden)})"
+    return [*(f"warning: {text}" for text in shown), verdict]
+
+
+def count_of_warnings(n: int) -> str:
+    """Write how many warnings there are."""
+    return f"{n} warning{'s' * (n > 1)}"
+
+
+def _warnings(results: Sequence[Measurement]) -> dict[str, bool]:
+    """Return the warnings of measurements, each once, and whether it is shown in any case."""
+    found: dict[str, bool] = {}
     for result in results:
-        shown.update(dict.fromkeys(result.warnings, verbose))
+        found.update(dict.fromkeys(result.warnings, False))
         for finding in result.machine_findings():
             if finding.severity is Severity.MISLEADING:
                 text = f"{finding.found}: {finding.consequence} (see edgeprof doctor)"
-                shown[text] = verbose or finding.id in _OF_SETTINGS
-    lines = [f"warning: {text}" for text, is_shown in shown.items() if is_shown]
-    verdict = str(verdict_of(results))
-    if n_hidden := len(shown) - len(lines):
-        verdict += f" (-v shows {n_hidden} warning{'s' if n_hidden > 1 else ''})"
-    return [*lines, verdict]
+                found[text] = finding.id in _OF_SETTINGS
+    return found
 
 
 def verdict_of(results: Sequence[Measurement]) -> Verdict:

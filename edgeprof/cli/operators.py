@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from edgeprof.networks.work import NetworkLayer
 
 _SHOWN = 10
-_WIDEST_NAME, _WIDEST_KINDS = 38, 32
+_WIDEST_KIND, _NARROW_KIND = 24, 16
+_ROOM_OF_LAYERS = 26  # columns of a line by layer, the kind's and the name's aside
+_ROOM_OF_TYPES = 46
+_NARROW = 72
 _RENAMED = re.compile(r"^fused |(_nchwc|_nhwc)?(_token_\d+)?$")
 """What ONNX Runtime adds to the name of a node, or of its output, when it writes another."""
 _VARIANT = re.compile(r"^(Nhwc)?(Fused|QLinear)?")
@@ -32,28 +35,43 @@ class _Sum:
     name: str
     mean_ns: int = 0
     count: int = 0
-    kinds: set[str] = field(default_factory=set)
+    kinds: dict[str, int] = field(default_factory=dict)  # kind -> its part of the time
 
 
-def operator_lines(result: Measurement) -> list[str]:
+def operator_lines(result: Measurement, columns: int = 80) -> list[str]:
     """Return the profile of a measurement: by type of operator, then the slowest layers."""
     per_op = result.record["per_op"]
     layers = _layers_of(result)
     by_type, by_layer = _sums(per_op["operators"], layers)
     total_ns = sum(one.mean_ns for one in by_type) or 1
-    lines = [f"by type of operator, means of {per_op['n_runs']} inferences; the layers in it:"]
+    lines = [f"by type of operator (means of {per_op['n_runs']} inferences), and its layers:"]
     for one in by_type:
-        kinds = _cut(", ".join(sorted(one.kinds)), _WIDEST_KINDS)
+        kinds = _cut(", ".join(_bases_of(one)), max(8, columns - _ROOM_OF_TYPES))
         count = f"{one.count} x"
         name = _cut(printable(one.name), 16)
-        lines.append(f"  {_time(one, total_ns)}  {count:>5} {name:<16}  {kinds}".rstrip())
+        lines.append(f"  {_time(one, total_ns)}  {count:>5} {name:<16}  {kinds}")
     lines.append(f"by layer, the slowest of {len(by_layer)}:")
+    is_narrow = columns < _NARROW
+    width = _NARROW_KIND if is_narrow else _WIDEST_KIND
+    room = max(8, columns - _ROOM_OF_LAYERS - width)
     for one in by_layer[:_SHOWN]:
-        kinds = _cut(", ".join(sorted(one.kinds)) or "-", 16)
-        lines.append(f"  {_time(one, total_ns)}  {kinds:<16}  {shortened(one.name, _WIDEST_NAME)}")
+        kind = _bases_of(one)[0] if is_narrow else next(iter(one.kinds), "-")
+        lines.append(
+            f"  {_time(one, total_ns)}  {_cut(kind, width):<{width}}  {shortened(one.name, room)}"
+        )
     if layers:
-        lines.append("the kinds of layers are those that `train` learns the costs of")
+        lines.append("layers go by the kinds that `train` learns the costs of")
     return lines
+
+
+def _bases_of(one: _Sum) -> list[str]:
+    """Return the kinds of a sum in short, the one that takes most first; a dash for none."""
+    from edgeprof.predictors.layers.quantities import base_of
+
+    parts: dict[str, int] = {}
+    for kind, mean_ns in one.kinds.items():
+        parts[base_of(kind)] = parts.get(base_of(kind), 0) + mean_ns
+    return sorted(parts, key=lambda kind: -parts[kind]) or ["-"]
 
 
 def _time(one: _Sum, total_ns: int) -> str:
@@ -70,22 +88,23 @@ def _sums(
     """Return the sums by type and by layer, the largest first."""
     from edgeprof.predictors.layers.quantities import kind_of
 
-    of_operator: dict[str, set[str]] = {}
+    of_operator: dict[str, dict[str, int]] = {}
     for layer in layers.values():
-        of_operator.setdefault(layer.operator, set()).add(kind_of(layer))
+        of_operator.setdefault(layer.operator, {})[kind_of(layer)] = 0
     by_type: dict[str, _Sum] = {}
     by_layer: dict[str, _Sum] = {}
     for operator in operators:
         layer_or_none = _layer_of(operator["name"], layers)
         name = operator["name"] if layer_or_none is None else layer_or_none.name
-        kinds = set() if layer_or_none is None else {kind_of(layer_or_none)}
         for key, sums in ((operator["type"], by_type), (name, by_layer)):
             one = sums.setdefault(key, _Sum(key))
             one.mean_ns += operator["mean_ns"]
             one.count += 1
-            one.kinds |= kinds
+            if layer_or_none is not None:
+                kind = kind_of(layer_or_none)
+                one.kinds[kind] = one.kinds.get(kind, 0) + operator["mean_ns"]
     for one in by_type.values():
-        one.kinds = one.kinds or of_operator.get(_VARIANT.sub("", one.name), set())
+        one.kinds = one.kinds or of_operator.get(_VARIANT.sub("", one.name), {})
     return _largest_first(by_type), _largest_first(by_layer)
 
 

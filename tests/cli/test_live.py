@@ -10,6 +10,7 @@ from edgeprof.cli.live import LiveMeasurement, LiveRow, live_line, live_table
 from edgeprof.measuring.harness import Settings
 from edgeprof.measuring.progress import ModelProgress, Progress
 
+GRADES = ("good", "usable", "poor")
 SETTINGS = Settings(max_secs=10.0, ci_rel=0.01)
 
 
@@ -120,15 +121,25 @@ def models(tmp_path):
     return [save_conv(tmp_path / f"m{n}.onnx", [1, 3, n, n]) for n in (128, 16)]
 
 
+def measured_live(names, live, **terminal):
+    """Measure in a terminal, longer where the machine is so busy that nobody could look."""
+    for secs in ("1.5", "6", "20"):
+        words = ("measure", *names, "--ci", "0.0001", "--max-secs", secs, "--max-drift", "99")
+        found = in_terminal(*words, **terminal)
+        assert found.status == 0, found.last
+        if any(live(line) for lines in found.screens for line in lines):
+            return found
+    raise AssertionError(found.screens)
+
+
 @pytest.mark.parametrize("columns", [80, 60])
 def test_a_terminal_shows_a_live_table_and_then_the_same_ranked(models, columns, tmp_path):
     names = [model.name for model in models]
-    words = ("measure", *names, "--ci", "0.0001", "--max-secs", "1.5", "--max-drift", "99")
-    found = in_terminal(*words, columns=columns, cwd=tmp_path)
-    assert found.status == 0, found.last
-    tables = [lines for lines in found.screens if any("waits for" in line for line in lines)]
-    shown = [line for lines in tables for line in lines]
-    assert any(line.startswith(" 1  m16.onnx") for line in shown), shown
+
+    def is_live(line):
+        return line.startswith(" 1  m16.onnx") and line.split()[-1] not in GRADES
+
+    found = measured_live(names, is_live, columns=columns, cwd=tmp_path)
     assert not any("waits for" in line for line in found.last)
     ranked = [line for line in found.last if line[:2].strip().isdigit()]
     assert [line.split()[1] for line in ranked] == ["m16.onnx", "m128.onnx"]
@@ -136,10 +147,8 @@ def test_a_terminal_shows_a_live_table_and_then_the_same_ranked(models, columns,
 
 
 def test_a_terminal_shows_one_line_of_one_model(models, tmp_path):
-    words = ("measure", models[0].name, "--ci", "0.0001", "--max-secs", "1.5", "--max-drift", "99")
-    found = in_terminal(*words, cwd=tmp_path)
+    found = measured_live([models[0].name], lambda line: "waits for" in line, cwd=tmp_path)
     live = [lines[0] for lines in found.screens if "waits for" in lines[0]]
-    assert live
     assert all(line.startswith("m128.onnx: ") for line in live)
     assert found.last[0].startswith("m128.onnx: ")
     assert "waits for" not in found.last[0]

@@ -13,13 +13,17 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from onnx_models import save_conv
 from run_cli import run
+from screen import in_terminal
 from tree import ROOT
 
+from edgeprof.cli.evaluate import print_metrics
 from edgeprof.cli.ranking import RankedModel, to_csv, to_json, to_markdown, to_text
+from edgeprof.cli.say import wrapped
 
 SNAPSHOTS = ROOT / "tests" / "data" / "help.txt"
 QUICK = ("--ci", "0.5", "--max-secs", "1")
@@ -132,6 +136,50 @@ def test_models_that_did_not_run_in_turns_have_no_interval(models):
     text = run("measure", *models, "--no-interleave", *QUICK).stdout
     assert " - " in text.splitlines()[-1]
     assert re.search(r"\d\.\d{3} - \d", text.splitlines()[-1]) is None
+
+
+def test_several_models_are_told_briefly_and_each_warning_once(models):
+    short = run("measure", *models, "--max-secs", "0.3", "--threads", "64", "--max-drift", "99")
+    lines = short.stdout.splitlines()
+    assert sum("64 threads on" in line for line in lines) == 1
+    assert not any("-v shows" in line for line in lines if not line.startswith("  (-v"))
+    grades = [line for line in lines if re.match(r"  (good|usable|poor): ", line)]
+    assert len(grades) == 2
+    assert not any("peak memory" in line for line in lines)
+    long = run("measure", *models, "--max-secs", "0.3", "--max-drift", "99", "-v").stdout
+    assert long.count("first inference") == 2
+    assert "-v shows" not in long
+
+
+@pytest.mark.parametrize(("columns", "kendall"), [(60, False), (80, True)])
+def test_metrics_fit_the_terminal(columns, kendall, monkeypatch, capsys):
+    monkeypatch.setattr("edgeprof.cli.evaluate.columns", lambda: columns)
+    metrics = SimpleNamespace(
+        mae_ms=123.4,
+        rmse_ms=123.4,
+        mape=1.0,
+        within_5pct=1.0,
+        within_10pct=1.0,
+        spearman=-0.5,
+        kendall_tau=-0.5,
+    )
+    print_metrics({"cross-validated": metrics, "b": metrics})
+    lines = capsys.readouterr().out.splitlines()
+    assert {len(line) for line in lines} <= set(range(columns + 1))
+    assert len({len(line) for line in lines}) == 1
+    assert ("Kendall" in lines[0]) is kendall
+
+
+@pytest.mark.parametrize("width", [40, 60])
+def test_sentences_are_broken_between_words_and_tables_are_not(width):
+    line = "    warning: " + "one word and another " * 6
+    parts = wrapped(line, width)
+    assert len(parts) > 2
+    assert all(len(part) <= width for part in parts)
+    assert parts[0].startswith("    warning")
+    assert all(part.startswith("      ") for part in parts[1:])
+    table = "a" * 30 + "    " + "b" * 60
+    assert wrapped(table, width) == [table]
 
 
 def test_names_do_not_break_the_table():
@@ -260,22 +308,22 @@ def read_all(descriptor):
     return found
 
 
-def test_what_is_said_stands_on_lines_of_its_own_beside_a_bar(tmp_path):
-    code = (
-        "from edgeprof.cli.progress_bar import progress_bar\n"
-        "from edgeprof.cli.say import say\n"
-        "with progress_bar('Working', 2) as advance:\n"
-        "    advance(); say('the first result'); advance(); say('the second result')\n"
-    )
-    leader, follower = os.openpty()
-    subprocess.run(
-        [sys.executable, "-c", code],
-        stdout=follower,
-        stderr=follower,
-        check=True,
-        env={**os.environ, "TERM": "xterm-256color", "NO_COLOR": "1"},
-        cwd=tmp_path,
-    )
-    os.close(follower)
-    lines = re.sub(rb"\x1b\[[0-9;?]*[A-Za-z]", b"", read_all(leader)).replace(b"\r", b"\n")
-    assert lines.count(b"\nthe first result\n") == lines.count(b"\nthe second result\n") == 1
+SAID_BESIDE_A_BAR = """
+from edgeprof.cli.progress_bar import progress_bar, time_bar
+from edgeprof.cli.say import say
+with progress_bar('Working', 2) as advance:
+    say('the first result'); advance(); say('the second result'); advance()
+with time_bar('Measuring', 60):
+    say('the third result')
+print('the end')
+"""
+
+
+def test_what_is_said_beside_a_bar_stays_and_the_bar_goes(tmp_path):
+    (tmp_path / "program.py").write_text(SAID_BESIDE_A_BAR)
+    found = in_terminal(cwd=tmp_path, shell=f"{sys.executable} program.py; : {{}}")
+    words = ("first", "second", "third")
+    assert [line for line in found.last if line] == [f"the {n} result" for n in words] + ["the end"]
+    shown = [line for lines in found.screens for line in lines]
+    assert any(line.startswith("Working") and "/2" in line for line in shown)
+    assert any("at most about 60 s" in line for line in shown)
