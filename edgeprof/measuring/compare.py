@@ -41,10 +41,6 @@ models alike; of preemptions the model with the longer inferences has more."""
 class Comparison:
     """Two measurements that were taken in turns.
 
-    >>> import edgeprof
-    >>> edgeprof.compare("model.onnx", max_secs=2.0, ci_rel=0.5)
-    <Comparison A model.onnx, B model.onnx: ...>
-
     Attributes:
         a: the first.
         b: the second.

@@ -22,13 +22,10 @@ from synthetic_device import PHONE, write_dataset
 from tree import ROOT
 
 import edgeprof
-from edgeprof.measuring.compare import compare_measurements
-from edgeprof.measuring.harness import Settings, measure_interleaved
 from edgeprof.predictors.models import fit_model
 from edgeprof.records.store import Store
 from edgeprof.search import SearchOptions
 
-SETTINGS = Settings(max_secs=1.0, ci_rel=0.5)
 COMMANDS = ("measure", "compare", "profile", "train", "predict", "search", "report", "doctor")
 DOCUMENTED = sorted(
     {getattr(edgeprof, name).__module__ for name in edgeprof._HOMES}
@@ -101,7 +98,8 @@ def test_the_examples_of_the_docstrings_hold(module, folder, monkeypatch):
 
 
 def test_every_function_behind_a_command_has_an_example():
-    without = {"__version__", "StableError", "TransientError"}  # EdgeprofError has one for all
+    # `compare` and `EdgeprofError` have those of the others.
+    without = {"__version__", "Comparison", "StableError", "TransientError"}
     for name in set(edgeprof.__all__) - without:
         found = getattr(edgeprof, name)
         text = found.__call__.__doc__ if inspect.ismodule(found) else found.__doc__
@@ -120,7 +118,7 @@ def things(folder):
     with Store(folder / "here.db", create=False) as store:
         return {
             "measured": measured,
-            "compared": compare_measurements(*measure_interleaved([(model, SETTINGS)] * 2)),
+            "compared": edgeprof.Comparison(measured, measured, 1.02, 0.99, 1.05, 12),
             "profiled": edgeprof.profile([model], folder / "profiled.db", device="here", **how),
             "data": data,
             "trained": edgeprof.train(data, model="linear"),
