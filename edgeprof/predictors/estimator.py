@@ -96,7 +96,7 @@ class LatencyRegressor:
             PredictorFormatError: nothing was learned yet.
         """
         if not hasattr(self, "host_model_"):
-            raise PredictorFormatError(f"{self!r}: nothing was learned yet; call fit first")
+            raise _not_fitted(f"{self!r}: nothing was learned yet; call fit first")
         return self.host_model_.predict_codes(self._codes(X))
 
     def score(self, X: Sequence[Subnet] | Codes, y: ArrayLike) -> float:  # noqa: N803
@@ -158,6 +158,16 @@ class LatencyRegressor:
         ):
             raise DatasetError(f"codes that are no choices of {self.space}")
         return codes.astype(np.uint8)
+
+
+def _not_fitted(message: str) -> PredictorFormatError:
+    """Return an error that is scikit-learn's, too, where that is installed."""
+    try:
+        from sklearn.exceptions import NotFittedError
+    except ImportError:
+        return PredictorFormatError(message)
+    kind: type[PredictorFormatError] = type("NotFitted", (PredictorFormatError, NotFittedError), {})
+    return kind(message)
 
 
 def _parameters() -> list[str]:
