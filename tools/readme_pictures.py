@@ -44,9 +44,8 @@ def make_recording(folder: Path, output: Path) -> None:
     """Measure the networks in a terminal, and record that."""
     for name, recipe in NETWORKS.items():
         write_recipe(recipe, folder / f"{name}.onnx", format="onnx", precision="fp32")
-    models = [f"{name}.onnx" for name in NETWORKS]
     recorder = [sys.executable, HERE / "terminal_picture.py", "-o", output / "measure.svg"]
-    run(*recorder, "--", "edgeprof", "measure", *models, "--max-secs", 3, folder=folder)
+    run(*recorder, "edgeprof measure *.onnx --max-secs 3", folder=folder)
 
 
 def make_plot(folder: Path, output: Path) -> None:

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Record a command in a terminal as an SVG file that plays by itself.
 
-    python tools/terminal_picture.py -o docs/measure.svg -- edgeprof measure a.onnx b.onnx
+    python tools/terminal_picture.py -o docs/measure.svg "edgeprof measure *.onnx"
 
-The command runs in a pseudo-terminal of its own, and what it printed is what is shown, at the times
+The command runs in a shell in a pseudo-terminal, and what it printed is what is shown, at the times
 when it was printed (a pause of more than a second is cut to one). Where a picture does not move, as
 in print, its last screen stands. Needs `pip install 'edgeprof[test]'` (pyte).
 """
@@ -14,8 +14,8 @@ import argparse
 import fcntl
 import os
 import pty
+import re
 import select
-import shlex
 import struct
 import sys
 import termios
@@ -28,6 +28,7 @@ from pathlib import Path
 import pyte
 
 FRAME_S = 0.2  # between two screens, at least
+SETTLED_S = 0.05  # without anything new: the program has drawn all of it
 LONGEST_PAUSE_S = 1.0
 TYPING_S = 1.0  # that the command stands there before it runs
 LAST_S = 6.0  # that the last screen stays
@@ -48,6 +49,8 @@ COLOURS = {
     "white": "#d7dae0",
 }
 
+WORDS = re.compile(r"\S+(?: \S+)*")
+
 Span = tuple[int, str, str, bool]
 """First column, text, colour, bold."""
 Line = tuple[Span, ...]
@@ -63,14 +66,13 @@ class Showing:
     end_s: float | None
 
 
-def record(command: list[str], columns: int, rows: int) -> tuple[list[tuple[float, bytes]], int]:
+def record(command: str, columns: int, rows: int) -> tuple[list[tuple[float, bytes]], int]:
     """Run a command in a terminal; return what it printed and when, and its exit status."""
     child, terminal = pty.fork()
     if child == 0:
         there = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "COLUMNS", "LINES")}
-        os.execvpe(
-            command[0], command, {**there, "TERM": "xterm-256color", "COLORTERM": "truecolor"}
-        )
+        there.update(TERM="xterm-256color", COLORTERM="truecolor")
+        os.execvpe("sh", ["sh", "-c", command], there)
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
     told, start_s = [], time.monotonic()
     while True:
@@ -99,6 +101,8 @@ def screens(
         last_s = at_s
         stream.feed(part)
         is_last = index == len(told) - 1
+        if not is_last and told[index + 1][0] - at_s < SETTLED_S:
+            continue
         lines = _lines(screen)
         if lines != found[-1][1] and (is_last or now_s - found[-1][0] >= FRAME_S):
             found.append((now_s, lines))
@@ -115,8 +119,9 @@ def _line(screen: pyte.Screen, row: int) -> Line:
     column = 0
     for (foreground, bold), run in groupby(cells, key=lambda cell: (cell.fg, cell.bold)):
         text = "".join(cell.data for cell in run)
-        if text.strip():
-            spans.append((column, text.rstrip(), COLOURS.get(foreground, f"#{foreground}"), bold))
+        colour = COLOURS.get(foreground, f"#{foreground}")
+        # Of spaces that follow each other, a picture shows one.
+        spans += [(column + w.start(), w.group(), colour, bold) for w in WORDS.finditer(text)]
         column += len(text)
     return tuple(spans)
 
@@ -153,7 +158,7 @@ def to_svg(shown: list[Showing], columns: int, rows: int, length_s: float, title
         f'<rect {size} rx="9" fill="{BACKGROUND}"/>{dots}',
         f'{name} font-family="system-ui, sans-serif" font-size="13">{escape(title)}</text>',
         f'<rect width="0" height="0">{loop}</rect>',
-        f'<g {font} xml:space="preserve">',
+        f"<g {font}>",
         *(_text(one) for one in shown),
         "</g></svg>\n",
     ]
@@ -179,14 +184,12 @@ def _text(one: Showing) -> str:
 
 
 def _span(column: int, text: str, colour: str, bold: bool) -> str:
-    lead = len(text) - len(text.lstrip())
-    x, shown = MARGIN_PX + (column + lead) * CELL_PX, text.lstrip()
     weight = ' font-weight="bold"' if bold else ""
     fill = "" if colour == FOREGROUND else f' fill="{colour}"'
     # As wide as in a terminal, whatever the font.
     return (
-        f'<tspan x="{x:.1f}" textLength="{len(shown) * CELL_PX:.1f}" '
-        f'lengthAdjust="spacingAndGlyphs"{fill}{weight}>{escape(shown, quote=False)}</tspan>'
+        f'<tspan x="{MARGIN_PX + column * CELL_PX:.1f}" textLength="{len(text) * CELL_PX:.1f}"'
+        f"{fill}{weight}>{escape(text, quote=False)}</tspan>"
     )
 
 
@@ -196,13 +199,12 @@ def main() -> int:
     parser.add_argument("-o", "--output", type=Path, required=True, help="SVG file to write")
     parser.add_argument("--title", default="edgeprof", help="of the window")
     parser.add_argument("--columns", type=int, default=80, help="of the terminal")
-    parser.add_argument("--rows", type=int, default=16, help="of the terminal")
-    parser.add_argument("command", nargs="+", help="what to run, after --")
+    parser.add_argument("--rows", type=int, default=18, help="of the terminal")
+    parser.add_argument("command", help="what to run, as it is typed")
     arguments = parser.parse_args()
-    command: list[str] = arguments.command
     columns, rows = arguments.columns, arguments.rows
-    told, status = record(command, columns, rows)
-    found = screens(shlex.join([Path(command[0]).name, *command[1:]]), told, columns, rows)
+    told, status = record(arguments.command, columns, rows)
+    found = screens(arguments.command, told, columns, rows)
     most = max(row for _, lines in found for row, line in enumerate(lines) if line)
     length_s = found[-1][0] + LAST_S
     picture = to_svg(showings(found), columns, most + 1, length_s, arguments.title)

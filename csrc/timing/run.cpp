@@ -122,11 +122,8 @@ RunStatus Run::status() const {
     const WaitsFor wanted = last_look_ ? WaitsFor::kNothing : decision_.waits_for();
     const std::optional<MedianEstimate>& estimate = decision_.estimate();
     if (estimate) return {recording_.size(), estimate, estimate->median, wanted};
-    std::vector<std::uint64_t> ticks = recording_.ticks;
-    const auto middle = ticks.begin() + static_cast<std::ptrdiff_t>(ticks.size() / 2);
-    std::nth_element(ticks.begin(), middle, ticks.end());
-    const std::int64_t rough_ns = ticks_to_ns(*middle, instruments_.scale());
-    return {recording_.size(), estimate, static_cast<double>(rough_ns), wanted};
+    return {recording_.size(), estimate, median(used_latencies(samples_so_far()).latency_ns),
+            wanted};
 }
 
 void Run::fail() {

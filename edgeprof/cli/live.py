@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _WAITS = {"samples": "inferences", "calm": "calm", "nothing": "the others"}
 _PHASES = {"opening": "opening the runtime", "warming": "warming up"}
+_AFTER = ("profiling", "reporting")
 _ROOM = 53  # columns of the table, the name's aside
 _ROOM_OF_N = 9
 _NARROW = 72
@@ -116,7 +117,9 @@ class LiveMeasurement:
             share, stand = self._time_of(rows)
         else:
             share, stand = 0.0, _PHASES.get(progress.phase, progress.phase)
-            if len(rows) > 1:
+            if progress.phase in _AFTER:
+                share = 1.0
+            elif len(rows) > 1:
                 stand += f" {progress.model + 1} of {len(rows)}"
         if self._draw is not None:
             share = (self._n_done + share * len(rows)) / (len(self.rows) * self._n_launches)

@@ -75,6 +75,17 @@ def test_operators_without_names_take_the_kinds_of_their_type(model: Path) -> No
     assert lines[3].split() == ["2", "ms", "100.0%", "-", "operator", "0"]
 
 
+def test_a_node_that_computes_nothing_is_part_of_no_layer(tmp_path: Path) -> None:
+    path = tmp_path / "m.onnx"
+    nodes = [
+        helper.make_node("Relu", ["x"], ["r"], name="act"),
+        helper.make_node("Flatten", ["r"], ["y"], name="view"),
+    ]
+    write_onnx(path, nodes, [("x", (1, 3, 16, 16))])
+    lines = profiled(path, ("act", "Relu", 2_000_000), ("view", "Flatten", 1_000_000))
+    assert lines[2].split()[-2:] == ["Flatten", "-"]
+
+
 def test_a_model_that_cannot_be_read_has_a_profile_all_the_same(tmp_path: Path) -> None:
     lines = profiled(tmp_path / "gone.onnx", ("a" * 90, "T" * 90, 2_000_000))
     assert len(lines) == 4

@@ -68,12 +68,16 @@ def read_network(
 def layers_by_node(
     path: Path, shapes: Mapping[str, Sequence[int]] | None = None
 ) -> dict[str, NetworkLayer]:
-    """Return the layer that each node of a file is computed in.
+    """Return the layer that each node of a file is computed in, those that compute nothing aside.
 
     By the node's name and by those of its outputs; the errors are those of ``read_network``.
     """
     graph = _read_graph(path, shapes, None)
-    names = [(node.name, *node.outputs) for node in graph.nodes]
+    names = [
+        (node.name, *node.outputs)
+        for node in graph.nodes
+        if not find(node.operator, graph.channels_last).is_view
+    ]
     simplify(graph)
     layers = {layer.name: layer for layer in layers_of(graph)}
     found: dict[str, NetworkLayer] = {}
