@@ -62,10 +62,12 @@ def suggest(arguments: SuggestArguments) -> None:
             raise click.UsageError("--again wants --predictor once, without --new-device")
         subnets = left_out_subnets(load_predictor(arguments.predictors[0]))
     elif arguments.new_device:
-        bases = [load_base(path) for path in arguments.predictors]
+        bases = [load_base(path, arguments.space) for path in arguments.predictors]
         if not bases and arguments.space is None:
             raise click.UsageError("--new-device without --predictor needs --space")
         space_id = arguments.space or bases[0].space
+        if not space_id:
+            raise click.UsageError(f"{arguments.predictors[0]} is of any space: say --space")
         subnets = suggest_first(space_id, bases, arguments.count, pool)
     elif len(arguments.predictors) == 1:
         model = load_gaussian_process(arguments.predictors[0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import shutil
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from run_cli import run
 from edgeprof.base.errors import DatasetError, MixedMachineState, PredictorFormatError, StoreError
 from edgeprof.export.onnx import export_network
 from edgeprof.networks.spaces import get_space
+from edgeprof.networks.subnet import read_subnets
 from edgeprof.networks.suites.as_layers import network_of
 from edgeprof.networks.suites.mobile import mobilenet_v1, mobilenet_v2
 from edgeprof.predictors import load_predictor
@@ -99,6 +101,8 @@ def test_a_device_of_a_store_survives_its_file(lab):
         device.predict_interval(codes), again.predict_interval(codes), strict=True
     ):
         assert kept == pytest.approx(mine)
+    elsewhere = pickle.loads(pickle.dumps(device))
+    assert elsewhere.predict_codes(codes) == pytest.approx(device.predict_codes(codes))
 
 
 def test_many_subnets_are_predicted_as_one_by_one(lab):
@@ -132,6 +136,16 @@ def test_options_of_stores_need_one(rows, option):
     result = run("adapt", "pi.edgp", "--data", rows, "-o", "new.edgp", *option)
     assert result.exit_code == 2
     assert "is for a base that is STORE.db:DEVICE" in result.stderr
+
+
+def test_what_to_measure_first_is_suggested_by_a_device_of_a_store(lab, tmp_path):
+    command = ["suggest", "--new-device", "--predictor", f"{lab}:pi", "-n", "3", "--pool", "40"]
+    result = run(*command)
+    assert result.exit_code == 2
+    assert "is of any space: say --space" in result.stderr
+    result = run(*command, "--space", SPACE.id, "-o", tmp_path / "first.jsonl")
+    assert result.exit_code == 0, (result.output, result.exception)
+    assert len(read_subnets(tmp_path / "first.jsonl")) == 3
 
 
 def test_what_is_no_base_is_one_clear_line(lab, rows, tmp_path):
