@@ -8,6 +8,11 @@ times; all networks but the probes are judged. A figure is the median over setti
 draw's MAPE. ``--random``: probes at random instead. ``--untold``: the bank is not told which table
 a setting is of, as it is not told of a user's board.
 
+``--strategies`` judges the paper's two strategies beside the bank, on the same boards, networks,
+probes and draws: ``paper-finetune`` moves a network that was trained on one other setting (of the
+same runtime, with the nearest facts), and needs probes; ``paper-gpu`` learns from all others with
+their hardware as inputs, and takes none. Their training takes a minute or two a fold.
+
 Families in DEVELOPED were looked at while the model was made; ``--unseen`` judges the others only.
 Data below EDGEPROF_DATA (default ../shared/data), see ``bank_tables.py``.
 """
@@ -16,14 +21,25 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 from bank_tables import INT8, Tables, read_tables
 
+from edgeprof.predictors.bank.facts import Facts
 from edgeprof.predictors.bank.learning import Setting, learn_bank
+from edgeprof.predictors.bank.measured import MeasuredDevice
 from edgeprof.predictors.bank.model import Bank, DeviceCosts
+from edgeprof.predictors.bank.others import (
+    BANK,
+    FINE_TUNED,
+    STRATEGIES,
+    KnownDevice,
+    learned_costs,
+)
+from edgeprof.predictors.bank.paper import PaperNetwork, across_devices, fine_tuned, nearest
 from edgeprof.predictors.metrics import metrics_of
 
 PROBES = (0, 3, 5, 10, 20)
@@ -80,27 +96,61 @@ def lines_of(setting: Setting, names: Sequence[str]) -> Iterator[tuple[str, np.n
         yield "Jetson Nano, ONNX Runtime", every
 
 
-def judge(
-    bank: Bank, tables: Tables, setting: Setting, which: np.ndarray, k: int, seed: int, chosen: bool
-) -> tuple[float, float, float]:
-    """Return MAPE in percent, how many of the 90 % intervals hold, and Spearman's rho."""
-    rows = np.flatnonzero(which)
+def measured_of(tables: Tables, setting: Setting, rows: np.ndarray) -> MeasuredDevice:
+    """Return some of the measurements of a setting."""
     terms, latency = tables.terms.take(setting.networks[rows]), setting.latency_ms[rows]
-    device, rest = DeviceCosts(bank, setting.facts), np.arange(len(rows))
-    if k:
-        order = np.random.default_rng([seed, k]).permutation(len(rows))
-        probes = order[:k]
-        if chosen:
-            offered = np.sort(order[: max(2 * len(rows) // 3, k)])
-            probes = offered[device.choose_probes(terms.take(offered), terms, k)]
-        errors = setting.relative_se[rows[probes]]
-        device = device.learn(terms.take(probes), latency[probes], errors)
-        rest = np.setdiff1d(rest, probes)
-    mean, low, high = device.predict(terms.take(rest))
-    true = latency[rest]
-    metrics = metrics_of(mean, true)
-    held = float(np.mean((low <= true) & (true <= high)))
-    return 100 * metrics.mape, held, metrics.spearman
+    return MeasuredDevice(setting.board, setting.facts, terms, latency, setting.relative_se[rows])
+
+
+@dataclass
+class Learned:
+    """What was learned from all boards but those that are left out."""
+
+    bank: Bank
+    others: list[MeasuredDevice]
+    trained: dict[int, PaperNetwork] = field(default_factory=dict)
+
+    @cached_property
+    def across(self) -> PaperNetwork:
+        """The network that is trained on all others with their hardware."""
+        return PaperNetwork.train(self.others, with_hardware=True)
+
+    def base(self, facts: Facts) -> PaperNetwork:
+        """Return a network trained on the setting to start from."""
+        device = nearest(facts, self.others)
+        if id(device) not in self.trained:
+            self.trained[id(device)] = PaperNetwork.train([device], with_hardware=False)
+        return self.trained[id(device)]
+
+    def known(self, strategy: str, probes: MeasuredDevice) -> KnownDevice | None:
+        """Return what is known of a board by its probes; ``None`` where a strategy has no say."""
+        facts, k = probes.facts, len(probes.terms)
+        if strategy == BANK:
+            return learned_costs(self.bank, probes) if k else DeviceCosts(self.bank, facts)
+        if strategy == FINE_TUNED:
+            return fine_tuned(self.base(facts), probes) if k else None
+        return None if k else across_devices(self.across, facts)
+
+
+def judge(
+    learned: Learned, all_measured: MeasuredDevice, k: int, seed: int, options: argparse.Namespace
+) -> Iterator[tuple[str, float, float, float]]:
+    """Yield strategies, MAPE in percent, how many of the 90 % intervals hold, Spearman's rho."""
+    terms, n = all_measured.terms, len(all_measured.terms)
+    probes = order = np.random.default_rng([seed, k]).permutation(n)[: k if options.random else n]
+    if not options.random:
+        offered = np.sort(order[: max(2 * n // 3, k)])
+        device = DeviceCosts(learned.bank, all_measured.facts)
+        probes = offered[device.choose_probes(terms.take(offered), terms, k)] if k else order[:0]
+    rest = np.setdiff1d(np.arange(n), probes)
+    true = all_measured.latency_ms[rest]
+    for strategy in options.strategies:
+        known = learned.known(strategy, all_measured.take(probes))
+        if known is not None:
+            mean, low, high = known.predict(terms.take(rest))
+            metrics = metrics_of(mean, true)
+            held = float(np.mean((low <= true) & (true <= high)))
+            yield strategy, 100 * metrics.mape, held, metrics.spearman
 
 
 def folds_of(settings: Sequence[Setting]) -> list[set[str]]:
@@ -117,38 +167,41 @@ def folds_of(settings: Sequence[Setting]) -> list[set[str]]:
     return [set(order[fold::FOLDS]) for fold in range(FOLDS)]
 
 
-def run(tables: Tables, options: argparse.Namespace) -> dict[str, Found]:
-    found: dict[str, Found] = {}
+def run(tables: Tables, options: argparse.Namespace) -> dict[tuple[str, str], Found]:
+    found: dict[tuple[str, str], Found] = {}
     for held in folds_of(tables.settings):
         judged = [s for s in tables.settings if s.family in held]
         if options.unseen:
             judged = [s for s in judged if s.family not in DEVELOPED]
         if not judged:
             continue
-        bank = learn_bank([s for s in tables.settings if s.family not in held], tables.terms)
+        kept = [s for s in tables.settings if s.family not in held]
+        others = [measured_of(tables, s, np.arange(len(s.networks))) for s in kept]
+        learned = Learned(learn_bank(kept, tables.terms), others)
         for setting in judged:
             for line, which in lines_of(setting, tables.names):
-                if which.sum() >= FEWEST_NETWORKS:
-                    results = found.setdefault(line, Found())
-                    add_setting(results, bank, tables, setting, which, options)
+                if which.sum() >= FEWEST_NETWORKS and line.startswith(options.lines):
+                    measured = measured_of(tables, setting, np.flatnonzero(which))
+                    add_setting(found, line, learned, measured, options)
     return found
 
 
 def add_setting(
-    results: Found,
-    bank: Bank,
-    tables: Tables,
-    setting: Setting,
-    which: np.ndarray,
+    found: dict[tuple[str, str], Found],
+    line: str,
+    learned: Learned,
+    measured: MeasuredDevice,
     options: argparse.Namespace,
 ) -> None:
-    """Judge all draws of one setting."""
-    results.settings += 1
+    """Judge all draws of one setting, and add them to a line of the table."""
+    for strategy in options.strategies:
+        found.setdefault((line, strategy), Found()).settings += 1
     if options.untold:
-        setting = replace(setting, facts=replace(setting.facts, source=""))
+        measured = replace(measured, facts=replace(measured.facts, source=""))
     for k in PROBES:
         for draw in range(options.draws if k else 1):
-            results.add(k, *judge(bank, tables, setting, which, k, draw, not options.random))
+            for strategy, *results in judge(learned, measured, k, draw, options):
+                found[line, strategy].add(k, *results)
 
 
 def seconds_of_posterior(tables: Tables) -> float:
@@ -164,6 +217,11 @@ def seconds_of_posterior(tables: Tables) -> float:
     return float(np.median(taken))
 
 
+def told(values: dict[int, list[float]], k: int, of: Callable[..., float], form: str) -> str:
+    """Return what the draws with k probes have; a dash where a strategy has no say."""
+    return format(of(values[k]), form) if k in values else "-"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--draws", type=int, default=4, help="draws of each setting")
@@ -171,17 +229,20 @@ def main() -> None:
     parser.add_argument("--untold", action="store_true", help="the source is not told")
     parser.add_argument("--unseen", action="store_true", help="families never looked at only")
     parser.add_argument("--only", nargs="*", default=("phones", "mlperf", "ncnn", "nano"))
+    parser.add_argument("--lines", default="", help="only those that begin with this")
+    parser.add_argument("--strategies", nargs="*", choices=STRATEGIES, default=(BANK,))
     options = parser.parse_args()
     tables = read_tables(options.only)
     found = run(tables, options)
     heads = " | ".join(f"k = {k}" for k in PROBES)
-    print(f"| MAPE %, median | settings | {heads} | 90 % hold at 0, 5 | Spearman at 0, 5 |")
-    print("|---|---|" + "---|" * (len(PROBES) + 2))
-    for line, results in sorted(found.items()):
-        mape = " | ".join(f"{np.median(results.mape[k]):.1f}" for k in PROBES)
-        held = ", ".join(f"{np.mean(results.held[k]):.0%}" for k in (0, 5))
-        rho = ", ".join(f"{np.median(results.spearman[k]):.3f}" for k in (0, 5))
-        print(f"| {line} | {results.settings} | {mape} | {held} | {rho} |", flush=True)
+    print(f"| MAPE %, median | by | settings | {heads} | 90 % hold at 0, 5 | Spearman at 0, 5 |")
+    print("|---|---|---|" + "---|" * (len(PROBES) + 2))
+    for (line, strategy), results in sorted(found.items()):
+        mape = " | ".join(told(results.mape, k, np.median, ".1f") for k in PROBES)
+        held = ", ".join(told(results.held, k, np.mean, ".0%") for k in (0, 5))
+        rho = ", ".join(told(results.spearman, k, np.median, ".3f") for k in (0, 5))
+        cells = (line, strategy, str(results.settings), mape, held, rho)
+        print(f"| {' | '.join(cells)} |", flush=True)
     print(f"\nposterior from 5 probes: {seconds_of_posterior(tables):.3f} s")
 
 
