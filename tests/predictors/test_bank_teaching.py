@@ -110,6 +110,31 @@ def test_what_teaches_what_is_the_same_again_and_stands_in_the_bank(bank, terms)
     assert once.provenance["taught_by"] == ["lab0", "lab1", "lab2"]
 
 
+@pytest.mark.parametrize("like", ["fast", "slow"])
+def test_what_is_learned_starts_from_the_table_that_the_lab_is_like(terms, like):
+    """Of two tables under one runtime, depthwise layers are slow in one."""
+    share = terms.amounts[:, TERMS.index("depthwise_macs")] / terms.amounts.sum(axis=1)
+
+    def boards(source, n, seed):
+        factor = 1 + 20 * share if source == "slow" else 1.0
+        made = settings_of(terms, n, seed, source=source)
+        return [replace(one, latency_ms=one.latency_ms * factor) for one in made]
+
+    bank = learn_bank([*boards("fast", 8, 1), *boards("slow", 8, 2)], terms)
+    own = [
+        MeasuredDevice(one.board, replace(A72, cores=one.facts.cores), terms, one.latency_ms,
+                       np.zeros(len(terms)))
+        for one in boards(like, 9, 3)
+    ]  # fmt: skip
+    taught = teach(bank, own[:3])
+    before, after = (
+        np.mean([abs(np.log(DeviceCosts(one, device.facts).predict(terms).mean_ms
+                            / device.latency_ms)) for device in own[3:]])
+        for one in (bank, taught)
+    )  # fmt: skip
+    assert after < before
+
+
 # --- stores --------------------------------------------------------------------------------------
 
 

@@ -247,6 +247,7 @@ FILES: dict[str, dict[str, Make]] = {
     "predictors.md": {
         "rack.csv": rows("pi4", "pi5", count=40),
         "nano.csv": rows("nano", count=200),
+        "lab.db": lab("pi4"),
         "gpus.csv": gpu_rows,
         "devices.csv": sheet,
         "mixed.csv": mixed,

@@ -14,7 +14,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from edgeprof.predictors.bank.facts import Facts, log_peak
+from edgeprof.predictors.bank.facts import log_peak
 from edgeprof.predictors.bank.file import bank_bytes, read_bank
 from edgeprof.predictors.bank.measured import MeasuredDevice
 from edgeprof.predictors.bank.model import (
@@ -47,10 +47,10 @@ def teach(bank: Bank, devices: Sequence[MeasuredDevice]) -> Bank:
     groups: dict[str, list[MeasuredDevice]] = {}
     for device in devices:
         groups.setdefault(device.facts.population, []).append(_thinned(device))
-    populations = {
-        name: _taught(_expected_of(mine[0].facts, wider), wider.names, mine)
-        for name, mine in groups.items()
-    }
+    populations = {}
+    for name, mine in groups.items():
+        start = _start(wider, name, mine)
+        populations[name] = _taught(start, wider.names, mine)
     provenance = {
         **bank.provenance,
         "taught_by": sorted({device.name for device in devices}),
@@ -66,12 +66,23 @@ def _thinned(device: MeasuredDevice) -> MeasuredDevice:
     return device.take(np.sort(drawn))
 
 
-def _expected_of(facts: Facts, bank: Bank) -> Population:
-    """Return the population to start from: of the same runtime where there is one, else all."""
-    if facts.population in bank.populations:
-        return bank.populations[facts.population]
-    same = [name for name in bank.populations if name.partition("@")[0] == facts.runtime]
-    return bank.populations[same[0] if len(same) == 1 else ""]
+def _start(bank: Bank, name: str, devices: Sequence[MeasuredDevice]) -> Population:
+    """Return the population to start from: the one that makes the measurements most probable.
+
+    Those of the same runtime, and that of all devices, as for a device of an unknown source. What
+    is known of that source is expected of the user's own, ``name``.
+    """
+    runtime, found = devices[0].facts.runtime, []
+    for source, population in bank.populations.items():
+        if source.partition("@")[0] not in ("", runtime):
+            continue
+        if source in bank.names:
+            effects = population.effects.copy()
+            effects[bank.names.index(name)] = effects[bank.names.index(source)]
+            population = replace(population, effects=effects)
+        evidence = sum(_settled(device, bank.names, population).evidence for device in devices)
+        found.append((evidence, population))
+    return max(found, key=lambda pair: pair[0])[1]
 
 
 def _with_names(bank: Bank, new: Sequence[str]) -> Bank:
@@ -103,7 +114,7 @@ def _taught(
     for _ in range(_ROUNDS):
         spread = np.eye(len(before.factor)) * weight.sum()
         for at, device in enumerate(devices):
-            settled = _settled(device, rows[at], found, starts[at])
+            settled = _settled(device, names, found, starts[at])
             starts[at] = settled.costs
             spread -= weight[at] * settled.reduction.T @ settled.reduction
         costs = np.array(starts)
@@ -117,12 +128,14 @@ def _taught(
 
 
 def _settled(
-    device: MeasuredDevice, row: Floats, population: Population, start: Floats | None
+    device: MeasuredDevice,
+    names: tuple[str, ...],
+    population: Population,
+    start: Floats | None = None,
 ) -> Settled:
     """Return the posterior of a device's costs, relative to its peak."""
     target = np.log(device.latency_ms) + log_peak(device.facts)
     smooth = population.smooth.columns(device.terms)
-    unlike = np.maximum(1.0 - (smooth**2).sum(axis=1), 0.0)
-    noise = population.noise + population.smooth_variance * unlike + device.relative_se**2
-    prior = population.prior(row)
+    noise = population.noise_of(device.terms) + device.relative_se**2
+    prior = population.prior(*facts_row(device.facts, names))
     return settle(prior, device.terms, smooth, target, noise, robust=True, start=start)
