@@ -18,6 +18,7 @@ from edgeprof.cli.values import Integers
 
 if TYPE_CHECKING:
     from edgeprof.predictors.base import LatencyPredictor
+    from edgeprof.predictors.evaluation import Rows
     from edgeprof.predictors.learning_curve import Point
     from edgeprof.predictors.metrics import Metrics
     from edgeprof.records.dataset import Dataset
@@ -46,6 +47,7 @@ class EvaluateArguments(RowsArguments):
 def evaluate(arguments: EvaluateArguments) -> None:
     """Compare the predictions of PREDICTOR with the measurements in DATA.
 
+    DATA may name model files where PREDICTOR takes networks of any kind.
     Rows that PREDICTOR has learned from are left out, as far as its files name them (the host model
     beside an .edgp does). A .edgp is judged as it is shipped; a .host.npz also by the coverage of
     its 90 % intervals.
@@ -56,12 +58,22 @@ def evaluate(arguments: EvaluateArguments) -> None:
     Example:
       edgeprof evaluate pi4.edgp rack.csv --device pi4-01 --rows 8500:10000
     """
-    from edgeprof.predictors.evaluation import evaluate_predictor, unseen_rows
+    from edgeprof.predictors.base import is_of_any_space
     from edgeprof.predictors.load import for_space, load_predictor
+    from edgeprof.records.network_rows import names_models
 
-    path = arguments.predictor
-    selected = arguments.read(arguments.data)
-    predictor = for_space(load_predictor(path, space=arguments.space), selected.space)
+    predictor = load_predictor(arguments.predictor, space=arguments.space)
+    if is_of_any_space(predictor) and names_models(arguments.data):
+        _evaluate(predictor, arguments.read_networks(arguments.data), arguments)
+        return
+    measured = arguments.read(arguments.data)
+    _evaluate(for_space(predictor, measured.space), measured, arguments)
+
+
+def _evaluate(predictor: LatencyPredictor, selected: Rows, arguments: EvaluateArguments) -> None:
+    """Judge a predictor on rows, and print the result."""
+    from edgeprof.predictors.evaluation import evaluate_predictor, unseen_rows
+
     measured = selected if arguments.include_trained else unseen_rows(predictor, selected)
     result = evaluate_predictor(predictor, measured)
     n_left_out = len(selected) - len(measured)
@@ -69,9 +81,9 @@ def evaluate(arguments: EvaluateArguments) -> None:
         click.echo(json.dumps({**result.to_dict(), "n_left_out": n_left_out}))
         return
     trained = _trained_text(result.n_learned, n_left_out)
-    say(f"{path} on {len(measured)} measurements of {measured.device}{trained}")
+    say(f"{arguments.predictor} on {len(measured)} measurements of {measured.device}{trained}")
     trivial = {f"trivial: {name}": metrics for name, metrics in result.trivial.items()}
-    print_metrics({path.name: result.metrics, **trivial})
+    print_metrics({arguments.predictor.name: result.metrics, **trivial})
     say("\n".join(result.verdict.lines), wrap=True)
     if result.trivial_fitted_to == "these rows":
         say("the trivial predictors are fitted to these very rows, which flatters them")

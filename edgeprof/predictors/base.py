@@ -151,6 +151,14 @@ class PredictsCodes(ABC):
         return described(self)
 
 
+def is_of_any_space(predictor: object) -> bool:
+    """Tell whether a predictor learns from networks of any kind; its space is only a choice then.
+
+    Such a predictor has ``is_of_any_space`` and ``predict_networks``.
+    """
+    return bool(getattr(predictor, "is_of_any_space", False))
+
+
 def check_base(base: LatencyPredictor, space_id: str, name: str | None = None) -> None:
     """Raise unless the codes of one space mean the same choices in the other.
 

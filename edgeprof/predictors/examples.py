@@ -6,15 +6,53 @@ Owns: the rows of a fit under neutral names, so that latencies and accuracies ar
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from operator import attrgetter
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeprof.networks.layers import Network
+from edgeprof.networks.spaces import get_space
 from edgeprof.networks.spaces.base import Codes
 from edgeprof.predictors.features import Floats
 from edgeprof.records.dataset import Dataset
+from edgeprof.records.network_rows import NetworkRows
+
+_WORK = attrgetter(
+    "kind.value", "macs", "operations", "bytes_read", "bytes_written", "weight_bytes",
+    "element_type",
+)  # fmt: skip
+
+
+class Judged(Protocol):
+    """Rows that predictions are compared with.
+
+    Attributes:
+        values: float64 (n,), positive.
+        standard_errors: of the values, float64 (n,); 0 where unknown.
+        keys: one per row, equal for the same network.
+        hashes: one per row, equal for the same measurement.
+    """
+
+    @property
+    def values(self) -> Floats:
+        """What was measured."""
+
+    @property
+    def standard_errors(self) -> Floats:
+        """Of the values."""
+
+    @property
+    def keys(self) -> Sequence[bytes]:
+        """One per row, equal for the same network."""
+
+    @property
+    def hashes(self) -> NDArray[np.uint64]:
+        """One per row, equal for the same measurement."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -63,6 +101,11 @@ class Examples:
         return digest.hexdigest()
 
     @property
+    def keys(self) -> Sequence[bytes]:
+        """The codes of each row."""
+        return [row.tobytes() for row in self.codes]
+
+    @property
     def hashes(self) -> NDArray[np.uint64]:
         """One hash per row, of its codes and its value: equal for the same measurement."""
         return row_hashes(self.codes, self.values)
@@ -81,10 +124,61 @@ class Examples:
         )
 
 
+@dataclass(frozen=True, repr=False)
+class NetworkExamples:
+    """Networks of any kind with their latencies.
+
+    Attributes:
+        networks: one per row.
+        values: float64 (n,), their latencies in ms.
+        standard_errors: of the latencies, float64 (n,); 0 where unknown.
+    """
+
+    networks: Sequence[Network]
+    values: Floats
+    standard_errors: Floats
+
+    @classmethod
+    def of(cls, data: Dataset | NetworkRows) -> NetworkExamples:
+        """Take the latencies of networks, or of subnets as networks."""
+        known = data.latency_se_ms
+        errors = np.zeros(len(data)) if known is None else np.nan_to_num(known)
+        if isinstance(data, NetworkRows):
+            return cls(data.networks, data.latency_ms, errors)
+        space = get_space(data.space)
+        return cls([space.layers(subnet) for subnet in data.subnets], data.latency_ms, errors)
+
+    @cached_property
+    def macs(self) -> Floats:
+        """Multiply-accumulates of each."""
+        return np.array([network.macs for network in self.networks], dtype=np.float64)
+
+    @cached_property
+    def keys(self) -> Sequence[bytes]:
+        """A hash of the layers of each; names do not count."""
+        return [_network_key(network) for network in self.networks]
+
+    @property
+    def hashes(self) -> NDArray[np.uint64]:
+        """One hash per row, of its layers and its latency: equal for the same measurement."""
+        return _hashes(self.keys, self.values)
+
+
+def _network_key(network: Network) -> bytes:
+    digest = hashlib.blake2b(digest_size=16)
+    for placed in network.blocks:
+        digest.update(repr([_WORK(layer) for layer in placed.block.work]).encode())
+    return digest.digest()
+
+
 def row_hashes(codes: Codes, values: Floats) -> NDArray[np.uint64]:
     """Return one hash per row; last digits of a value, which tables may round, are not in it."""
+    return _hashes((row.tobytes() for row in codes), values)
+
+
+def _hashes(keys: Iterable[bytes], values: Floats) -> NDArray[np.uint64]:
     digests = [
-        hashlib.blake2b(row.tobytes() + f"{value:.6g}".encode(), digest_size=8).digest()
-        for row, value in zip(codes, values.tolist(), strict=True)
+        hashlib.blake2b(key + f"{value:.6g}".encode(), digest_size=8).digest()
+        for key, value in zip(keys, values.tolist(), strict=True)
     ]
     return np.frombuffer(b"".join(digests), dtype="<u8").astype(np.uint64)

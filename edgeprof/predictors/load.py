@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from copy import copy
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from edgeprof.base.errors import PredictorFormatError
 from edgeprof.base.files import sha256_of
-from edgeprof.predictors.base import LatencyPredictor, check_base
+from edgeprof.predictors.base import LatencyPredictor, check_base, is_of_any_space
 from edgeprof.predictors.compact.edgp_file import is_layer_costs
 from edgeprof.predictors.compact.predictor import read_predictor_bytes
 from edgeprof.predictors.compact.reader import EdgpPredictor
@@ -76,13 +76,10 @@ def for_space(predictor: LatencyPredictor, space: str) -> LatencyPredictor:
 
     Other predictors are returned as they are.
     """
-    from edgeprof.predictors.bank.stored import StoredDevice
-    from edgeprof.predictors.layers.compact import CompactLayerCosts
-    from edgeprof.predictors.layers.model import LayerCosts
-
-    if isinstance(predictor, (LayerCosts, CompactLayerCosts, StoredDevice)):
-        predictor = copy(predictor)
-        predictor.space = space
+    if is_of_any_space(predictor):
+        chosen: Any = copy(predictor)
+        chosen.space = space
+        return cast(LatencyPredictor, chosen)
     return predictor
 
 

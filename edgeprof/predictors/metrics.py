@@ -123,10 +123,11 @@ class MacsPredictor(PredictsCodes):
 
     def predict_codes(self, codes: Codes) -> Latencies:
         """See the interface."""
-        return self.ms_per_mac * _macs(self.space, codes)
+        return self.ms_per_mac * macs_of(self.space, codes)
 
 
-def _macs(space_id: str, codes: Codes) -> Floats:
+def macs_of(space_id: str, codes: Codes) -> Floats:
+    """Return the multiply-accumulates of each row of codes."""
     space = get_space(space_id)
     subnets = space.decode(codes)
     return np.array([space.layers(subnet).macs for subnet in subnets], dtype=np.float64)
@@ -134,27 +135,24 @@ def _macs(space_id: str, codes: Codes) -> Floats:
 
 def trivial_predictors(data: Dataset) -> dict[str, LatencyPredictor]:
     """Return the predictors that any other must beat, fitted to the data."""
-    facts = trivial_facts(data.space, data.codes, data.latency_ms)
-    return trivial_from_facts(data.space, data.device, facts)
+    facts = trivial_facts(macs_of(data.space, data.codes), data.latency_ms)
+    return {
+        "mean": MeanPredictor(data.space, data.device, facts["mean_ms"]),
+        "macs": MacsPredictor(data.space, data.device, facts["ms_per_mac"]),
+    }
 
 
-def trivial_facts(space: str, codes: Codes, latency_ms: Latencies) -> dict[str, float]:
+def trivial_facts(macs: Floats, latency_ms: Latencies) -> dict[str, float]:
     """Return all that the trivial predictors know of the rows that they are fitted to."""
-    total = float(latency_ms.sum())
     return {
         "mean_ms": float(latency_ms.mean()),
-        "ms_per_mac": total / float(_macs(space, codes).sum()),
+        "ms_per_mac": float(latency_ms.sum()) / max(float(macs.sum()), 1.0),
     }
 
 
-def trivial_from_facts(
-    space: str, device: str, facts: Mapping[str, float]
-) -> dict[str, LatencyPredictor]:
-    """Return the trivial predictors of ``trivial_facts``."""
-    return {
-        "mean": MeanPredictor(space, device, facts["mean_ms"]),
-        "macs": MacsPredictor(space, device, facts["ms_per_mac"]),
-    }
+def trivial_latencies(facts: Mapping[str, float], macs: Floats) -> dict[str, Latencies]:
+    """Return what the trivial predictors of ``trivial_facts`` say of networks, in ms."""
+    return {"mean": np.full(len(macs), facts["mean_ms"]), "macs": facts["ms_per_mac"] * macs}
 
 
 def trivial_unseen(data: Dataset, folds: Sequence[Rows]) -> dict[str, Latencies]:
@@ -164,7 +162,7 @@ def trivial_unseen(data: Dataset, folds: Sequence[Rows]) -> dict[str, Latencies]
         data: the rows.
         folds: positions of rows that are left out together; each row stands in one of them.
     """
-    macs, latency_ms = _macs(data.space, data.codes), data.latency_ms
+    macs, latency_ms = macs_of(data.space, data.codes), data.latency_ms
     mean_ms, scaled_ms = np.empty(len(data)), np.empty(len(data))
     for fold in folds:
         rest_ms = np.delete(latency_ms, fold)

@@ -27,6 +27,7 @@ from edgeprof.predictors.gp.contradictions import (
 from edgeprof.predictors.host_file import HostModel
 from edgeprof.predictors.metrics import (
     Metrics,
+    macs_of,
     metrics_of,
     trivial_facts,
     trivial_metrics,
@@ -165,7 +166,7 @@ def train(
         "n": len(data),
         "bases": [f"{base.device} ({base.space})" for base in bases],
         "cross_validated": judged and judged.metrics.to_dict(),
-        "trivial": trivial_facts(data.space, data.codes, data.latency_ms),
+        "trivial": trivial_facts(macs_of(data.space, data.codes), data.latency_ms),
         "left_out": [row.to_dict() for row in rejected[:_MOST_NAMED]],
     }
     student, loss = distilled(host, provenance, seed, progress)

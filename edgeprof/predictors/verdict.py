@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from edgeprof.predictors.base import Latencies
-from edgeprof.predictors.examples import Examples
+from edgeprof.predictors.examples import Judged
 from edgeprof.predictors.features import Floats
 
 _MEAN_OF_NORMAL = math.sqrt(2 / math.pi)
@@ -45,7 +45,7 @@ class Verdict:
     def lines(self) -> tuple[str, str]:
         """The noise floor and the verdict, for people."""
         if self.noise_floor is None:
-            floor = "noise floor unknown: no standard errors (latency_se), no repeated subnets"
+            floor = "noise floor unknown: no standard errors (latency_se), no repeated networks"
         else:
             floor = f"noise floor {self.noise_floor:.2%}: what a perfect predictor would show"
         return floor, f"{self.against_macs} (MAPE {self.mape:.2%}, MACs {self.macs_mape:.2%})"
@@ -59,7 +59,7 @@ class Verdict:
         return f"{times}better than MACs"
 
 
-def judge(predicted_ms: Latencies, macs_ms: Latencies, rows: Examples) -> Verdict:
+def judge(predicted_ms: Latencies, macs_ms: Latencies, rows: Judged) -> Verdict:
     """Compare predictions, and those of MACs, with measured rows, (n,) each."""
     errors, macs_errors = (np.abs(p / rows.values - 1) for p in (predicted_ms, macs_ms))
     gains = macs_errors - errors
@@ -68,10 +68,10 @@ def judge(predicted_ms: Latencies, macs_ms: Latencies, rows: Examples) -> Verdic
     return Verdict(float(errors.mean()), float(macs_errors.mean()), beats, noise_floor(rows))
 
 
-def noise_floor(rows: Examples) -> float | None:
+def noise_floor(rows: Judged) -> float | None:
     """Return the MAPE that the noise of the rows alone makes.
 
-    From their standard errors where most have one, else from subnets that stand there repeatedly.
+    From their standard errors where most have one, else from networks that stand there repeatedly.
     """
     known = rows.standard_errors > 0
     if known.mean() > _KNOWN_SHARE:
@@ -81,10 +81,10 @@ def noise_floor(rows: Examples) -> float | None:
     return None if deviation is None else _MEAN_OF_NORMAL * deviation
 
 
-def _deviation_of_repeats(rows: Examples) -> float | None:
+def _deviation_of_repeats(rows: Judged) -> float | None:
     groups: dict[bytes, list[float]] = {}
-    for codes, value in zip(rows.codes, rows.values, strict=True):
-        groups.setdefault(codes.tobytes(), []).append(math.log(value))
+    for key, value in zip(rows.keys, rows.values, strict=True):
+        groups.setdefault(key, []).append(math.log(value))
     repeated: list[Floats] = [np.array(logs) for logs in groups.values() if len(logs) > 1]
     if not repeated:
         return None

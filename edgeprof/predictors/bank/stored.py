@@ -34,6 +34,7 @@ from edgeprof.predictors.base import (
     each_of,
 )
 from edgeprof.predictors.compact.slot_tables import SlotTables
+from edgeprof.predictors.examples import NetworkExamples
 from edgeprof.predictors.host_file import Arrays, Meta
 from edgeprof.records.store import Store
 
@@ -61,6 +62,7 @@ class StoredDevice(PredictsCodes):
     """
 
     kind: ClassVar[str] = "stored"
+    is_of_any_space: ClassVar[bool] = True
     origin = Origin(learned=None)
 
     def __init__(
@@ -200,15 +202,18 @@ def load_stored(
         MixedMachineState: it was measured under several runtimes, threads and the like.
         StoreError: no such store.
     """
-    measured, spaces = _read_measured(path, device, where or {})
+    held, measured = _read_measured(path, device, where or {})
     costs = (others or Others()).known(device, measured.facts, measured)
-    return StoredDevice(measured, costs, spaces, space or "")
+    stored = StoredDevice(measured, costs, held.spaces, space or "")
+    learned = NetworkExamples(held.networks, held.latency_ms, held.relative_se)
+    stored.origin = Origin(learned=learned.hashes)
+    return stored
 
 
 def _read_measured(
     path: Path, device: str, where: Mapping[str, str]
-) -> tuple[MeasuredDevice, tuple[str, ...]]:
-    """Return what a store holds of a device, and the spaces of its subnets."""
+) -> tuple[Measured, MeasuredDevice]:
+    """Return what a store holds of a device, and that as what is learned from."""
     with Store(path, create=False) as store:
         measured = read_measured(store, device, where)
         there = store.devices()
@@ -228,4 +233,4 @@ def _read_measured(
             f"{path}: of no measurement of {device} the layers are known, and the model files are "
             f"not where they were; `edgeprof probe --store {path}` measures models that are"
         )
-    return measured.on(device, measured.facts), measured.spaces
+    return measured, measured.on(device, measured.facts)

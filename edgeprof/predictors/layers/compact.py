@@ -7,6 +7,7 @@ predicted by the thousand.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,6 +62,8 @@ class CompactLayerCosts(PredictsCodes):
         device: name of the device.
         learned: see ``Origin``.
     """
+
+    is_of_any_space: ClassVar[bool] = True
 
     def __init__(self, data: bytes, source: str = "layer costs") -> None:
         """Read the bytes of a file.

@@ -109,10 +109,11 @@ class LayerCosts:
         notes: what a user should know about the fit.
         n_networks: how many networks it learned from.
         posterior: what it learned.
-        origin: where it comes from; which networks it learned from is not kept.
+        origin: where it comes from, and which rows it learned from.
     """
 
     kind: ClassVar[str] = "layers"
+    is_of_any_space: ClassVar[bool] = True
     origin: Origin = Origin(learned=None)
 
     def __init__(self, device: str = "", space: str = "") -> None:
@@ -251,7 +252,7 @@ class LayerCosts:
 
     def compact(self, provenance: Mapping[str, object]) -> CompactLayerCosts:
         """Return the costs without their intervals, for boards."""
-        stated = {"n": self.n_networks, **provenance}
+        stated = {**self.origin.provenance, "n": self.n_networks, **provenance}
         return CompactLayerCosts.of(self._learned.costs, self.device, self.space, stated)
 
     def to_arrays(self) -> tuple[Meta, Arrays]:

@@ -12,9 +12,11 @@ import numpy as np
 
 from edgeprof.base.errors import PredictorFormatError
 from edgeprof.base.files import remove_file
+from edgeprof.predictors.base import Origin
+from edgeprof.predictors.examples import NetworkExamples
 from edgeprof.predictors.gp.contradictions import Contradicted, nothing_contradicted
 from edgeprof.predictors.layers.model import MOST_NETWORKS, LayerCosts
-from edgeprof.predictors.metrics import Metrics, metrics_of
+from edgeprof.predictors.metrics import Metrics, metrics_of, trivial_facts
 from edgeprof.predictors.save import save_host
 from edgeprof.records.network_rows import NetworkRows
 
@@ -86,10 +88,18 @@ def train_networks(
         (rows.networks[row].name, float(rows.latency_ms[row]), float(expected))
         for row, expected in zip(contradicted.positions, contradicted.expected, strict=True)
     )
+    learned = NetworkExamples.of(rows).hashes
     rows = rows.take(contradicted.rest(len(rows)))
     metrics, held = None, None
     if len(rows) >= _FEWEST_CHECKED:
         metrics, held = _cross_validated(rows, seed)
+    provenance = {
+        "model": model.kind,
+        "n": len(rows),
+        "cross_validated": metrics and metrics.to_dict(),
+        "trivial": trivial_facts(NetworkExamples.of(rows).macs, rows.latency_ms),
+    }
+    model.origin = Origin(provenance, learned)
     if file is not None:
         save_host(file, model)
         remove_file(file.with_name(file.name.removesuffix(".host.npz") + ".edgp"))
