@@ -7,6 +7,7 @@ edge, and nowhere else.
 
 from __future__ import annotations
 
+import math
 from typing import NewType
 
 Milliseconds = NewType("Milliseconds", float)
@@ -44,6 +45,15 @@ def format_count(count: float) -> str:
         if abs(count) < limit * 0.9995:
             return f"{_three_digits(count / (limit / 1e3))}{prefix}"
     return f"{_three_digits(count / 1e9)} G"
+
+
+def format_significant(value: float, digits: int = 3) -> str:
+    """Write a number with so many digits that count, and without exponent: ``0.0312``, ``217``."""
+    rounded = float(f"{value:.{digits}g}")
+    if rounded == 0:
+        return "0"
+    decimals = max(0, digits - 1 - math.floor(math.log10(abs(rounded))))
+    return f"{rounded:,.{decimals}f}"
 
 
 def _three_digits(value: float) -> str:

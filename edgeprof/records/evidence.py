@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgeprof.measuring.estimate import ItemEstimate
+from edgeprof.measuring.estimate import ItemEstimate, ReferenceLevel
 from edgeprof.measuring.grade import Evidence, Verdict, evidence_of, grade_run, together
 from edgeprof.records.campaign_samples import estimate_device
 from edgeprof.records.store import Store, StoredMeasurement
@@ -23,18 +23,23 @@ class DeviceEvidence:
 
     Attributes:
         items: estimates of what campaigns measured, by job key.
-        level_se_rel: relative standard error of the reference speed, which all milliseconds of
-            campaigns share and no ratio has; ``None`` without campaigns.
+        level: the reference speed, which all milliseconds of campaigns share and no ratio has;
+            ``None`` without campaigns.
     """
 
     items: Mapping[str, ItemEstimate]
-    level_se_rel: float | None
+    level: ReferenceLevel | None
+
+    @property
+    def level_se_rel(self) -> float | None:
+        """Relative standard error of the reference speed; ``None`` without campaigns."""
+        return None if self.level is None else self.level.se
 
     @classmethod
     def read(cls, store: Store, device: str) -> DeviceEvidence:
         """Estimate the campaigns of a device."""
         found = estimate_device(store, device)
-        return cls({}, None) if found is None else cls(found.items, found.whole.level.se)
+        return cls({}, None) if found is None else cls(found.items, found.whole.level)
 
     def of(self, measurement: StoredMeasurement) -> Evidence:
         """Return what a measurement is worth."""

@@ -7,12 +7,14 @@ from edgeprof.measuring.estimate.campaign import (
     estimate,
     ratio_half_width,
 )
+from edgeprof.measuring.estimate.level import ReferenceLevel
 from edgeprof.measuring.estimate.samples import Samples
 
 __all__ = [
     "ESTIMATE_VERSION",
     "CampaignEstimate",
     "ItemEstimate",
+    "ReferenceLevel",
     "Samples",
     "estimate",
     "ratio_half_width",

@@ -7,7 +7,7 @@ latency in milliseconds does.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
@@ -37,6 +37,8 @@ class ReferenceLevel:
         calm_s: seconds of the campaign that ran within 2 % of that speed.
         share: the same as a share of the campaign.
         slowest: how much slower (factor) the machine was at its slowest twentieth.
+        path: (n_stretches, 2), in the order of the processes: seconds that each stretch lasted, and
+            how much slower (factor) than the reference the machine was in it.
     """
 
     log_slowness: float
@@ -44,6 +46,7 @@ class ReferenceLevel:
     calm_s: float
     share: float
     slowest: float
+    path: Floats = field(repr=False, compare=False)
 
 
 def reference_level(fits: Sequence[ProcessFit], process_level: Floats) -> ReferenceLevel:
@@ -65,6 +68,7 @@ def reference_level(fits: Sequence[ProcessFit], process_level: Floats) -> Refere
         calm_s=calm_s,
         share=calm_s / float(seconds.sum()),
         slowest=float(np.exp(np.quantile(slowness, 0.95) - level)),
+        path=np.column_stack([seconds, np.exp(slowness - level)]),
     )
 
 
