@@ -19,7 +19,6 @@ EXTRA_OF = {
     "onnx": "host",
     "onnxruntime": "onnx",
     "pandas": "notebook",
-    "plotly": "host",
     "pyarrow": "parquet",
     "scipy": "host",  # scikit-learn requires it
     "sklearn": "host",

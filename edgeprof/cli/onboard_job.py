@@ -212,7 +212,8 @@ class OnboardJob:
 
     def _report_step(self) -> Step:
         space = self.arguments.space
-        judged = ["--predictor", self._space_files(space).predictor] if space else []
+        judged: list[object] = ["--predictor", self.predictor]
+        judged += ["--predictor", self._space_files(space).predictor] if space else []
         page = ["-o", self.folder / "report.html"]
         return step("Write a page about all of it", "report", self.store, *judged, *page)
 

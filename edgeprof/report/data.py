@@ -1,32 +1,33 @@
-"""What a report is made of: devices out of stores, predictors, results of searches.
+"""What a report is made of: the devices of stores, with all networks measured on them.
 
-Owns: reading them, and that they belong together. Does not own: how they are shown.
+Owns: reading them, and that only what belongs together stands together. Does not own: what
+predictors say of them (``judging``), what searches found (``found``), how they are shown.
 """
 
 from __future__ import annotations
 
-import statistics
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeprof.base.errors import InvalidSubnet, PredictorFormatError, SearchError, StoreError
-from edgeprof.base.parse import ENCODING, parse_json
+from edgeprof.base.errors import StoreError
 from edgeprof.base.units import ns_to_ms
+from edgeprof.measuring.estimate import ReferenceLevel
+from edgeprof.measuring.grade import Evidence, Grade, Verdict, grade_run, together
+from edgeprof.networks.layers import Network
 from edgeprof.networks.spaces import get_space
 from edgeprof.networks.subnet import Subnet
-from edgeprof.predictors.base import LatencyPredictor
-from edgeprof.predictors.evaluation import evaluate_predictor, learned_rows
-from edgeprof.predictors.verdict import Verdict
 from edgeprof.records.dataset import Dataset
 from edgeprof.records.evidence import DeviceEvidence
+from edgeprof.records.network_lists import measured_network
+from edgeprof.records.network_rows import NetworkRows, subnet_as_measured
 from edgeprof.records.pooling import STATE_FIELDS, pool_by_state
-from edgeprof.records.store import ImportedRow, Store, StoredFailure, StoredMeasurement
+from edgeprof.records.store import Store, StoredFailure, StoredMeasurement
 
 
 @dataclass(frozen=True)
@@ -37,98 +38,142 @@ class NamedModel:
     path: str = field(compare=False)
 
 
+What = Subnet | NamedModel
+
 SPREAD_EDGES = np.linspace(-10, 50, 61)
 """In percent."""
 
 _RAW = ("samples", "blocks")
 
 
-def no_spread() -> NDArray[np.int64]:
-    """Return the spread of no samples."""
-    return np.zeros(len(SPREAD_EDGES) - 1, dtype=np.int64)
+def short_name(what: What) -> str:
+    """Name a network in a word or two."""
+    if isinstance(what, NamedModel):
+        return Path(what.path).name or what.identity[:12]
+    return f"{what.id[:8]} {what.r} px"
 
 
-@dataclass
+def full_name(what: What) -> str:
+    """Write what a network is for people, over several lines if need be."""
+    if isinstance(what, NamedModel):
+        return what.path or what.identity
+    kept = {"d": what.d, "ks": what.ks, "e": what.e}
+    lists = (f"{name}: {' '.join(map(str, v))}" for name, v in kept.items() if v)
+    return "\n".join([f"{what.id} {what.r} px", *lists])
+
+
+@dataclass(frozen=True)
+class Row:
+    """All that is known of one network on one device.
+
+    Attributes:
+        what: the network.
+        layers: its layers; ``None`` where nothing tells them.
+        evidence: its latency, the median of its repeats, and what that is worth.
+        is_measured: whether it was measured, or came from elsewhere.
+    """
+
+    what: What
+    layers: Network | None
+    evidence: Evidence
+    is_measured: bool
+
+    @property
+    def latency_ms(self) -> float:
+        """The latency."""
+        return ns_to_ms(self.evidence.latency_ns)
+
+    @property
+    def se_ms(self) -> float:
+        """Its standard error; NaN where that is not known."""
+        return self.latency_ms * self.evidence.se_rel
+
+
+@dataclass(frozen=True)
 class Device:
     """Everything the stores hold of one device in one state, which may be pooled.
 
     Attributes:
         name: of the device, and of its state where there are several.
         device: of the device.
+        rows: its networks, in the order of measuring.
         measurements: with machine state, without raw samples.
+        failures: attempts that gave no measurement.
         spread: int64 (60,), how many samples deviate so much from their model's median, by the bins
             of ``SPREAD_EDGES``.
-        failures: attempts that gave no measurement.
-        latencies_ms: per subnet, all latencies known, imported ones included.
-        networks_ms: the same per network that is no subnet.
+        level: the reference speed of the device's campaigns, those in other states included.
         n_imported: rows from elsewhere.
     """
 
     name: str
     device: str
-    measurements: list[StoredMeasurement] = field(default_factory=list)
-    failures: list[StoredFailure] = field(default_factory=list)
-    spread: NDArray[np.int64] = field(default_factory=no_spread)
-    latencies_ms: dict[Subnet, list[float]] = field(default_factory=lambda: defaultdict(list))
-    networks_ms: dict[NamedModel, list[float]] = field(default_factory=lambda: defaultdict(list))
-    n_imported: int = 0
+    rows: tuple[Row, ...]
+    measurements: tuple[StoredMeasurement, ...]
+    failures: tuple[StoredFailure, ...]
+    spread: NDArray[np.int64]
+    level: ReferenceLevel | None
+    n_imported: int
+
+    @cached_property
+    def by_network(self) -> dict[What, Row]:
+        """The rows by network."""
+        return {row.what: row for row in self.rows}
+
+    @cached_property
+    def grade(self) -> Verdict | None:
+        """How good its measurements are together; ``None`` without any."""
+        measured = [row.evidence for row in self.rows if row.is_measured]
+        if not measured:
+            return None
+        latencies_ns = np.array([one.latency_ns for one in measured])
+        verdict = grade_run(latencies_ns, np.array([one.se_rel for one in measured]))
+        spoilt = [one.spoilt_by for one in measured if one.spoilt_by]
+        if verdict.grade is Grade.GOOD and 2 * len(spoilt) > len(measured):
+            return Verdict(Grade.USABLE, f"{verdict.reason}, but {spoilt[0]}")
+        return verdict
 
     @property
-    def median_ms(self) -> dict[Subnet, float]:
-        """One latency per subnet: the median of those known."""
-        return {subnet: statistics.median(v) for subnet, v in self.latencies_ms.items()}
-
-    @property
-    def all_medians_ms(self) -> dict[Subnet | NamedModel, float]:
-        """One latency per subnet and per other network."""
-        known: list[tuple[Subnet | NamedModel, list[float]]]
-        known = [*self.latencies_ms.items(), *self.networks_ms.items()]
-        return {what: statistics.median(latencies_ms) for what, latencies_ms in known}
+    def spaces(self) -> list[str]:
+        """The spaces that subnets among the rows are of."""
+        return sorted({row.what.space for row in self.rows if isinstance(row.what, Subnet)})
 
     def dataset(self, space_id: str) -> Dataset | None:
         """Return the rows of one space, or ``None`` where there are none."""
-        rows = {s: v for s, v in self.median_ms.items() if s.space == space_id}
-        if not rows:
+        chosen = {
+            row.what: row
+            for row in self.rows
+            if isinstance(row.what, Subnet) and row.what.space == space_id
+        }
+        if not chosen:
             return None
+        rows = list(chosen.values())
         return Dataset(
             space_id,
             self.name,
-            tuple(rows),
-            get_space(space_id).encode(rows),
-            np.array(list(rows.values())),
+            tuple(chosen),
+            get_space(space_id).encode(chosen),
+            np.array([row.latency_ms for row in rows]),
             np.arange(len(rows)),
             "store",
+            latency_se_ms=np.array([row.se_ms for row in rows]),
         )
 
+    @property
+    def listed(self) -> list[Row]:
+        """The rows whose layers are known."""
+        return [row for row in self.rows if row.layers is not None]
 
-@dataclass(frozen=True)
-class Evaluation:
-    """Predictions beside measurements.
-
-    Attributes:
-        label: name of the predictor's file.
-        predictor: the predictor.
-        data: the measurements.
-        predicted_ms: float64 (n,).
-        verdict: whether the predictor is worth using.
-    """
-
-    label: str
-    predictor: LatencyPredictor
-    data: Dataset
-    predicted_ms: NDArray[np.float64]
-    verdict: Verdict
-
-
-@dataclass(frozen=True)
-class FrontPoint:
-    """One result of a search, as its JSON says."""
-
-    latency_ms: float
-    accuracy: float
-    subnet: Subnet
-    is_proxy: bool
-    source: str
+    def network_rows(self) -> NetworkRows:
+        """Return the ``listed`` rows, subnets among them as networks."""
+        rows = self.listed
+        return NetworkRows(
+            self.name,
+            tuple(row.layers for row in rows if row.layers is not None),
+            np.array([row.latency_ms for row in rows]),
+            np.array([row.se_ms for row in rows]),
+            tuple(self.spaces),
+            "store",
+        )
 
 
 def read_stores(paths: Sequence[Path]) -> list[Device]:
@@ -141,18 +186,15 @@ def read_stores(paths: Sequence[Path]) -> list[Device]:
         StoreError: if a store cannot be read, or none holds anything.
     """
     pooled: dict[str, _Contents] = {}
+    layers = _Layers()
     for path in paths:
         with Store(path, create=False) as store:
             for name in store.devices():
-                contents = pooled.setdefault(name, _Contents())
-                evidence = DeviceEvidence.read(store, name)
-                for measurement in store.measurements(name):
-                    contents.add(measurement, evidence.of(measurement).latency_ns)
-                contents.imported += store.imported_rows(name)
+                pooled.setdefault(name, _Contents()).read(store, name, layers)
             for failure in store.failures():
                 pooled.setdefault(failure.device, _Contents()).failures.append(failure)
     devices = [device for name in sorted(pooled) for device in _split(name, pooled[name])]
-    if not any(device.measurements or device.n_imported for device in devices):
+    if not any(device.rows for device in devices):
         named = ", ".join(str(path) for path in paths)
         raise StoreError(
             f"{named}: holds no results, nothing to report; `edgeprof profile` measures some"
@@ -161,31 +203,84 @@ def read_stores(paths: Sequence[Path]) -> list[Device]:
 
 
 @dataclass
+class _Layers:
+    """The layers of networks, each worked out once."""
+
+    found: dict[tuple[What, str], Network | None] = field(default_factory=dict)
+
+    def of(self, store: Store, measurement: StoredMeasurement, what: What) -> Network | None:
+        """Return the layers of what was measured."""
+        kind = measurement.model_kind or ""
+        if (what, kind) not in self.found:
+            self.found[what, kind] = (
+                subnet_as_measured(what, kind)
+                if isinstance(what, Subnet)
+                else measured_network(store, measurement.record)
+            )
+        return self.found[what, kind]
+
+    def of_imported(self, subnet: Subnet) -> Network | None:
+        """Return the layers of a subnet from elsewhere."""
+        if (subnet, "") not in self.found:
+            self.found[subnet, ""] = subnet_as_measured(subnet, "")
+        return self.found[subnet, ""]
+
+
+@dataclass(frozen=True)
+class _One:
+    """One measurement, or one row from elsewhere."""
+
+    row: Row
+    measurement: StoredMeasurement | None = None
+    spread: NDArray[np.int64] | None = None
+
+
+@dataclass
 class _Contents:
     """What the stores hold of one device, before it is split by state."""
 
-    measurements: list[StoredMeasurement] = field(default_factory=list)
-    imported: list[ImportedRow] = field(default_factory=list)
+    measured: list[_One] = field(default_factory=list)
+    imported: list[_One] = field(default_factory=list)
     failures: list[StoredFailure] = field(default_factory=list)
-    # By id of a measurement:
-    latencies_ms: dict[int, float] = field(default_factory=dict)
-    spreads: dict[int, NDArray[np.int64]] = field(default_factory=dict)
+    level: ReferenceLevel | None = None
 
-    def add(self, measurement: StoredMeasurement, latency_ns: float) -> None:
-        """Take a measurement; of its raw samples, which may be many, only their spread."""
-        samples = np.asarray(measurement.record["samples"]["latency_ns"], dtype=np.float64)
-        deviations = 100 * (samples / measurement.latency_median_ns - 1)
-        clipped = np.clip(deviations, SPREAD_EDGES[0], SPREAD_EDGES[-1])
-        record = {name: value for name, value in measurement.record.items() if name not in _RAW}
-        kept = replace(measurement, record=record)
-        self.measurements.append(kept)
-        self.latencies_ms[id(kept)] = ns_to_ms(latency_ns)
-        self.spreads[id(kept)] = np.histogram(clipped, SPREAD_EDGES)[0].astype(np.int64)
+    def read(self, store: Store, name: str, layers: _Layers) -> None:
+        """Take what a store holds of the device."""
+        evidence = DeviceEvidence.read(store, name)
+        self.level = evidence.level or self.level
+        for measurement in store.measurements(name):
+            what = _what(measurement)
+            network = layers.of(store, measurement, what)
+            row = Row(what, network, evidence.of(measurement), is_measured=True)
+            # Of raw samples, which may be many, only the spread is kept.
+            record = {key: value for key, value in measurement.record.items() if key not in _RAW}
+            kept = replace(measurement, record=record)
+            self.measured.append(_One(row, kept, _spread(measurement)))
+        for imported in store.imported_rows(name):
+            one = Evidence(1e6 * imported.latency_ms, math.nan, 0)
+            network = layers.of_imported(imported.subnet)
+            self.imported.append(_One(Row(imported.subnet, network, one, is_measured=False)))
+
+
+def _what(measurement: StoredMeasurement) -> What:
+    if measurement.subnet is not None:
+        return measurement.subnet
+    path = str(measurement.record["model"].get("path", ""))
+    return NamedModel(measurement.model_identity, path)
+
+
+def _spread(measurement: StoredMeasurement) -> NDArray[np.int64]:
+    samples = np.asarray(measurement.record["samples"]["latency_ns"], dtype=np.float64)
+    deviations = 100 * (samples / measurement.latency_median_ns - 1)
+    clipped = np.clip(deviations, SPREAD_EDGES[0], SPREAD_EDGES[-1])
+    return np.histogram(clipped, SPREAD_EDGES)[0].astype(np.int64)
 
 
 def _split(name: str, contents: _Contents) -> Iterator[Device]:
     """Give one device per state; of several, what has no state stands for itself, too."""
-    states = pool_by_state(contents.measurements, lambda measurement: measurement)
+    by_id = {id(one.measurement): one for one in contents.measured}
+    measurements = [one.measurement for one in contents.measured if one.measurement is not None]
+    states = pool_by_state(measurements, lambda measurement: by_id[id(measurement)])
     if len(states) <= 1:
         yield _device(name, name, contents)
         return
@@ -196,7 +291,7 @@ def _split(name: str, contents: _Contents) -> Iterator[Device]:
             for key, value, differs in zip(STATE_FIELDS, state, differing, strict=True)
             if differs
         )
-        of_state = replace(contents, measurements=states[state], imported=[], failures=[])
+        of_state = replace(contents, measured=states[state], imported=[], failures=[])
         yield _device(f"{name} ({state_name})", name, of_state)
     if contents.imported or contents.failures:
         rest = _Contents(imported=contents.imported, failures=contents.failures)
@@ -204,106 +299,20 @@ def _split(name: str, contents: _Contents) -> Iterator[Device]:
 
 
 def _device(label: str, name: str, contents: _Contents) -> Device:
-    device = Device(label, name, contents.measurements, contents.failures)
-    for measurement in contents.measurements:
-        latency_ms = contents.latencies_ms[id(measurement)]
-        device.spread = device.spread + contents.spreads[id(measurement)]
-        if measurement.subnet is not None:
-            device.latencies_ms[measurement.subnet].append(latency_ms)
-        else:
-            path = str(measurement.record["model"].get("path", ""))
-            model = NamedModel(measurement.model_identity, path)
-            device.networks_ms[model].append(latency_ms)
-    for row in contents.imported:
-        device.latencies_ms[row.subnet].append(row.latency_ms)
-    device.n_imported = len(contents.imported)
-    return device
-
-
-def _evaluation(label: str, predictor: LatencyPredictor, data: Dataset) -> Evaluation:
-    """Judge a predictor on rows that it has not learned from; on all where there are none."""
-    learned = learned_rows(predictor, data)
-    if learned is not None and learned.any():
-        if learned.all():
-            label = f"{label} (its own training rows)"
-        else:
-            data = data.take(np.flatnonzero(~learned))
-            label = f"{label} ({learned.sum()} training rows left out)"
-    predicted_ms = predictor.predict_codes(data.codes)
-    return Evaluation(
-        label, predictor, data, predicted_ms, evaluate_predictor(predictor, data).verdict
-    )
-
-
-def evaluate_predictors(
-    predictors: Iterable[tuple[str, LatencyPredictor]],
-    devices: Sequence[Device],
-    device_of: Mapping[str, str] | None = None,
-) -> list[Evaluation]:
-    """Set each predictor beside the measurements of its device, in each of its states.
-
-    Args:
-        predictors: labels and predictors.
-        devices: the measurements.
-        device_of: by label, the device to compare with, where the predictor names another.
-
-    Raises:
-        PredictorFormatError: if the stores hold nothing of its device and space.
-    """
-    evaluations = []
-    for label, predictor in predictors:
-        wanted = (device_of or {}).get(label, predictor.device)
-        mine = [device for device in devices if device.device == wanted]
-        rows = {device.name: device.dataset(predictor.space) for device in mine}
-        found = {name: data for name, data in rows.items() if data is not None}
-        if not found:
-            raise PredictorFormatError(
-                f"{label}: predicts {predictor.space} on {wanted}, of which the stores "
-                f"hold nothing (they hold {_contents(devices)})"
-            )
-        evaluations += [
-            _evaluation(label if len(found) == 1 else f"{label} on {name}", predictor, data)
-            for name, data in found.items()
-        ]
-    return evaluations
-
-
-def _contents(devices: Sequence[Device]) -> str:
-    return "; ".join(
-        f"{', '.join(sorted({s.space for s in device.latencies_ms})) or 'no subnets'} "
-        f"on {device.name}"
-        for device in devices
-    )
-
-
-def read_results(paths: Sequence[Path]) -> list[FrontPoint]:
-    """Read what ``edgeprof search --json`` printed.
-
-    Raises:
-        SearchError: if a file is something else.
-    """
-    return [point for path in paths for point in _read_results(path)]
-
-
-def _read_results(path: Path) -> list[FrontPoint]:
-    try:
-        listed: Any = parse_json(path.read_text(encoding=ENCODING))
-        if not isinstance(listed, list) or not listed:
-            raise TypeError("no list of results")
-        return [_parse_result(item) for item in listed]
-    except OSError as error:
-        raise SearchError(f"{path}: cannot be read: {error.strerror}") from error
-    except (InvalidSubnet, KeyError, TypeError, ValueError) as error:
-        raise SearchError(
-            f"{path}: is no result of `edgeprof search --json` ({type(error).__name__}: {error})"
-        ) from error
-
-
-def _parse_result(item: Mapping[str, Any]) -> FrontPoint:
-    return FrontPoint(
-        float(item["latency_ms"]),
-        float(item["accuracy"]),
-        Subnet.from_dict(item["subnet"]),
-        bool(item.get("accuracy_is_proxy", False)),
-        str(item.get("latency_source", "search")),
+    repeats: dict[What, list[Row]] = {}
+    for one in [*contents.measured, *contents.imported]:
+        repeats.setdefault(one.row.what, []).append(one.row)
+    spreads = [one.spread for one in contents.measured if one.spread is not None]
+    return Device(
+        name=label,
+        device=name,
+        rows=tuple(
+            replace(rows[0], evidence=together([row.evidence for row in rows]))
+            for rows in repeats.values()
+        ),
+        measurements=tuple(o.measurement for o in contents.measured if o.measurement is not None),
+        failures=tuple(contents.failures),
+        spread=np.sum(spreads, axis=0) if spreads else np.zeros(len(SPREAD_EDGES) - 1, np.int64),
+        level=contents.level,
+        n_imported=len(contents.imported),
     )

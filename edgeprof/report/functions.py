@@ -1,6 +1,6 @@
 """The report in one call, with predictors from files.
 
-Owns: ``edgeprof.report``.
+Owns: ``edgeprof.report``, and how predictors are loaded for a report.
 """
 
 from __future__ import annotations
@@ -9,8 +9,11 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from edgeprof.report.write import Report, write_report
-from edgeprof.search.sources import load_latency
+from edgeprof.accuracy.base import ACCURACY_DEVICE
+from edgeprof.base.errors import PredictorFormatError
+from edgeprof.predictors.base import LatencyPredictor, is_of_any_space
+from edgeprof.predictors.load import load_predictor
+from edgeprof.report.write import Contents, Report, write_report
 
 FilePath = str | os.PathLike[str]
 
@@ -41,10 +44,30 @@ def report(
         OutputError: the page cannot be written.
     """
     listed = [stores] if isinstance(stores, (str, os.PathLike)) else list(stores)
-    return write_report(
+    contents = Contents(
         [Path(store) for store in listed],
-        Path(output),
-        predictors=[(Path(file).name, load_latency(Path(file))) for file in predictors],
+        [load_for_report(Path(file)) for file in predictors],
         results=[Path(result) for result in results],
         learning_curve=learning_curve,
     )
+    return write_report(contents, Path(output))
+
+
+def load_for_report(path: Path, space: str | None = None) -> tuple[str, LatencyPredictor]:
+    """Load a predictor, of subnets or of any network; returns its label and it.
+
+    Args:
+        path: the file or folder, or a device in a store (``lab.db:rpi5``).
+        space: id of the space, for lookup tables that do not name it.
+
+    Raises:
+        PredictorFormatError: if it is none, or predicts accuracies.
+    """
+    predictor = load_predictor(path, space=space)
+    if predictor.device == ACCURACY_DEVICE:
+        raise PredictorFormatError(f"{path}: is an accuracy model; want a latency predictor")
+    if space is not None and predictor.space != space and not is_of_any_space(predictor):
+        raise PredictorFormatError(
+            f"{path}: is a predictor of space {predictor.space}, want {space}"
+        )
+    return path.name, predictor

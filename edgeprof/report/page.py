@@ -1,139 +1,155 @@
-"""One HTML file that needs nothing else: tables as HTML, plots as JSON, plotly.js packed inside.
+"""One HTML file that needs nothing else and, but for what is under the pointer, no script.
 
-Owns: the page. plotly.js (MIT licence) comes from the installed ``plotly`` package; compressed, it
-makes the file a third of its size, and every browser since 2023 unpacks it by itself.
+Owns: the page's frame, tables and card. Every text goes through ``escaped``, or into JSON
+without ``<``, so that none from outside becomes markup.
 """
 
 from __future__ import annotations
 
-import base64
-import gzip
-import html
-import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timezone
 
-from edgeprof.base.extras import optional
+from edgeprof.base.files import packaged
+from edgeprof.base.parse import ENCODING
+from edgeprof.report.answer import Answer
+from edgeprof.report.drawing import Names, escaped, figure_html
 from edgeprof.report.figure import Figure
-from edgeprof.report.plotly_figure import to_plotly
-from edgeprof.report.tables import Table
+from edgeprof.report.tables import Cell, Table
 
-_STYLE = """
-:root { --ink: #1c2733; --soft: #5b6876; --line: #dfe4ea; --accent: #0072b2; --alarm: #fdecea; }
-* { box-sizing: border-box; }
-body { margin: 0; color: var(--ink); background: #f6f8fa;
-  font: 15px/1.5 system-ui, -apple-system, "Segoe UI", sans-serif; }
-main { max-width: 1120px; margin: 0 auto; padding: 28px 20px 60px; }
-h1 { font-size: 26px; margin: 0; }
-h2 { font-size: 18px; margin: 0 0 2px; }
-.lead, .caption { color: var(--soft); margin: 2px 0 12px; }
-nav { margin: 12px 0 18px; }
-nav a { color: var(--accent); margin-right: 16px; text-decoration: none; white-space: nowrap; }
-.cards { display: flex; flex-wrap: wrap; gap: 12px; margin-bottom: 18px; }
-.card { background: #fff; border: 1px solid var(--line); border-radius: 8px; padding: 10px 18px;
-  min-width: 128px; }
-.card b { display: block; font-size: 24px; font-weight: 600; }
-.card span { color: var(--soft); }
-section { background: #fff; border: 1px solid var(--line); border-radius: 8px;
-  padding: 18px 20px; margin-bottom: 18px; }
-.scroll { overflow-x: auto; }
-table { border-collapse: collapse; width: 100%; font-size: 13.5px; }
-th, td { text-align: left; padding: 6px 12px 6px 0; border-bottom: 1px solid var(--line);
-  vertical-align: top; font-variant-numeric: tabular-nums; }
-th { color: var(--soft); font-weight: 600; white-space: nowrap; }
-tr.alarm td { background: var(--alarm); }
-footer { color: var(--soft); font-size: 13px; }
-"""
-
-_SCRIPT = """
-(async () => {
-  const packed = document.getElementById("plotly").textContent.trim();
-  const bytes = Uint8Array.from(atob(packed), (letter) => letter.charCodeAt(0));
-  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
-  const script = document.createElement("script");
-  script.textContent = await new Response(stream).text();
-  document.head.appendChild(script);
-  const figures = JSON.parse(document.getElementById("figures").textContent);
-  const config = { responsive: true, displaylogo: false };
-  for (const [id, figure] of Object.entries(figures)) {
-    await Plotly.newPlot(id, figure.data, figure.layout, config);
-  }
-  document.body.dataset.drawn = Object.keys(figures).length;
-})();
-"""
+_TITLE_LENGTH = 80
+_SHORT, _LONG = 20, 40
+"""Texts that stand beside their name, and texts that are broken into lines."""
 
 
-def render_page(
-    *,
-    lead: str,
-    cards: Sequence[tuple[str, str]],
-    tables: Sequence[Table],
-    figures: Sequence[Figure],
-) -> str:
-    """Return the page.
+@dataclass(frozen=True)
+class Page:
+    """What stands in the page.
 
-    Raises:
-        MissingDependency: without plotly.
+    Attributes:
+        title: what it is about.
+        lead: where it comes from.
+        answers: the card.
+        parts: plots and tables, in their order; folded tables are the last.
     """
+
+    title: str
+    lead: str
+    answers: Sequence[Answer]
+    parts: Sequence[Figure | Table]
+
+
+def render_page(page: Page) -> str:
+    """Return the page's HTML."""
+    names = Names()
     now = datetime.now(timezone.utc)
-    parts = [_table_section(table) for table in tables]
-    plots = [_figure_section(figure) for figure in figures]
-    data = json.dumps({f.id: to_plotly(f) for f in figures}, allow_nan=False)
-    data = data.replace("<", r"\u003c")  # else a name could end the script element, or hide its end
+    folded = [part for part in page.parts if isinstance(part, Table) and part.is_folded]
+    shown = [part for part in page.parts if part not in folded]
+    sections = [
+        figure_html(part, names) if isinstance(part, Figure) else _table_section(part)
+        for part in shown
+    ]
+    title = escaped(page.title[:_TITLE_LENGTH])
     return "\n".join(
         [
             "<!doctype html>",
             '<html lang="en"><head><meta charset="utf-8">',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            '<link rel="icon" href="data:,">',
-            f"<title>edgeprof report</title><style>{_STYLE}</style></head><body><main>",
-            f'<h1>edgeprof report</h1><p class="lead">{html.escape(lead)}</p>',
-            f"<div class=cards>{''.join(_card(*card) for card in cards)}</div>",
-            f"<nav>{' '.join(_link(figure) for figure in figures)}</nav>",
-            *parts,
-            *plots,
+            '<meta name="color-scheme" content="light dark"><link rel="icon" href="data:,">',
+            f"<title>{title} - edgeprof report</title><style>{_packed('page.css')}</style></head>",
+            f"<body><main><h1>{escaped(page.title)}</h1>",
+            f"<p class=lead>{escaped(page.lead)}</p>",
+            f"<div class=answer>{''.join(map(_answer, page.answers))}</div>",
+            f"<nav>{' '.join(map(_link, page.parts))}</nav>",
+            *sections,
+            *map(_folded, folded),
             f"<footer>Written by edgeprof on {now:%Y-%m-%d %H:%M} UTC.</footer></main>",
-            f'<script type="application/json" id="figures">{data}</script>',
-            f'<script type="text/plain" id="plotly">{_packed_plotly()}</script>',
-            f"<script>{_SCRIPT}</script></body></html>\n",
+            "<div id=tip role=status hidden></div>",
+            f"<script type=application/json id=names>{names.to_json()}</script>",
+            f"<script>{_packed('page.js')}</script></body></html>\n",
         ]
     )
 
 
-def _packed_plotly() -> str:
-    with optional("a report"):
-        from plotly.offline import get_plotlyjs
-
-    # Without a time stamp inside, equal reports are equal files.
-    return base64.b64encode(gzip.compress(get_plotlyjs().encode(), mtime=0)).decode()
+def _packed(name: str) -> str:
+    return packaged(f"report/{name}").read_text(encoding=ENCODING)
 
 
-def _card(value: str, what: str) -> str:
-    return f"<div class=card><b>{html.escape(value)}</b><span>{html.escape(what)}</span></div>"
+def _link(part: Figure | Table) -> str:
+    return f'<a href="#{part.id}">{escaped(part.title)}</a>'
 
 
-def _link(figure: Figure) -> str:
-    return f'<a href="#section-{figure.id}">{html.escape(figure.title)}</a>'
+def _answer(block: Answer) -> str:
+    lines = "".join(_line(name, text) for name, text in block.lines)
+    poor = " class=poor" if block.is_alarming else ""
+    return (
+        f"<div><h3>{escaped(block.question)}</h3><strong{poor}>{escaped(block.answer)}"
+        f"</strong>{_bars(block)}<ul>{lines}</ul></div>"
+    )
+
+
+def _line(name: str, text: str) -> str:
+    if not name:
+        return f"<li>{escaped(text)}"
+    pair = " class=pair" if 0 < len(text) <= _SHORT else ""
+    return f"<li{pair}><b>{escaped(name)}</b> <span>{escaped(text)}</span>"
+
+
+def _bars(block: Answer) -> str:
+    if not block.bars:
+        return ""
+    longest = max(bar.value for bar in block.bars) or 1.0
+    rows = "".join(
+        f"<span>{escaped(bar.name)}</span>"
+        f'<i{" class=main" if bar.is_main else ""} style="width:{100 * bar.value / longest:.1f}%">'
+        f"</i><span>{escaped(bar.text)}</span>"
+        for bar in block.bars
+    )
+    return f"<div class=bars>{rows}</div>"
 
 
 def _table_section(table: Table) -> str:
-    head = "".join(f"<th>{html.escape(name)}</th>" for name in table.columns)
-    rows = "".join(
+    return (
+        f'<section id="{table.id}"><div class=about><h2>{escaped(table.title)}</h2>'
+        f"<p>{escaped(table.caption)}</p></div>{_table(table)}</section>"
+    )
+
+
+def _folded(table: Table) -> str:
+    count = f"{len(table.rows):,} row{'' if len(table.rows) == 1 else 's'}"
+    return (
+        f'<details id="{table.id}"><summary>{escaped(table.title)}<span>{count}</span>'
+        f"</summary><p>{escaped(table.caption)}</p>{_table(table)}</details>"
+    )
+
+
+def _table(table: Table) -> str:
+    cells = [[cell if isinstance(cell, Cell) else Cell(cell) for cell in row] for row in table.rows]
+    # The largest table is all numbers but for its names: to say so once is an eighth of a page.
+    only_numbers = all(cell.is_number and cell.bar is None for row in cells for cell in row[1:])
+    form = " class=numbers" if only_numbers else ""
+    head = "".join(
+        f"<th{' class=n' if cells and cells[0][at].is_number and not form else ''}>{escaped(name)}"
+        for at, name in enumerate(table.columns)
+    )
+    rows = "\n".join(
         f"<tr{' class=alarm' if index in table.alarming else ''}>"
-        + "".join(f"<td>{html.escape(text)}</td>" for text in row)
-        + "</tr>"
-        for index, row in enumerate(table.rows)
+        + "".join(_cell(cell, is_marked=not form) for cell in row)
+        for index, row in enumerate(cells)
     )
     return (
-        f'<section><h2>{html.escape(table.title)}</h2><p class="caption">'
-        f"{html.escape(table.caption)}</p><div class=scroll><table><thead><tr>{head}</tr></thead>"
-        f"<tbody>{rows}</tbody></table></div></section>"
+        f'<div class=scroll tabindex=0 role=region aria-label="{escaped(table.title)}">'
+        f"<table{form}><thead><tr>{head}<tbody>{rows}</table></div>"
     )
 
 
-def _figure_section(figure: Figure) -> str:
-    return (
-        f'<section id="section-{figure.id}"><h2>{html.escape(figure.title)}</h2>'
-        f'<p class="caption">{html.escape(figure.caption)}</p>'
-        f'<div id="{figure.id}"></div></section>'
-    )
+def _cell(cell: Cell, *, is_marked: bool) -> str:
+    """Return a cell; ``is_marked``: whether it says itself that it is a number."""
+    text = escaped(cell.text)
+    if cell.bar is not None:
+        width = f"{100 * cell.bar:.0f}%"
+        return f'<td><div><span>{text}</span><i style="width:{width}"></i></div>'
+    form = " class=n" if cell.is_number and is_marked else ""
+    form = " class=t" if len(text) > _LONG else form
+    hint = f' title="{escaped(cell.hint)}"' if cell.hint else ""
+    return f"<td{form}{hint}>{text}"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from edgeprof.networks.layers import Network, Shape
+from edgeprof.networks.listed import network_of_layers
 from edgeprof.networks.work import Kind, NetworkLayer
 
 
@@ -93,3 +95,19 @@ def measured(n: int, seed: int, noise: float = 0.01) -> tuple[list[list[NetworkL
     networks = [network(rng) for _ in range(n)]
     exact = np.array([true_ms(layers) for layers in networks])
     return networks, exact * np.exp(noise * rng.standard_normal(n))
+
+
+def made_networks(n: int) -> tuple[list[Network], np.ndarray]:
+    """Return networks and their latencies in ms, which are no multiple of their MACs."""
+    rng = np.random.default_rng(0)
+    networks, latency_ms = [], []
+    for index in range(n):
+        width, depth, adds = (int(rng.integers(*ends)) for ends in ((8, 64), (1, 6), (0, 20)))
+        layers = [convolution(56, width, width, kernel=3) for _ in range(depth)]
+        layers += [convolution(56, width, 2 * width), *(add(56, width) for _ in range(adds))]
+        networks.append(network_of_layers(f"n{index}.onnx", layers, Shape(3, 56, 56)))
+        macs, operations = (
+            sum(getattr(o, name) for o in layers) for name in ("macs", "operations")
+        )
+        latency_ms.append(0.1 + macs / 4e6 + operations / 2e5)
+    return networks, np.array(latency_ms)

@@ -332,6 +332,16 @@ class DeviceCosts:
         reach = NormalDist().inv_cdf(0.5 + confidence / 2) * np.sqrt(variance)
         return LatencyInterval(np.exp(log_ms), np.exp(log_ms - reach), np.exp(log_ms + reach))
 
+    def shares(self, amounts: Floats) -> Floats:
+        """Return how the time of a whole is divided among its parts, each of some amounts."""
+        each = []
+        for member in self.members:
+            costs = member.prior.mean if member.settled is None else member.settled.costs
+            parts = amounts @ np.exp(costs[1:N_COSTS])
+            each.append(parts / parts.sum())
+        shares: Floats = self.weights @ np.array(each)
+        return shares
+
     def predict_log(self, terms: Terms) -> tuple[Floats, Floats]:
         """Return mean and variance of the logarithm of each latency."""
         each = [member.predict_log(terms) for member in self.members]
