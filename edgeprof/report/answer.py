@@ -74,7 +74,7 @@ def answers(
 
 def _measured(devices: Sequence[Device]) -> Answer:
     networks = {row.what for device in devices for row in device.rows}
-    names = {device.device for device in devices}
+    names = {device.device for device in devices if device.rows}
     lines = [(device.name, _about(device)) for device in devices]
     return Answer(
         "What was measured",
@@ -87,6 +87,8 @@ def _about(device: Device) -> str:
     """Return what a device is, how it ran networks, how many, and when."""
     records = [measurement.record for measurement in device.measurements]
     if not records:
+        if not device.rows:
+            return f"nothing but {_counted(len(device.failures), 'failed attempt')}"
         return f"{_counted(len(device.rows), 'network')}, rows from elsewhere"
     machine = distinct(
         describe(record["machine"]).partition(";")[0] for record in records if "machine" in record

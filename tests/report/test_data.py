@@ -93,6 +93,18 @@ def test_failures_and_imported_rows_of_a_device_of_several_states_are_kept(tmp_p
     assert "no answer" in written.path.read_text("utf-8")
 
 
+def test_a_device_that_only_failed_is_named(tmp_path):
+    append(tmp_path / "s.db", PI, SPACE.sample(3, np.random.default_rng(1)))
+    with Store(tmp_path / "s.db") as opened:
+        failure = {"error": {"kind": "BoardUnreachable", "message": "no answer"}}
+        opened.append_failure(failure, job_key="x", device="nano")
+    devices = read_stores([tmp_path / "s.db"])
+    measured = answers(devices, [], [], None)[0]
+    assert ("nano", "nothing but 1 failed attempt") in measured.lines
+    written = write_report(Contents([tmp_path / "s.db"]), tmp_path / "r.html")
+    assert "latencies" in written.figure_ids
+
+
 def test_networks_stand_beside_subnets(tmp_path):
     """Counted, in the range of latencies, and compared between devices by what was measured."""
     rng = np.random.default_rng(0)
