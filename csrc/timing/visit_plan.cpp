@@ -9,7 +9,7 @@ namespace edgeprof {
 
 namespace {
 
-constexpr double kVisit_ns = 2.5e7;         // so long an item is timed at a time
+constexpr double kVisit_ns = 4e7;           // so long an item is timed at a time
 constexpr double kReferenceVisit_ns = 5e6;  // a reference
 constexpr std::size_t kMostTimed = 12;      // inferences of a visit: raw samples are kept
 constexpr double kNarrowWeight = 0.125;     // of the rounds an item is visited that is known

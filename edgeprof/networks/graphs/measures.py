@@ -97,6 +97,14 @@ def by_input_element(node: Node, graph: Graph) -> list[Part]:
     return [part]
 
 
+def interpolation(node: Node, graph: Graph) -> list[Part]:
+    """Count the values that each element written is interpolated from, with their weights."""
+    part = _map_part(node, graph)
+    operations = {b"nearest": 1, b"cubic": 32}.get(node.attributes.get("mode", b"nearest"), 8)
+    part.operations = operations * sum(graph.tensor(name).elements for name in node.outputs if name)
+    return [part]
+
+
 def partial_read(node: Node, graph: Graph) -> list[Part]:
     """Count a node that reads no more than it writes: slices, lookups."""
     part = _map_part(node, graph)

@@ -114,7 +114,8 @@ _STANDARD = _entries(
             "ArgMax ArgMin CumSum CumProd Det NegativeLogLikelihoodLoss SoftmaxCrossEntropyLoss"
         ),
     ),
-    (_RESIZE, "Resize Upsample GridSample AffineGrid RoiAlign MaxRoiPool ImageDecoder"),
+    (Operator(Kind.RESIZE, of.interpolation), "Resize Upsample"),
+    (_RESIZE, "GridSample AffineGrid RoiAlign MaxRoiPool ImageDecoder"),
     (
         _MOVE,
         (

@@ -73,7 +73,8 @@ def _products() -> Iterator[Recipe]:
     yield from _spread("matmul", 10, _matmul, (1, 2, 4, 8), _ROWS[2:], (32, 64, 128), _ROWS[2:])
     yield from _spread("attention", 10, _attention, _ROWS[3:], (64, 128, 192, 256, 384), (32, 64))
     recurrent = ("LSTM", "GRU", "RNN")
-    yield from _spread("recurrent", 8, _recurrent, recurrent, (1, 8, 32), _FEATURES[:5], (32, 128))
+    cells = (recurrent, (1, 8, 32), _FEATURES[:5], (32, 128, 512))
+    yield from _spread("recurrent", 12, _recurrent, *cells)
 
 
 def _maps() -> Iterator[Recipe]:
