@@ -93,6 +93,7 @@ def test_a_board_cut_off_twice_is_finished_by_the_same_command(board, tmp_path):
     out = finished_after_two_cuts(words, lambda: target.processes("worker"))
     assert "To measure: 8 models of the suites, 1 of yours; 8 are measured already." in out
     assert "To send: what is to be installed, and " in out
+    assert out.index("This takes about") < out.index("expected were")
     assert f"made/networks.host.npz {own}" in out
     assert target.governor == "ondemand"
     with Store(tmp_path / "made" / "store.db", create=False) as store:
