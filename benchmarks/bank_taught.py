@@ -47,9 +47,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--draws", type=int, default=4, help="draws of the boards that teach")
     parser.add_argument("--runtime", default="tflite", help="of the lab: tflite or armnn")
+    parser.add_argument("--only", nargs="*", default=("phones", "ncnn", "nano"),
+                        help="tables that the bank is learned from")  # fmt: skip
     options = parser.parse_args()
     options.random, options.strategies = False, (BANK,)
-    tables = read_tables()
+    tables = read_tables((*options.only, "mlperf"))
     bank = learn_bank([s for s in tables.settings if s.facts.source != "mlperf"], tables.terms)
     lab = [s for s in tables.settings if s.facts.population == f"{options.runtime}@mlperf"]
     lab = [s for s in lab if len(s.networks) >= FEWEST_NETWORKS]
