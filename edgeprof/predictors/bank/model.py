@@ -219,14 +219,18 @@ class Bank:
             if name.partition("@")[0] == facts.runtime
         ]
         named = [replace(facts, source=source) for source in sources]
-        return (self._member("", facts), *(self._member(one.population, one) for one in named))
+        none_of_them = self._member("", facts, _CHANCE_OF_NONE if named else 1.0)
+        return (none_of_them, *(self._member(one.population, one) for one in named))
 
-    def _member(self, name: str, facts: Facts) -> Member:
+    def _member(self, name: str, facts: Facts, chance: float = 1.0) -> Member:
         population = self.populations[name]
         prior = population.prior(*facts_row(facts, self.names))
         prior.mean[0] -= log_peak(facts)
-        return Member(population, prior)
+        return Member(population, prior, chance)
 
+
+_CHANCE_OF_NONE = 0.1
+"""That a device is like none of the sources of its runtime, to that it is of a certain one."""
 
 NAMED_PRECISION = 1.0
 """Of the effect of a runtime or a source, in units of the covariance of devices."""
@@ -249,11 +253,13 @@ class Member:
     Attributes:
         population: its like.
         prior: what was expected before measurements.
+        chance: how probable it is of this population before them, relative to others.
         settled: the posterior; None without measurements.
     """
 
     population: Population
     prior: Prior
+    chance: float = 1.0
     settled: Settled | None = None
 
     def learn(self, terms: Terms, log_ms: Floats, variance: Floats) -> Member:
@@ -303,9 +309,11 @@ class DeviceCosts:
     @cached_property
     def weights(self) -> Floats:
         """How probable it is of each of these, by its measurements."""
-        settled = [member.settled for member in self.members]
-        evidence = np.array([0.0 if one is None else one.evidence for one in settled])
-        likely = np.exp(evidence - evidence.max())
+        evidence = np.array(
+            [0.0 if one.settled is None else one.settled.evidence for one in self.members]
+        )
+        chances = np.array([one.chance for one in self.members])
+        likely = chances * np.exp(evidence - evidence.max())
         weights: Floats = likely / likely.sum()
         return weights
 
