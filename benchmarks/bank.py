@@ -84,8 +84,9 @@ def lines_of(setting: Setting, names: Sequence[str]) -> Iterator[tuple[str, np.n
         else:
             yield "phones, other cores, float and int8", every
     elif facts.source == "mlperf":
-        yield f"MLPerf, {facts.runtime}, float", ~is_int8
-        yield f"MLPerf, {facts.runtime}, uint8", is_int8
+        for precision, which in (("float", ~is_int8), ("uint8", is_int8)):
+            yield f"MLPerf, {facts.runtime}, {precision}", which
+            yield f"MLPerf, {facts.runtime}, float and uint8", which
         is_old = [("/mobilenet-v1" in names[at]) or ("/mobilenet-v2" in names[at])
                   for at in setting.networks]  # fmt: skip
         yield f"MLPerf, {facts.runtime}, MobileNet v1 and v2, float", ~is_int8 & is_old
