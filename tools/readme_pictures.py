@@ -48,28 +48,32 @@ def make_recording(folder: Path, output: Path) -> None:
     run(*recorder, "edgeprof measure *.onnx --max-secs 3", folder=folder)
 
 
-def make_plot(folder: Path, output: Path) -> None:
+def make_plot(folder: Path, output: Path, quickstart: Path | None) -> None:
     """Learn a predictor of this machine, and plot what it predicts against what was measured."""
-    run("edgeprof", "quickstart", "-o", "quickstart", folder=folder)
-    made = folder / "quickstart"
-    options = ["--predictor", made / "here.edgp", "--no-learning-curve", "--png", folder / "plots"]
-    run("edgeprof", "report", made / "store.db", *options, folder=folder)
+    if quickstart is None:
+        quickstart = folder / "quickstart"
+        run("edgeprof", "quickstart", "-o", quickstart, folder=folder)
+    predictor = ["--predictor", quickstart / "here.edgp", "--no-learning-curve"]
+    options = [*predictor, "--png", folder / "plots", "-o", folder / "report.html"]
+    run("edgeprof", "report", quickstart / "store.db", *options, folder=folder)
     shutil.copyfile(folder / "plots" / PLOT, output / PLOT)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Make both, or one of them."""
-    makers = {"recording": make_recording, "plot": make_plot}
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder to write to")
-    parser.add_argument("--only", choices=makers, help="make this one")
+    parser.add_argument("--only", choices=["recording", "plot"], help="make this one")
+    parser.add_argument("--quickstart", type=Path, help="plot what this quickstart left")
     chosen = parser.parse_args(arguments)
     output = chosen.output.absolute()
     output.mkdir(parents=True, exist_ok=True)
+    made = chosen.quickstart and chosen.quickstart.absolute()
     with tempfile.TemporaryDirectory(prefix="edgeprof-pictures-") as folder:
-        for name, make in makers.items():
-            if chosen.only in (None, name):
-                make(Path(folder), output)
+        if chosen.only != "plot":
+            make_recording(Path(folder), output)
+        if chosen.only != "recording":
+            make_plot(Path(folder), output, made)
 
 
 if __name__ == "__main__":
