@@ -23,7 +23,7 @@ from documented_fates import NOT_RUN, TESTED
 from documented_files import FILES, python_names
 from tree import ROOT
 
-from edgeprof.base.errors import EdgeprofError
+from edgeprof.base.errors import EdgeprofError, TransientError
 from edgeprof.cli import cli
 from edgeprof.measuring.harness import PROGRAM
 from edgeprof.predictors.compact.distil import distil
@@ -99,6 +99,8 @@ def run_edgeprof(command, arguments):
     if command.fails:
         assert isinstance(result.exception, EdgeprofError), f"{command}\n{result.output}"
         return
+    if words[0] == "compare" and isinstance(result.exception, TransientError):
+        return  # a machine too busy for six rounds: it ran, and said so
     assert not isinstance(result.exception, Exception), f"{command}\n{result.exception!r}"
     allowed = (0, 1) if words[0] in MAY_FIND else (0,)
     assert result.exit_code in allowed, f"{command}\n{result.output}"
