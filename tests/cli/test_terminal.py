@@ -309,12 +309,14 @@ def read_all(descriptor):
 
 
 SAID_BESIDE_A_BAR = """
+import time
 from edgeprof.cli.progress_bar import progress_bar, time_bar
 from edgeprof.cli.say import say
 with progress_bar('Working', 2) as advance:
     say('the first result'); advance(); say('the second result'); advance()
 with time_bar('Measuring', 60):
     say('the third result')
+    time.sleep(1)  # for the bar to be drawn
 print('the end')
 """
 

@@ -212,6 +212,14 @@ def proxyless_table(path: Path) -> None:
     )
 
 
+def front(path: Path) -> None:
+    """What a search found, with the predictor beside it."""
+    accuracy(path.with_name("acc.npz"))
+    sources = ["--latency", path.with_name("here.edgp"), "--accuracy", path.with_name("acc.npz")]
+    done = run("search", *sources, "--budget-ms", "8,10", "--seed", "0", "-o", path)
+    assert done.exit_code == 0, done.output
+
+
 ANY_MODEL = model(32)
 
 FILES: dict[str, dict[str, Make]] = {
@@ -257,6 +265,12 @@ FILES: dict[str, dict[str, Make]] = {
         "pi4-lut": tables(),
         "note10_lut": tables(),
         "mobile_trim.yaml": proxyless_table,
+    },
+    "report.md": {
+        "store.db": store("here"),
+        "here.edgp": compact(),
+        "here_lut": tables(SPACE, tuple(SPACE.sampled_resolutions)),
+        "front.json": front,
     },
     "search.md": {
         "note10.edgp": compact(WIDE),
