@@ -91,12 +91,12 @@ def judge_predictors(
 def _judged(label: str, predictor: LatencyPredictor, device: Device) -> Iterator[Judged]:
     """Judge a predictor on a device in one state; on nothing where there is nothing of its."""
     rows: Dataset | NetworkRows | None
-    whats: Sequence[What]
+    subjects: Sequence[What]
     if is_of_any_space(predictor):
-        rows, whats = device.network_rows(), [row.what for row in device.listed]
+        rows, subjects = device.network_rows(), [row.what for row in device.listed]
     else:
         rows = device.dataset(predictor.space)
-        whats = rows.subnets if rows is not None else ()
+        subjects = rows.subnets if rows is not None else ()
     if rows is None or not len(rows):
         return
     learned = learned_rows(predictor, rows)
@@ -105,7 +105,7 @@ def _judged(label: str, predictor: LatencyPredictor, device: Device) -> Iterator
     yield Judged(
         label,
         device.name,
-        tuple(whats[index] for index in kept),
+        tuple(subjects[index] for index in kept),
         held_out.latency_ms,
         evaluate_predictor(predictor, held_out) if len(kept) else None,
         len(rows) - len(kept),

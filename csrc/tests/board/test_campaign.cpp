@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -131,23 +132,30 @@ TEST_CASE("groups share items of the first, whose records have the samples of al
         if (line.rfind("MemAvailable:", 0) == 0) available_mib = std::stod(line.substr(13)) / 1024;
     }
     constexpr double kShare = 0.004;
-    const auto mib = static_cast<int>(0.4 * kShare * available_mib);  // so that two fit
+    // So that about twelve fit, or four under a sanitizer that keeps notes of all memory.
+    const auto mib = std::max(1, static_cast<int>(0.08 * kShare * available_mib));
     const std::string options =
         R"({"latency_us": 200, "resident_mib": )" + std::to_string(mib) + "}";
-    const Batch batch(R"({"budget_secs": 0.4, "processes": 1, "references": false,)"
+    std::vector<std::string> jobs;
+    for (char id = 'a'; id <= 'p'; ++id) jobs.push_back(job(std::string(1, id), options));
+    const Batch batch(R"({"budget_secs": 0.8, "processes": 1, "references": false,)"
                       R"( "memory_share": )" +
                           std::to_string(kShare) + "}",
-                      {job("a", options), job("b", options), job("c", options)});
+                      jobs);
     run_campaign(batch.folder);
     const CampaignState state = read_state(batch.rounds());
-    REQUIRE(state.groups.size() == 2);
-    CHECK(state.groups[0].items == std::vector<std::string>{"a", "b"});
-    CHECK(state.groups[1].items == std::vector<std::string>{"c", "a"});
+    REQUIRE(state.groups.size() >= 2);
+    for (const CampaignState::Group& group : state.groups) {
+        CHECK(std::count(group.items.begin(), group.items.end(), "a") == 1);
+    }
     const std::map<std::string, json::Value> records = batch.records();
-    REQUIRE(records.size() == 3);
-    CHECK(*records.at("a").find("campaign")->find("processes")->as_int() == 2);
-    CHECK(*records.at("b").find("campaign")->find("processes")->as_int() == 1);
-    CHECK(count(records.at("a"), "latency_ns") > count(records.at("c"), "latency_ns"));
+    REQUIRE(records.size() == jobs.size());
+    const auto n_processes = [&records](const std::string& id) {
+        return *records.at(id).find("campaign")->find("processes")->as_int();
+    };
+    CHECK(n_processes("a") == static_cast<std::int64_t>(state.groups.size()));
+    CHECK(n_processes("p") == 1);
+    CHECK(count(records.at("a"), "latency_ns") > count(records.at("p"), "latency_ns"));
 }
 
 TEST_CASE("a campaign that was cut off goes on from its last whole round") {
