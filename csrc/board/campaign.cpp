@@ -352,12 +352,13 @@ class Campaign {
     void report_references() {
         std::vector<std::string> ids = ids_with_references({});
         const CampaignData data = read_data(rounds_path_, ids, kAllGroups);
+        const double all_secs = spent_secs();
         for (const std::string& id : ids) {
             const ItemData& item = data.items.at(id);
             if (records_.has(id) || item.samples.latency_ns.empty()) continue;
             CampaignFacts facts = facts_of(item, kAllGroups);
             facts.budget_secs = settings_.budget_secs;
-            facts.spent_secs = spent_secs();
+            facts.spent_secs = all_secs;
             records_.append(
                 id, campaign_record(id, item.facts, data.clock, data.machine, item.samples, facts));
         }

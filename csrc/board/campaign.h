@@ -1,11 +1,12 @@
 // A batch that is measured as a campaign: its items in turns, in groups that fit into memory, each
-// group in several processes one after the other.
+// group in several processes one after the other. A few items of the first group are in all others.
 //
 //     campaign.json    how: the fields of CampaignSettings, all optional
 //     jobs.jsonl       the items, one job a line
 //     rounds.jsonl     what has been measured, appended after every round: a campaign that was cut
 //                      off goes on from there
-//     records.jsonl    one record per item, when its group is done; per reference, at the end
+//     records.jsonl    one record per item, when its group is done; of what is in several groups,
+//                      references among it, at the end
 #pragma once
 
 #include <cstdint>
