@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeprof.base.extras import optional
+
 Array = NDArray[np.float64]
 
 _ALTERNATIONS = 40
@@ -107,11 +109,16 @@ def _first_guess(pixel_share: Array, n_factors: int) -> Array:
 
 def _solve_rows(moments: _Moments, scale: Array) -> Array:
     """Return the costs that fit best, given the factors."""
+    with optional("training"):
+        from scipy.linalg import cho_factor, cho_solve
+
     n_factors, n_choices = scale.shape[1], moments.gram.shape[1]
     left = np.einsum("rj,rk,rab->jakb", scale, scale, moments.gram, optimize=True)
     left = left.reshape(n_factors * n_choices, n_factors * n_choices)
     right = np.einsum("rj,ra->ja", scale, moments.cross).ravel()
-    solution = np.linalg.solve(left + _RIDGE * np.eye(len(left)), right)
+    left.flat[:: len(left) + 1] += _RIDGE
+    factor = cho_factor(left, overwrite_a=True, check_finite=False)
+    solution = cho_solve(factor, right, check_finite=False)
     return np.asarray(solution.reshape(n_factors, n_choices).T)
 
 

@@ -156,8 +156,8 @@ class _Loss:
         net = _split(parameters.astype(np.float32), self._shapes)
         rows, scale, shift, hidden_weights, hidden_bias, inner_out, hidden_out, constant = net
         total = self._choices @ rows
-        factor = scale[self._resolution]
-        z = total * factor + shift[self._resolution]
+        factor = scale.take(self._resolution, axis=0)
+        z = total * factor + shift.take(self._resolution, axis=0)
         a, da_dz = _softsign(z)
         v, dv_du = _softsign(a @ hidden_weights + hidden_bias)
         error = v @ inner_out + a @ hidden_out + constant - self._target

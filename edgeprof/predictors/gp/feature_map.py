@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -76,6 +77,7 @@ class Scales:
     inducing: Floats
 
     @classmethod
+    @cache
     def of_space(cls, space: SearchSpace) -> Scales:
         """Take the scales from random subnets of a space (always the same ones)."""
         codes = space.sample_codes(_REFERENCE_NETWORKS, np.random.default_rng(0), space.resolutions)
