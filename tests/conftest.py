@@ -53,12 +53,21 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: place.get(item.path.stem, len(place)))
 
 
+DISTIL = "edgeprof.predictors.train.distil"
+
+
 @pytest.fixture(scope="module")
 def quick_distillation():
     """Train students on fewer subnets: good enough where they are not judged closely."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("edgeprof.predictors.train.distil", partial(distil, n_unlabelled=8000))
+        patch.setattr(DISTIL, partial(distil, n_unlabelled=8000))
         yield
+
+
+@pytest.fixture
+def token_distillation(monkeypatch):
+    """Train students on few subnets, where nobody asks how good they are."""
+    monkeypatch.setattr(DISTIL, partial(distil, n_unlabelled=800))
 
 
 @pytest.fixture

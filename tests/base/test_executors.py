@@ -184,6 +184,7 @@ def test_a_process_that_dies_is_one_clear_line():
             pool.submit(os._exit, 1).result()
 
 
+@pytest.mark.usefixtures("token_distillation")
 def test_the_commands_take_jobs(tmp_path):
     data = write_dataset(tmp_path / "d.csv", PHONE.measure(SPACE, 30, seed=0))
     compare = ("compare-predictors", data, "--counts", "5", "--models", "linear", "--draws", 2)

@@ -116,9 +116,10 @@ def test_wrong_usage_is_exit_status_2(tmp_path):
         ("suggest", "--pool", "0"),
     ],
 )
-def test_values_that_make_no_sense_are_wrong_usage(arguments, tmp_path):
-    result = run_edgeprof(*arguments, cwd=tmp_path)
-    assert (result.returncode, result.stdout) == (2, "")
+def test_values_that_make_no_sense_are_wrong_usage(arguments, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = run(*arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
     assert f"Invalid value for '{arguments[-2]}'" in result.stderr
     assert list(tmp_path.iterdir()) == []
 

@@ -20,7 +20,7 @@ from edgeprof.runs.summary import FailureGroup, RunSummary
 pytest.importorskip("onnxruntime")
 pytest.importorskip("sklearn")
 
-pytestmark = pytest.mark.usefixtures("quick_distillation")
+pytestmark = pytest.mark.usefixtures("token_distillation")
 TINY = ["--suite-models", "8", "--max-secs", "0.1"]
 
 

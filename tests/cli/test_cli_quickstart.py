@@ -18,7 +18,7 @@ from edgeprof.records.store import Store
 pytest.importorskip("onnxruntime")
 pytest.importorskip("sklearn")
 
-pytestmark = pytest.mark.usefixtures("quick_distillation")
+pytestmark = pytest.mark.usefixtures("token_distillation")
 
 
 def test_the_quickstart_leaves_a_store_a_predictor_and_what_to_do_next(

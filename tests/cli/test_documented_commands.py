@@ -11,7 +11,6 @@ import importlib.metadata
 import re
 import shlex
 import subprocess
-from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -26,7 +25,6 @@ from tree import ROOT
 from edgeprof.base.errors import EdgeprofError, TransientError
 from edgeprof.cli import cli
 from edgeprof.measuring.harness import PROGRAM
-from edgeprof.predictors.compact.distil import distil
 
 pytestmark = pytest.mark.skipif(not PAGES, reason="no README beside the tests")
 
@@ -62,13 +60,7 @@ def fate(command):
 # --- run ------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def shorter(monkeypatch):
-    """Train students on few subnets."""
-    monkeypatch.setattr("edgeprof.predictors.train.distil", partial(distil, n_unlabelled=800))
-
-
-@pytest.mark.usefixtures("shorter")
+@pytest.mark.usefixtures("token_distillation")
 @pytest.mark.parametrize("page", [page for page, commands in COMMANDS.items() if commands])
 def test_the_commands_of_a_page_run_one_after_the_other(page, tmp_path, monkeypatch):
     pytest.importorskip("onnxruntime")

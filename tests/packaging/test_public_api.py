@@ -33,6 +33,8 @@ DOCUMENTED = sorted(
 )
 """Modules whose examples are run."""
 
+pytestmark = pytest.mark.usefixtures("quick_distillation")
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):

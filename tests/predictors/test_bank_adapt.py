@@ -33,6 +33,8 @@ NETWORKS = [network_of(mobilenet_v1(w, r)) for w in (0.25, 0.5, 1.0) for r in (1
 OLD_STORE = Path(__file__).parents[1] / "data" / "version_0.1" / "store.db"
 HEAD = "device,space,resolution,ks,e,d,latency_ms"
 
+pytestmark = pytest.mark.usefixtures("quick_distillation")
+
 
 def new_ms(subnets):
     """Return latencies on a device that is like the one in the store, at .7 of its latencies."""

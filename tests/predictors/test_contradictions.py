@@ -23,7 +23,7 @@ from edgeprof.records.dataset import Dataset
 SPACE = get_space("ofa-mbv3-w1.0")
 BAD = [3, 11, 20]
 
-pytestmark = pytest.mark.usefixtures("quick_distillation")
+pytestmark = pytest.mark.usefixtures("token_distillation")
 
 
 def spoiled(data: Dataset, rows: list[int], factor: float) -> Dataset:

@@ -217,6 +217,7 @@ def test_between_and_beyond_tables_sums_follow_the_pixels() -> None:
     assert np.all(alone.predict_codes(codes) < full.predict_codes(codes) * 1.1)
 
 
+@pytest.mark.usefixtures("token_distillation")
 def test_a_paper_mlp_is_trained_and_fine_tuned(folder: Path, tmp_path: Path) -> None:
     data, tuned = folder / "data.csv", ("-o", tmp_path / "f.edgp")
     for arguments in (
@@ -234,6 +235,7 @@ def test_a_paper_mlp_is_trained_and_fine_tuned(folder: Path, tmp_path: Path) -> 
         assert 0 <= line["latency_low_ms"] < line["latency_ms"] < line["latency_high_ms"]
 
 
+@pytest.mark.usefixtures("token_distillation")
 def test_one_sample_is_enough_to_train_on(folder: Path, tmp_path: Path) -> None:
     result = run(
         *("train", folder / "data.csv", "--device", "phone", "-n", "1"),
@@ -252,6 +254,7 @@ server at night,100,2000,64,40,rack
 """
 
 
+@pytest.mark.usefixtures("token_distillation")
 def test_across_predicts_a_device_and_can_be_adapted(folder: Path, tmp_path: Path) -> None:
     sheet = tmp_path / "devices.csv"
     sheet.write_text(DEVICES.replace("phone,", "tablet,"))
@@ -351,6 +354,7 @@ def test_suggest_without_a_predictor_or_a_space_is_wrong_usage() -> None:
     assert run("suggest", "--new-device").exit_code == 2
 
 
+@pytest.mark.usefixtures("token_distillation")
 def test_no_host_leaves_the_host_model_out(folder: Path, tmp_path: Path) -> None:
     result = run(
         *("train", folder / "data.csv", "--device", "phone", "-n", "8"),

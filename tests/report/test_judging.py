@@ -66,7 +66,7 @@ def test_a_device_of_the_store_has_learned_from_all_of_it(lab):
     assert judged.n_learned == 40
 
 
-@pytest.mark.usefixtures("quick_distillation")
+@pytest.mark.usefixtures("token_distillation")
 def test_subnets_that_were_learned_from_are_left_out(tmp_path):
     append(tmp_path / "s.db", PI, SPACE.sample(30, np.random.default_rng(0)))
     devices = read_stores([tmp_path / "s.db"])

@@ -7,6 +7,7 @@ import json
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from itertools import product
 from pathlib import Path
 
@@ -22,10 +23,12 @@ from tree import BOARDS, DATA, TESTS
 from edgeprof.export.onnx import export_network
 from edgeprof.measuring.machine import machine_state
 from edgeprof.networks.spaces import get_space
+from edgeprof.networks.spaces.base import SearchSpace
 from edgeprof.networks.subnet import write_subnets
 from edgeprof.networks.suites.as_layers import network_of
 from edgeprof.networks.suites.mobile import mobilenet_v1
 from edgeprof.predictors.compact.distil import distil
+from edgeprof.predictors.compact.predictor import CompactPredictor
 from edgeprof.predictors.layers.model import LayerCosts
 from edgeprof.predictors.lut.lut_file import Entry, TableSet, write_tables
 from edgeprof.predictors.lut.lut_keys import Grammar
@@ -55,11 +58,16 @@ def compact(space=SPACE) -> Make:
 
     def make(path: Path) -> None:
         path.parent.mkdir(exist_ok=True)
-        latency = AdditiveLatency(space, path.stem)
-        student = distil(latency.predict_codes, space, path.stem, n_unlabelled=800)
-        save_predictor(path, student, None)
+        save_predictor(path, student(space, path.stem), None)
 
     return make
+
+
+@cache
+def student(space: SearchSpace, device: str) -> CompactPredictor:
+    """Several pages speak of one of the same name."""
+    latency = AdditiveLatency(space, device)
+    return distil(latency.predict_codes, space, device, n_unlabelled=800)
 
 
 def layer_costs(path: Path) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import csv
 import json
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 
-from edgeprof.networks.layers import Network, Op
+from edgeprof.networks.layers import Block, Network, Op
 from edgeprof.networks.spaces.base import SearchSpace
 from edgeprof.predictors.lut.lut_file import Entry, TableSet
 from edgeprof.predictors.lut.lut_keys import Grammar
@@ -38,13 +39,7 @@ class SyntheticDevice:
     noise: float = 0.005
 
     def latency_ms(self, network: Network) -> float:
-        total_us = 0.0
-        for layer in network.layers():
-            depthwise = layer.op is Op.DEPTHWISE_CONV
-            rate = self.macs_per_us * (self.depthwise_efficiency if depthwise else 1.0)
-            traffic = layer.elements_read + layer.elements_written + layer.parameters
-            total_us += max(layer.macs / rate, traffic / self.elements_per_us) + self.launch_us
-        return total_us / 1000
+        return sum(us for placed in network.blocks for us in _layers_us(self, placed.block)) / 1000
 
     def measure(self, space: SearchSpace, n: int, seed: int) -> Dataset:
         rng = np.random.default_rng(seed)
@@ -59,6 +54,18 @@ class SyntheticDevice:
             rows=np.arange(n),
             source=f"synthetic {self.name}",
         )
+
+
+@cache
+def _layers_us(device: SyntheticDevice, block: Block) -> tuple[float, ...]:
+    """Return what each layer of a block takes; the subnets of a space share their blocks."""
+    found = []
+    for layer in block.layers:
+        depthwise = layer.op is Op.DEPTHWISE_CONV
+        rate = device.macs_per_us * (device.depthwise_efficiency if depthwise else 1.0)
+        traffic = layer.elements_read + layer.elements_written + layer.parameters
+        found.append(max(layer.macs / rate, traffic / device.elements_per_us) + device.launch_us)
+    return tuple(found)
 
 
 PHONE = SyntheticDevice("phone", 8_000.0, 2_000.0, 5.0, 0.3)
