@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 from campaign_records import records_of
-from report_pages import CHROMIUM, append_networks, looked_at
+from report_pages import CHROMIUM, LOOKS, append_networks, looked_at
 from stand_in_models import AdditiveLatency, UncertainLatency
 from stored_records import fill_store
 
@@ -53,10 +53,14 @@ def written(tmp_path_factory):
     return write_report(contents, folder / "report.html")
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1400, 400])
-def test_the_page_is_whole_readable_and_silent(written, tmp_path, width, theme):
-    found = looked_at(written.path, tmp_path / "look", width, theme)
+@pytest.fixture(scope="module")
+def looks(written, tmp_path_factory):
+    return looked_at(written.path, tmp_path_factory.mktemp("look"))
+
+
+@pytest.mark.parametrize(("width", "theme"), LOOKS)
+def test_the_page_is_whole_readable_and_silent(written, looks, width, theme):
+    found = looks[width, theme]
     assert found["console"] == []
     assert found["width"] == width
     assert found["dark"] == (theme == "dark")
@@ -66,9 +70,9 @@ def test_the_page_is_whole_readable_and_silent(written, tmp_path, width, theme):
     assert found["faint"] == []
 
 
-def test_points_are_reached_by_keyboard(written, tmp_path):
-    found = looked_at(written.path, tmp_path / "look", 1400, "light")
-    assert "px" in found["keyboard"]
-    assert " ms" in found["keyboard"]
-    assert found["hidden_again"]
-    assert found["focusable"] > 20
+def test_points_are_reached_by_keyboard(looks):
+    for found in looks.values():
+        assert "px" in found["keyboard"]
+        assert " ms" in found["keyboard"]
+        assert found["hidden_again"]
+        assert found["focusable"] > 20

@@ -125,28 +125,33 @@ addEventListener("load", look);
 </script>
 """
 
-_FRAME = """<!doctype html><meta charset="utf-8">
-<style>body {{ margin: 0; }} iframe {{ border: 0; width: {width}px; height: 2000px;
-color-scheme: {theme}; }}</style>
+LOOKS = [(width, theme) for width in (1400, 400) for theme in ("light", "dark")]
+"""Width of the page in pixels, and what the reader's system prefers."""
+
+_FRAME = """<iframe src="page.html" name="{width}-{theme}"
+style="border: 0; width: {width}px; height: 2000px; color-scheme: {theme}"></iframe>"""
+
+_FRAMES = """<!doctype html><meta charset="utf-8"><style>body {{ margin: 0; }}</style>
 <script>addEventListener("message", (event) => {{
+  const frames = [...document.querySelectorAll("iframe")];
   const found = document.createElement("pre");
-  found.id = "found";
+  found.id = frames.find((frame) => frame.contentWindow === event.source).name;
   found.textContent = event.data;
   document.body.append(found);
 }});</script>
-<iframe src="page.html"></iframe>"""
+{frames}"""
 
 
-def looked_at(page, folder, width, theme):
-    """Return what a browser finds when it shows a page so wide and in a theme.
+def looked_at(page, folder):
+    """Return what a browser finds when it shows a page in each way of ``LOOKS``.
 
-    Width and theme are those of a frame: a browser without a window is 500 px wide at least.
+    Width and theme are those of a frame: a browser without a window is 500 px wide at least. One
+    browser shows them all, since it takes seconds to start.
     """
-    folder.mkdir()
     text = page.read_text(encoding="utf-8")
     (folder / "page.html").write_text(text.replace("</body>", f"{_CHECK}</body>"), "utf-8")
-    frame = folder / "frame.html"
-    frame.write_text(_FRAME.format(width=width, theme=theme), encoding="utf-8")
+    frames = "".join(_FRAME.format(width=width, theme=theme) for width, theme in LOOKS)
+    (folder / "frames.html").write_text(_FRAMES.format(frames=frames), encoding="utf-8")
     done = subprocess.run(
         [
             CHROMIUM,
@@ -155,10 +160,10 @@ def looked_at(page, folder, width, theme):
             "--disable-gpu",
             f"--user-data-dir={folder / 'profile'}",
             "--enable-logging=stderr",
-            f"--window-size={max(width, 800)},2000",
+            "--window-size=1400,2000",
             "--virtual-time-budget=20000",
             "--dump-dom",
-            frame.as_uri(),
+            (folder / "frames.html").as_uri(),
         ],
         capture_output=True,
         text=True,
@@ -167,5 +172,8 @@ def looked_at(page, folder, width, theme):
     )
     # --enable-logging=stderr prints what goes to the console.
     console = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
-    found = json.loads(html.unescape(done.stdout.split('<pre id="found">')[1].split("</pre>")[0]))
-    return {**found, "console": console}
+    found = {}
+    for width, theme in LOOKS:
+        said = done.stdout.split(f'<pre id="{width}-{theme}">')[1].split("</pre>")[0]
+        found[width, theme] = {**json.loads(html.unescape(said)), "console": console}
+    return found
