@@ -6,13 +6,17 @@ Owns: which plots of devices there are and what each says. One that has nothing 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import numpy as np
 
 from edgeprof.base.units import format_count, format_significant
 from edgeprof.report.data import SPREAD_EDGES, Device, Row, full_name, short_name
 from edgeprof.report.figure import DOTS, LINE, SOFT, SPAN, Axis, Figure, Panel, Series
+
+One = TypeVar("One")
+"""One of several that stand side by side."""
 
 TO_95PCT = 1.96
 """Half a 95 % interval in standard errors."""
@@ -217,10 +221,19 @@ def boards_figure(devices: Sequence[Device]) -> Figure | None:
 
 def pairs_of(devices: Sequence[Device]) -> list[tuple[Device, Device]]:
     """Return each device with the first before it that has networks in common with it."""
+    return each_with_first(
+        devices, lambda first, other: bool(first.by_network.keys() & other.by_network.keys())
+    )
+
+
+def each_with_first(
+    items: Sequence[One], are_comparable: Callable[[One, One], bool]
+) -> list[tuple[One, One]]:
+    """Return each item with the first before it that it can be compared with, if there is one."""
     pairs = []
-    for index, other in enumerate(devices):
-        for first in devices[:index]:
-            if first.by_network.keys() & other.by_network.keys():
+    for index, other in enumerate(items):
+        for first in items[:index]:
+            if are_comparable(first, other):
                 pairs.append((first, other))
                 break
     return pairs

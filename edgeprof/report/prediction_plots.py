@@ -6,7 +6,7 @@ not learned from.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from edgeprof.report.data import Device, full_name
 from edgeprof.report.figure import LINE, SOFT, SURE, Axis, Figure, Panel, Series
 from edgeprof.report.found import FrontPoint
 from edgeprof.report.judging import Judged
+from edgeprof.report.plots import each_with_first
 
 _WORDING = "# ms, predicted # (# %)"
 _CURVE_SIZES = (10, 20, 50, 100, 200, 500, 1000)
@@ -75,7 +76,8 @@ def _prediction_series(one: Judged) -> tuple[Series, Series]:
 
 def _agreement_figure(judged: Sequence[Judged]) -> list[Figure]:
     """What two predictors say of the same networks: where they differ, one of them is wrong."""
-    panels = tuple(_agreement_panel(first, other) for first, other in _pairs(judged))
+    pairs = each_with_first(judged, _say_something_of_the_same)
+    panels = tuple(_agreement_panel(first, other) for first, other in pairs)
     if not panels:
         return []
     return [
@@ -92,13 +94,8 @@ def _agreement_figure(judged: Sequence[Judged]) -> list[Figure]:
     ]
 
 
-def _pairs(judged: Sequence[Judged]) -> Iterator[tuple[Judged, Judged]]:
-    """Yield each predictor with the first before it that says something of the same networks."""
-    for index, other in enumerate(judged):
-        for first in judged[:index]:
-            if first.device == other.device and set(first.networks) & set(other.networks):
-                yield first, other
-                break
+def _say_something_of_the_same(first: Judged, other: Judged) -> bool:
+    return first.device == other.device and bool(set(first.networks) & set(other.networks))
 
 
 def _agreement_panel(first: Judged, other: Judged) -> Panel:
