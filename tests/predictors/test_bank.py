@@ -18,18 +18,7 @@ from edgeprof.base.errors import DatasetError, PredictorFormatError
 from edgeprof.networks.suites.mobile import mobilenet_v1
 from edgeprof.predictors.bank.facts import Facts
 from edgeprof.predictors.bank.file import bank_bytes, load_bank, read_bank, shipped_bank
-from edgeprof.predictors.bank.learning import learn_bank
 from edgeprof.predictors.bank.model import DeviceCosts
-
-
-@pytest.fixture(scope="module")
-def terms():
-    return terms_of(RECIPES)
-
-
-@pytest.fixture(scope="module")
-def bank(terms):
-    return learn_bank(settings_of(terms, 24, 0, source="table"), terms)
 
 
 def errors(bank, terms, k, *, chosen=True):

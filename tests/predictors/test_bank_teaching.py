@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from made_up_boards import A72, RECIPES, add_networks, latencies, settings_of, terms_of
+from made_up_boards import A72, RECIPES, add_networks, latencies, settings_of
 from run_cli import run
 
 from edgeprof.base.errors import DatasetError, PredictorFormatError, StoreError
@@ -28,16 +28,6 @@ from edgeprof.records.store import ImportedRow, Store
 LAB = replace(A72, runtime="ort")
 """A runtime that the bank has not seen; its convolutions take twice as long, and all the rest 1.5
 times."""
-
-
-@pytest.fixture(scope="module")
-def terms():
-    return terms_of(RECIPES)
-
-
-@pytest.fixture(scope="module")
-def bank(terms):
-    return learn_bank(settings_of(terms, 24, 0, source="table"), terms)
 
 
 def lab_devices(terms, n, seed):
