@@ -51,10 +51,10 @@ void RecordFile::append(const std::string& job_id, const std::string& record) {
     done_.insert(job_id);
 }
 
-void work_off(const std::string& batch_folder, const JobRunner& run_job) {
+void work_off(const std::string& batch_folder, const JobRunner& run_job, int reader) {
     set_environment(batch_folder + "/environment.json");
     if (access((batch_folder + "/campaign.json").c_str(), F_OK) == 0) {
-        run_campaign(batch_folder);
+        run_campaign(batch_folder, reader);
         return;
     }
     RecordFile records(batch_folder + "/records.jsonl");

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "board/line_file.h"
+#include "board/reader.h"
 
 namespace edgeprof {
 
@@ -30,8 +31,9 @@ class RecordFile {
 // The record under that id. A job line that cannot be read gives one without; its batch knows.
 std::string under_id(const std::string& record, const std::string& job_id);
 
-// A batch with a campaign.json is a campaign; its jobs are not given to run_job. Throws
-// Error(kOutputError) when a record cannot be written.
-void work_off(const std::string& batch_folder, const JobRunner& run_job);
+// A batch with a campaign.json is a campaign; its jobs are not given to run_job, and it ends with
+// its reader (reader.h). Throws Error(kOutputError) when that has gone or a record cannot be
+// written.
+void work_off(const std::string& batch_folder, const JobRunner& run_job, int reader = kNoReader);
 
 }  // namespace edgeprof

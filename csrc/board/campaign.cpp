@@ -36,8 +36,9 @@ CampaignItem reference_item(const char* model) {
 
 class Campaign {
   public:
-    Campaign(const std::string& folder, const CampaignSettings& settings)
+    Campaign(const std::string& folder, const CampaignSettings& settings, int reader)
         : settings_(settings),
+          reader_(reader),
           rounds_path_(folder + "/rounds.jsonl"),
           records_(folder + "/records.jsonl") {
         if (settings_.has_references) {
@@ -185,7 +186,7 @@ class Campaign {
             take_failures(state);
             const std::optional<ProcessTask> task = task_of(state, group, slot, only);
             if (!task) return;
-            const ProcessEnd end = run_child(*task);
+            const ProcessEnd end = run_child(*task, reader_);
             take_failures(read_state(rounds_path_));
             if (end.is_done) return;
             if (end.culprit) lose(task->items[*end.culprit], end.record);
@@ -365,6 +366,7 @@ class Campaign {
     }
 
     CampaignSettings settings_;
+    int reader_;
     std::string rounds_path_;
     RecordFile records_;
     std::vector<CampaignItem> items_;  // references first
@@ -375,7 +377,7 @@ class Campaign {
 
 }  // namespace
 
-void run_campaign(const std::string& batch_folder) {
+void run_campaign(const std::string& batch_folder, int reader) {
     CampaignSettings settings;
     try {
         settings = parse_campaign(read_text(batch_folder + "/campaign.json"));
@@ -389,7 +391,7 @@ void run_campaign(const std::string& batch_folder) {
         });
         return;
     }
-    Campaign(batch_folder, settings).run();
+    Campaign(batch_folder, settings, reader).run();
 }
 
 }  // namespace edgeprof

@@ -12,6 +12,8 @@
 #include <cstdint>
 #include <string>
 
+#include "board/reader.h"
+
 namespace edgeprof {
 
 struct CampaignSettings {
@@ -28,7 +30,7 @@ struct CampaignSettings {
 CampaignSettings parse_campaign(const std::string& text);
 
 // Measures what has no record yet. Throws Error: kInvalidJob of campaign.json, kOutputError when a
-// record cannot be written.
-void run_campaign(const std::string& batch_folder);
+// record cannot be written, or the reader (reader.h) has gone.
+void run_campaign(const std::string& batch_folder, int reader = kNoReader);
 
 }  // namespace edgeprof

@@ -21,6 +21,7 @@
 #include "base/error.h"
 #include "base/text_files.h"
 #include "board/child_failure.h"
+#include "board/reader.h"
 #include "record/record.h"
 #include "timing/clock.h"
 
@@ -59,13 +60,18 @@ Shared share_progress() {
 }
 
 // Sleeps until the child is gone, which closes its end of the pipe; true when it had to be killed.
-bool wait_or_kill(pid_t child, int pipe_end, const SharedProgress& progress) {
+bool wait_or_kill(pid_t child, int pipe_end, const SharedProgress& progress, int reader) {
     for (;;) {
         const std::int64_t left_ns = progress.until_ns - monotonic_raw_ns();
         if (left_ns <= 0) break;
-        pollfd entry{pipe_end, POLLIN, 0};
+        pollfd entries[] = {{pipe_end, POLLIN, 0}, reader_entry(reader)};
         const auto wait_ms = std::min<std::int64_t>(left_ns / 1'000'000 + 1, kLook_ms);
-        if (poll(&entry, 1, static_cast<int>(wait_ms)) > 0) return false;
+        if (poll(entries, 2, static_cast<int>(wait_ms)) <= 0) continue;
+        if (entries[0].revents != 0) return false;
+        if (is_gone(entries[1])) {
+            kill(child, SIGKILL);
+            throw Error(ErrorKind::kOutputError, "nobody reads what a campaign would tell");
+        }
     }
     kill(child, SIGKILL);
     return true;
@@ -73,7 +79,7 @@ bool wait_or_kill(pid_t child, int pipe_end, const SharedProgress& progress) {
 
 }  // namespace
 
-ProcessEnd run_child(const ProcessTask& task) {
+ProcessEnd run_child(const ProcessTask& task, int reader) {
     const Shared progress = share_progress();
     progress->until_ns = monotonic_raw_ns() + static_cast<std::int64_t>(kStarting_secs * 1e9);
     progress->limit_secs = kStarting_secs;
@@ -88,7 +94,7 @@ ProcessEnd run_child(const ProcessTask& task) {
         be_child(task, *progress, fileno(output.get()));
     }
     close(ends[1]);
-    const bool is_hung = wait_or_kill(child, ends[0], *progress);
+    const bool is_hung = wait_or_kill(child, ends[0], *progress, reader);
     close(ends[0]);
     int status = 0;
     while (waitpid(child, &status, 0) < 0 && errno == EINTR) {

@@ -17,7 +17,7 @@ struct ProcessEnd {
 };
 
 // To be called from a process with one thread only (fork). Throws Error(kOutputError) where the
-// child could not write.
-ProcessEnd run_child(const ProcessTask& task);
+// child could not write, or the reader (reader.h) has gone: the child is then ended.
+ProcessEnd run_child(const ProcessTask& task, int reader);
 
 }  // namespace edgeprof

@@ -20,6 +20,7 @@
 #include "base/error.h"
 #include "base/sha256.h"
 #include "board/child_failure.h"
+#include "board/reader.h"
 #include "record/model_weights.h"
 #include "record/record.h"
 #include "timing/clock.h"
@@ -79,6 +80,7 @@ struct Watch {
     double round_secs = 0.0;  // one inference of each of them
     std::string record;
     bool is_timed_out = false;
+    bool is_wanted = true;  // somebody reads the record
 };
 
 void take_line(Watch& watch, const std::string& line) {
@@ -97,8 +99,8 @@ void take_line(Watch& watch, const std::string& line) {
     }
 }
 
-// Sleeps until the child has closed the pipe or is out of time.
-Watch watch_child(const Job& job, int pipe_end) {
+// Sleeps until the child has closed the pipe or is out of time, or the reader has gone.
+Watch watch_child(const Job& job, int pipe_end, int reader) {
     Watch watch;
     std::string pending;
     std::int64_t phase_start_ns = monotonic_raw_ns();
@@ -110,11 +112,15 @@ Watch watch_child(const Job& job, int pipe_end) {
             watch.is_timed_out = true;
             return watch;
         }
-        pollfd poll_entry{pipe_end, POLLIN, 0};
+        pollfd entries[] = {{pipe_end, POLLIN, 0}, reader_entry(reader)};
         // A limit of weeks is more milliseconds than an int holds.
         const int wait_ms = static_cast<int>(std::min(left_secs, 3600.0) * 1e3) + 1;
-        const int n_ready = poll(&poll_entry, 1, wait_ms);
+        const int n_ready = poll(entries, 2, wait_ms);
         if (n_ready <= 0) continue;  // out of time, or a signal: the loop looks at the clock
+        if (is_gone(entries[1])) {
+            watch.is_wanted = false;
+            return watch;
+        }
         char buffer[1 << 16];
         const ssize_t n = read(pipe_end, buffer, sizeof buffer);
         if (n < 0 && errno == EINTR) continue;
@@ -150,7 +156,7 @@ void remember_hashes(const Job& job) {
     }
 }
 
-std::string run_isolated(const Job& job) {
+std::string run_isolated(const Job& job, int reader) {
     int ends[2];
     const std::unique_ptr<std::FILE, int (*)(std::FILE*)> output(std::tmpfile(), std::fclose);
     if (!output || pipe(ends) != 0) {
@@ -172,9 +178,9 @@ std::string run_isolated(const Job& job) {
     }
     if (child == 0) be_child(job, ends[1], fileno(output.get()));
     close(ends[1]);
-    const Watch watch = watch_child(job, ends[0]);
+    const Watch watch = watch_child(job, ends[0], reader);
     close(ends[0]);
-    if (watch.is_timed_out) kill(child, SIGKILL);
+    if (watch.is_timed_out || !watch.is_wanted) kill(child, SIGKILL);
     int status = 0;
     while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
     }

@@ -10,8 +10,9 @@ namespace edgeprof {
 
 // Runs the job in a forked child and returns its record. Crash, hang and lack of memory become
 // failure records that name the runtime's library, its version where it is known, and the signal.
-// To be called from a process with one thread only (fork).
-std::string run_isolated(const Job& job);
+// With its reader (reader.h) the child goes, too. To be called from a process with one thread only
+// (fork).
+std::string run_isolated(const Job& job, int reader);
 
 // How long may pass until the child's next message. n_warm: models that have been warmed up;
 // round_secs: one inference of each of them. Until all are warm the bound of loading holds; a

@@ -60,6 +60,9 @@
 // While jobs run, nothing is printed, polled or written by this program: it sleeps until the child
 // is done or its time is over. Only where a job names a progress file does its child write there,
 // between two rounds. A record is the one described in record.h.
+//
+// `run` and `campaign` end when standard output is a pipe that nobody reads any more: whoever
+// started them has died. A worker goes on.
 #include <fcntl.h>
 #include <signal.h>
 #include <unistd.h>
@@ -78,6 +81,7 @@
 #include "board/isolation.h"
 #include "board/job.h"
 #include "board/predict_command.h"
+#include "board/reader.h"
 #include "board/worker.h"
 #include "machine/machine_state.h"
 #include "record/record.h"
@@ -151,6 +155,7 @@ class RecordSink {
     RecordSink& operator=(const RecordSink&) = delete;
 
     bool is_open() const { return descriptor_ >= 0; }
+    bool is_standard_output() const { return descriptor_ == STDOUT_FILENO; }
     bool write_line(std::string line) {
         line.push_back('\n');
         for (std::size_t written = 0; written < line.size();) {
@@ -170,15 +175,18 @@ class RecordSink {
     int descriptor_;
 };
 
-std::string record_of_line(const std::string& line) {
+std::string record_of_line(const std::string& line, int reader) {
     Job job;
     try {
         job = parse_job(line);
     } catch (const Error& error) {
         return failure_record(job.job_id, job.model_paths(), error, {{"job_line", one_line(line)}});
     }
-    return run_isolated(job);
+    return run_isolated(job, reader);
 }
+
+// Of a worker: whoever fetches the records comes back for them.
+std::string record_for_nobody(const std::string& line) { return record_of_line(line, kNoReader); }
 
 int run_command(const Options& options) {
     const std::string jobs_path = options.get("--jobs", "-");
@@ -198,10 +206,11 @@ int run_command(const Options& options) {
         return kFailed;
     }
     note_interrupts();
+    const int reader = sink.is_standard_output() ? reader_of(STDOUT_FILENO) : kNoReader;
     std::string line;
     while (!is_interrupted() && std::getline(jobs, line)) {
         if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
-        if (!sink.write_line(record_of_line(line))) {
+        if (!sink.write_line(record_of_line(line, reader))) {
             std::cerr << "edgeprof-harness: " << sink.complaint() << "\n";
             return kFailed;
         }
@@ -239,7 +248,9 @@ int predict_command(const std::string& predictor_path, const Options& options) {
 
 int campaign_command(const std::string& folder) {
     try {
-        work_off(folder, record_of_line);
+        const int reader = reader_of(STDOUT_FILENO);
+        const auto run_job = [&](const std::string& line) { return record_of_line(line, reader); };
+        work_off(folder, run_job, reader);
         return kDone;
     } catch (const std::exception& error) {
         std::cerr << "edgeprof-harness: " << error.what() << "\n";
@@ -274,7 +285,7 @@ int main_command(const std::vector<std::string>& arguments) {
     if (command == "campaign") {
         return rest.size() == 1 ? campaign_command(rest[0]) : usage("campaign wants one folder");
     }
-    if (command == "worker") return worker_main(rest, record_of_line);
+    if (command == "worker") return worker_main(rest, record_for_nobody);
     if (command == "wait") return wait_main(rest);
     if (command == "hold") return hold_main(rest);
     if (command == "counters") {

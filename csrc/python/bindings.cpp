@@ -1,6 +1,7 @@
 // The extension module edgeprof._core: a table of contents, no arithmetic.
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -11,6 +12,7 @@
 
 #include "base/version.h"
 #include "board/isolation.h"
+#include "board/reader.h"
 #include "board/run_job.h"
 #include "board/worker.h"
 #include "machine/machine_state.h"
@@ -46,7 +48,9 @@ std::string run_job_line(const std::string& line) {
 // The same in a child of this process. The lock is kept: the child then has it too, and this
 // process (edgeprof/python_door.py) has no other thread to want it.
 std::string run_isolated_job_line(const std::string& line) {
-    return with_job(line, edgeprof::run_isolated);
+    return with_job(line, [](const edgeprof::Job& job) {
+        return edgeprof::run_isolated(job, edgeprof::reader_of(STDOUT_FILENO));
+    });
 }
 
 // The board program's `worker`, for jobs that need Python. The lock is kept, as above.

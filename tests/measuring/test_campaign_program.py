@@ -1,9 +1,13 @@
 """Campaigns as the board program runs them: a batch folder in, records out."""
 
 import json
+import os
 import signal
 import subprocess
+import sys
 import time
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -95,6 +99,95 @@ def test_a_campaign_killed_at_any_moment_keeps_its_rounds_and_goes_on(batch):
         assert len(samples["latency_ns"]) == measured[name]
         assert samples["begin_ns"] == sorted(samples["begin_ns"])
     assert run(folder) == records
+
+
+LONG_S = 3600
+
+
+def wait_for(is_so):
+    deadline = time.monotonic() + 120
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_a_campaign_ends_with_whoever_started_it(batch):
+    folder = batch([null_job("a", latency_us=2000)], budget_secs=LONG_S, ci_rel=1e-6)
+    with subprocess.Popen(
+        [PROGRAM, "campaign", folder], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        wait_for((folder / "rounds.jsonl").exists)
+        process.stdout.close()  # as the death of the other process does
+        assert process.stderr.read() == (
+            "edgeprof-harness: nobody reads what a campaign would tell\n"
+        )
+        assert process.wait(120) == 1
+
+
+def test_jobs_end_with_whoever_waits_for_their_records(tmp_path):
+    job = {**null_job("a", latency_us=2000), "max_secs": LONG_S, "ci_rel": 1e-6}
+    progress = tmp_path / "progress"
+    progress.touch()
+    line = json.dumps({**job, "progress_file": str(progress)})
+    with subprocess.Popen(
+        [PROGRAM, "run"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        process.stdin.write(line + "\n")
+        process.stdin.close()  # no more jobs: the one at hand goes on
+        wait_for(progress.read_bytes)
+        assert process.poll() is None
+        process.stdout.close()
+        assert "records cannot be written" in process.stderr.read()
+        assert process.wait(120) == 1
+
+
+def test_a_campaign_whose_output_nobody_could_read_goes_on(batch):
+    folder = batch([null_job("a", latency_us=500)], budget_secs=0.5)
+    with (folder / "log").open("w") as log:
+        subprocess.run([PROGRAM, "campaign", folder], check=True, timeout=300, stdout=log)
+    assert "error" not in records_of(folder)["a"]
+
+
+KILLED = """
+import os, sys, threading, time
+from pathlib import Path
+from edgeprof.measuring.local_campaign import run_campaign
+
+job = {"runtime": "null", "model": "a", "runtime_options": {"latency_us": 2000}}
+threading.Thread(
+    target=run_campaign,
+    args=({"a": job}, {"budget_secs": 3600.0, "ci_rel": 1e-6}),
+    daemon=True,
+).start()
+time.sleep(3600)
+"""
+
+
+def test_a_killed_python_leaves_no_campaign_behind(tmp_path):
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    command = [sys.executable, "-c", KILLED]
+    with subprocess.Popen(command, env=environment, cwd=tmp_path) as python:
+        try:
+            wait_for(lambda: list(tmp_path.glob("*/rounds.jsonl")) or python.poll() is not None)
+            [folder] = [path.parent for path in tmp_path.glob("*/rounds.jsonl")]
+            assert programs_in(folder)
+        finally:
+            python.kill()
+    wait_for(lambda: not programs_in(folder))
+
+
+def programs_in(folder):
+    """Return the processes that were started with this folder."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            if os.fsencode(folder) in path.read_bytes().split(b"\0"):
+                found.append(path.parent.name)
+    return found
 
 
 def test_a_bad_campaign_file_is_the_error_of_every_job(batch):

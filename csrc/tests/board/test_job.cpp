@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "board/isolation.h"
+#include "board/reader.h"
 #include "board/run_job.h"
 #include "record/model_weights.h"
 #include "record/record.h"
@@ -106,7 +107,7 @@ TEST_CASE("a job in a process of its own survives what kills the runtime") {
             std::string(
                 R"({"runtime": "null", "max_secs": 0.2, "max_load_secs": 1, "runtime_options": )") +
             options + "}";
-        return json::parse(run_isolated(parse_job(line)));
+        return json::parse(run_isolated(parse_job(line), kNoReader));
     };
     const json::Value illegal = error_of(R"({"act": "illegal_instruction"})");
     CHECK(*illegal.find("error")->find("kind")->as_string() == "HarnessCrashed");
