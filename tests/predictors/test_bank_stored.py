@@ -91,6 +91,13 @@ def test_repeats_count_once_and_blocks_sum_to_networks(lab, tmp_path):
     assert load_stored(tmp_path / "twice.db", "pi").n_networks == 3
 
 
+def test_a_latency_alone_is_the_one_that_stands_in_the_interval(lab):
+    device = load_stored(lab, "pi", space=SPACE.id)
+    codes = SPACE.encode(SUBNETS)
+    for latencies in (device.predict_codes(codes), device.predict(SUBNETS)):
+        assert latencies == pytest.approx(device.predict_interval(codes).mean_ms, rel=1e-6)
+
+
 def test_what_was_measured_otherwise_is_chosen_or_refused(tmp_path):
     path = tmp_path / "lab.db"
     with Store(path) as store:

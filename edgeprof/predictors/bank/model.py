@@ -53,6 +53,11 @@ class Smooth:
         """Return the columns of networks: (n_networks, n_points); rows have length 1 at most."""
         return alike(terms.likeness, self.points) @ self._whitening
 
+    def values(self, terms: Terms, weights: Floats) -> Floats:
+        """Return ``columns(terms) @ weights`` in a fraction of the time."""
+        found: Floats = alike(terms.likeness, self.points) @ (self._whitening @ weights)
+        return found
+
 
 def alike(a: Floats, b: Floats) -> Floats:
     """Return the correlation of the smooth function at networks: (n_a, n_b)."""
@@ -269,10 +274,21 @@ class Member:
         settled = settle(self.prior, terms, smooth, log_ms, noise, robust=True)
         return replace(self, settled=settled)
 
+    @property
+    def costs(self) -> Floats:
+        """The most probable costs."""
+        return self.prior.mean if self.settled is None else self.settled.costs
+
+    def mean_log(self, terms: Terms) -> Floats:
+        """Return the mean of the logarithm of each latency."""
+        total = terms.amounts @ np.exp(self.costs[0] + self.costs[1:N_COSTS])
+        smooth = self.population.smooth.values(terms, self.costs[N_COSTS:])
+        log_ms: Floats = np.log(total) + smooth
+        return log_ms
+
     def predict_log(self, terms: Terms) -> tuple[Floats, Floats]:
         """Return mean and variance of the logarithm of each latency."""
-        costs = self.prior.mean if self.settled is None else self.settled.costs
-        around = linearise(costs, terms, self.population.smooth.columns(terms))
+        around = linearise(self.costs, terms, self.population.smooth.columns(terms))
         columns = around.columns @ self.prior.factor
         variance = (columns**2).sum(axis=1)
         if self.settled is not None:
@@ -340,12 +356,16 @@ class DeviceCosts:
         reach = NormalDist().inv_cdf(0.5 + confidence / 2) * np.sqrt(variance)
         return LatencyInterval(np.exp(log_ms), np.exp(log_ms - reach), np.exp(log_ms + reach))
 
+    def mean_ms(self, terms: Terms) -> Floats:
+        """Return the latency of each network in ms; what searches ask for again and again."""
+        mean: Floats = self.weights @ np.array([one.mean_log(terms) for one in self.members])
+        return np.exp(mean)
+
     def shares(self, amounts: Floats) -> Floats:
         """Return how the time of a whole is divided among its parts, each of some amounts."""
         each = []
         for member in self.members:
-            costs = member.prior.mean if member.settled is None else member.settled.costs
-            parts = amounts @ np.exp(costs[1:N_COSTS])
+            parts = amounts @ np.exp(member.costs[1:N_COSTS])
             each.append(parts / parts.sum())
         shares: Floats = self.weights @ np.array(each)
         return shares

@@ -18,7 +18,7 @@ from edgeprof.predictors.bank.measured import MeasuredDevice, read_devices
 from edgeprof.predictors.bank.model import Bank, DeviceCosts
 from edgeprof.predictors.bank.paper import PaperNetwork, across_devices, fine_tuned, nearest
 from edgeprof.predictors.bank.teaching import teach
-from edgeprof.predictors.bank.terms import Terms
+from edgeprof.predictors.bank.terms import Floats, Terms
 from edgeprof.predictors.base import LatencyInterval
 from edgeprof.records.store import Store
 
@@ -32,6 +32,9 @@ class KnownDevice(Protocol):
     @property
     def facts(self) -> Facts:
         """Of the device."""
+
+    def mean_ms(self, terms: Terms) -> Floats:
+        """Return the latency of each network in ms."""
 
     def predict(self, terms: Terms, confidence: float = 0.9) -> LatencyInterval:
         """Return the latency of each network in ms, with the central interval."""

@@ -123,6 +123,10 @@ class PaperDevice:
     network: PaperNetwork = field(repr=False)
     last: LastLayer = field(repr=False)
 
+    def mean_ms(self, terms: Terms) -> Floats:
+        """Return the latency of each network in ms."""
+        return self.predict(terms).mean_ms
+
     def predict(self, terms: Terms, confidence: float = 0.9) -> LatencyInterval:
         """Return the latency of each network in ms; the interval is as wide as known errors."""
         weights, bias = self.last.layer

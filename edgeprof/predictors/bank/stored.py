@@ -90,7 +90,8 @@ class StoredDevice(PredictsCodes):
 
     def predict(self, subnets: Networks) -> Latencies:
         """Return the latency of each subnet, network or model file in ms."""
-        return self.predict_networks([as_network(item) for item in each_of(subnets)]).mean_ms
+        networks = [as_network(item) for item in each_of(subnets)]
+        return self.costs.mean_ms(Terms.from_amounts(self._sums(networks)))
 
     def predict_networks(
         self, networks: Sequence[Network], confidence: float = 0.9
@@ -100,18 +101,20 @@ class StoredDevice(PredictsCodes):
 
     def predict_codes(self, codes: Codes) -> Latencies:
         """Return the latency of each row of codes of ``space`` in ms."""
-        return self.predict_interval(codes).mean_ms
+        return self.costs.mean_ms(self._terms(codes))
 
     def predict_interval(self, codes: Codes, confidence: float = 0.9) -> LatencyInterval:
         """Return the latency of each row of codes of ``space``, with an interval."""
+        return self.costs.predict(self._terms(codes), confidence)
+
+    def _terms(self, codes: Codes) -> Terms:
         if self.space not in self._of_codes:
             space = get_space(self.space)
             self._of_codes[self.space] = SlotTables(
                 space,
                 lambda codes: self._sums([space.layers(subnet) for subnet in space.decode(codes)]),
             )
-        amounts = self._of_codes[self.space](codes)
-        return self.costs.predict(Terms.from_amounts(amounts), confidence)
+        return Terms.from_amounts(self._of_codes[self.space](codes))
 
     def _sums(self, networks: Sequence[Network]) -> Floats:
         """Return the amounts of networks, (n, n_terms); blocks are summed up once."""
