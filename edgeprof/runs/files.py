@@ -12,7 +12,7 @@ from pathlib import Path
 
 from edgeprof.base.errors import EdgeprofError, InvalidModel, StableError, StoreError
 from edgeprof.base.extras import optional
-from edgeprof.base.files import sha256_of
+from edgeprof.base.files import has_sha256, sha256_of
 from edgeprof.boards.deploy import Payload
 from edgeprof.boards.transport.base import unreadable
 from edgeprof.measuring.inputs import Fed, fed_to_each
@@ -55,6 +55,7 @@ class FileWorkload(Workload[Path]):
         each = fed or fed_to_each(files, settings.shapes, settings.inputs)
         self._fed = dict(zip(files, each, strict=True))
         self.keys: dict[Path, str] = {}
+        self._measured_sha256: dict[str, str] = {}
 
     @property
     def model_kind(self) -> str:
@@ -66,16 +67,21 @@ class FileWorkload(Workload[Path]):
         self.keys = {path: self.key(path, target) for path in self._files}
         return {key: path for path, key in self.keys.items()}
 
-    def others(self, target: Target) -> dict[str, Path]:
-        """Return the files that the store has measurements of, where they are as they were."""
+    def others(self, target: Target, store: Store) -> dict[str, Path]:
+        """Return the files that the store has measurements of, where they still are."""
         found = {}
-        for stored in self.store.measurements(target.device):
+        for stored in store.measurements(target.device):
             model = stored.record["model"]
             path = Path(model["path"])
             is_alike = stored.model_kind == self.model_kind and "shapes" not in model
-            if is_alike and path.is_file() and sha256_of(path) == model["sha256"]:
+            if is_alike and path.is_file():
                 found[stored.job_key] = path
+                self._measured_sha256[stored.job_key] = model["sha256"]
         return found
+
+    def is_as_measured(self, key: str, label: Path) -> bool:
+        """Tell whether a file has the content that was measured."""
+        return has_sha256(label, self._measured_sha256[key])
 
     def key(self, path: Path, target: Target) -> str:
         """Return the key of a file's item: what changes its latency, the content among it."""

@@ -46,9 +46,9 @@ class SubnetWorkload(Workload[Subnet]):
         """Return the subnets by key, in their order."""
         return {subnet_key(subnet, target): subnet for subnet in self._subnets}
 
-    def others(self, target: Target) -> dict[str, Subnet]:
+    def others(self, target: Target, store: Store) -> dict[str, Subnet]:
         """Return the subnets that the store has."""
-        stored = (item.subnet for item in self.store.measurements(target.device))
+        stored = (item.subnet for item in store.measurements(target.device))
         return {subnet_key(subnet, target): subnet for subnet in stored if subnet is not None}
 
     def make_models(

@@ -13,6 +13,7 @@ import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -110,6 +111,16 @@ class Plan:
     links: Sequence[Item] = ()
 
 
+@dataclass(frozen=True)
+class _Left(Generic[Label]):
+    """The part of a plan that needs no model file."""
+
+    todo: Mapping[str, Label]
+    links: Mapping[str, Label]
+    n_done: int
+    n_failed: int
+
+
 class Workload(ABC, Generic[Label]):
     """The items of one job.
 
@@ -141,11 +152,15 @@ class Workload(ABC, Generic[Label]):
         """What measurements are filed under beside their device."""
         return self.settings.model_kind
 
-    def others(self, target: Target) -> Mapping[str, Label]:  # noqa: ARG002
-        """Return what the store has beside the items and can be measured again, by key."""
+    # What workloads of one kind of item need not say: the label is for those of several.
+
+    def others(self, target: Target, store: Store) -> Mapping[str, Label]:  # noqa: ARG002
+        """Return what the store has beside the items and might be measured again, by key."""
         return {}
 
-    # What workloads of one kind of item need not say: the label is for those of several.
+    def is_as_measured(self, key: str, label: Label) -> bool:  # noqa: ARG002
+        """Tell whether one of the others is still what was measured then."""
+        return True
 
     def settings_of(self, label: Label, settings: ProfileSettings) -> ProfileSettings:  # noqa: ARG002
         """Return the settings as they hold for one item."""
@@ -168,12 +183,9 @@ class Workload(ABC, Generic[Label]):
         settings = self.settings.on(board)
         version = (software.library or software.program).sha256
         target = Target(board.device, settings, version, board.environment)
-        wanted = self.items(target)
-        done = self.store.job_keys() & wanted.keys()
-        failed = (self._failed_before(board.device) & wanted.keys()) - done
-        todo = {key: wanted[key] for key in wanted if key not in done and key not in failed}
-        links = self._links(target, wanted, failed) if todo else {}
-        labels = {**todo, **links}
+        # In threads: connections are kept alive meanwhile.
+        left = await asyncio.to_thread(self._left, target)
+        labels = {**left.todo, **left.links}
         n_made = 0
 
         def advance(steps: int = 1) -> None:
@@ -181,7 +193,6 @@ class Workload(ABC, Generic[Label]):
             n_made += steps
             show(f"exporting {n_made}")
 
-        # In a thread: connections are kept alive meanwhile.
         made = list(labels.values())
         files = await asyncio.to_thread(self.make_models, made, settings, advance)
         items = {
@@ -198,25 +209,37 @@ class Workload(ABC, Generic[Label]):
             )
             for (key, label), file in zip(labels.items(), files, strict=True)
         }
-        own, linking = ([items[key] for key in keys] for keys in (todo, links))
-        return Plan(own, len(done), len(failed), linking)
+        own, linking = ([items[key] for key in keys] for keys in (left.todo, left.links))
+        return Plan(own, left.n_done, left.n_failed, linking)
+
+    def _left(self, target: Target) -> _Left[Label]:
+        """Compare what is wanted with what the store has, over a connection of this thread."""
+        wanted = self.items(target)
+        with Store(self.store.path, create=False) as store:
+            done = store.job_keys() & wanted.keys()
+            failed = (self._failed_before(target.device, store) & wanted.keys()) - done
+            todo = {key: wanted[key] for key in wanted if key not in done and key not in failed}
+            links = self._links(target, wanted, failed, store) if todo else {}
+        return _Left(todo, links, len(done), len(failed))
 
     def _links(
-        self, target: Target, wanted: Mapping[str, Label], failed: Collection[str]
+        self, target: Target, wanted: Mapping[str, Label], failed: Collection[str], store: Store
     ) -> dict[str, Label]:
-        """Draw some of what is wanted or in the store."""
-        others, there = self.others(target), self.store.job_keys()
+        """Draw some of what is wanted or in the store; what is drawn of the latter is looked at."""
+        others, there = self.others(target, store), store.job_keys()
         usable = {key: label for key, label in others.items() if key in there}
         usable |= {key: label for key, label in wanted.items() if key not in failed}
-        keys = random.Random(0).sample(list(usable), min(N_LINKS, len(usable)))
-        return {key: usable[key] for key in keys}
+        keys = list(usable)
+        random.Random(0).shuffle(keys)
+        as_it_was = (k for k in keys if k in wanted or self.is_as_measured(k, usable[k]))
+        return {key: usable[key] for key in islice(as_it_was, N_LINKS)}
 
-    def _failed_before(self, device: str) -> set[str]:
+    def _failed_before(self, device: str, store: Store) -> set[str]:
         if self._retry_failed:
             return set()
         return {
             failure.job_key
-            for failure in self.store.failures(device)
+            for failure in store.failures(device)
             if not failure.record["error"].get("transient")
         }
 

@@ -50,6 +50,20 @@ def test_a_file_is_measured_beside_one_of_an_earlier_run(models, tmp_path):
     assert any(key.startswith(LINK_PREFIX + first) for key in keys)
 
 
+def test_a_file_that_is_not_what_was_measured_links_nothing(models, tmp_path):
+    command = ["profile", str(models[0]), "--store", str(tmp_path / "s.db"), "--max-secs", "0.1"]
+    assert CliRunner().invoke(cli, command).exit_code == 0
+    models[0].write_bytes(models[1].read_bytes())
+    with Store(tmp_path / "s.db") as store:
+        [first] = [item.job_key for item in store.measurements()]
+        workload = FileWorkload([models[1]], store, ProfileSettings())
+        target = Target(store.devices()[0], ProfileSettings(), "0", {})
+        assert workload.others(target, store) == {first: models[0]}
+        links = workload._left(target).links
+    assert first not in links
+    assert list(links.values()) == [models[1]]
+
+
 def test_files_with_the_same_content_are_one_item_and_weights_belong_to_it(models, store):
     copy = models[0].with_name("copy.onnx")
     copy.write_bytes(models[0].read_bytes())
