@@ -191,7 +191,10 @@ class Population:
 
     def noise_of(self, terms: Terms) -> Floats:
         """Return the variances of measurements, and of what the smooth function cannot express."""
-        smooth = self.smooth.columns(terms)
+        return self.noise_at(self.smooth.columns(terms))
+
+    def noise_at(self, smooth: Floats) -> Floats:
+        """Return the same of networks with these columns."""
         left: Floats = np.maximum(1.0 - (smooth**2).sum(axis=1), 0.0)
         return self.noise + self.smooth_variance * left
 
@@ -279,6 +282,15 @@ class Member:
         """The most probable costs."""
         return self.prior.mean if self.settled is None else self.settled.costs
 
+    @cached_property
+    def _reduction(self) -> Floats:
+        """That of ``settled``, with as many rows as costs where more was measured."""
+        assert self.settled is not None
+        reduction = self.settled.reduction
+        if len(reduction) <= reduction.shape[1]:
+            return reduction
+        return np.asarray(np.linalg.qr(reduction, mode="r"), dtype=np.float64)
+
     def mean_log(self, terms: Terms) -> Floats:
         """Return the mean of the logarithm of each latency."""
         total = terms.amounts @ np.exp(self.costs[0] + self.costs[1:N_COSTS])
@@ -288,12 +300,13 @@ class Member:
 
     def predict_log(self, terms: Terms) -> tuple[Floats, Floats]:
         """Return mean and variance of the logarithm of each latency."""
-        around = linearise(self.costs, terms, self.population.smooth.columns(terms))
+        smooth = self.population.smooth.columns(terms)
+        around = linearise(self.costs, terms, smooth)
         columns = around.columns @ self.prior.factor
         variance = (columns**2).sum(axis=1)
         if self.settled is not None:
-            variance -= ((columns @ self.settled.reduction.T) ** 2).sum(axis=1)
-        variance = np.maximum(variance, 0.0) + self.population.noise_of(terms)
+            variance -= ((columns @ self._reduction.T) ** 2).sum(axis=1)
+        variance = np.maximum(variance, 0.0) + self.population.noise_at(smooth)
         return around.log_ms, variance * self.population.stretch[self.settled is not None] ** 2
 
     def deviations(self, terms: Terms) -> Floats:
