@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,25 @@ class Shape(_Value):
         return name, shape
 
 
+_GIVEN_VALUE = re.compile(
+    r"(?P<model>(.*?\.(onnx|ort|tflite|lite):)?)"
+    r"(\"(?P<quoted>[^\"]+)\"|(?P<plain>[^=]+))=(?P<value>.+)",
+    re.DOTALL | re.IGNORECASE,
+)
+"""``NAME=VALUE`` or ``MODEL:NAME=VALUE``; a NAME that holds ``=`` stands in quotation marks."""
+
+
+def split_given(text: str) -> tuple[str, str]:
+    """Split ``NAME=VALUE`` at the first ``=`` behind ``MODEL:``: names seldom hold one.
+
+    Raises:
+        ValueError: no name or no value.
+    """
+    if (parts := _GIVEN_VALUE.fullmatch(text)) is None:
+        raise ValueError(text)
+    return parts["model"] + (parts["quoted"] or parts["plain"]), parts["value"]
+
+
 class InputValue(_Value):
     """An input and its values."""
 
@@ -66,13 +86,11 @@ class InputValue(_Value):
 
     @staticmethod
     def parse(text: str) -> tuple[str, Any]:
-        """Split at the last ``=``: names of inputs may hold anything."""
+        """Read what stands behind the name."""
         from edgeprof.base.errors import InvalidJob
         from edgeprof.measuring.inputs import read_array, values_of
 
-        name, _, value = text.rpartition("=")
-        if not name or not value:
-            raise ValueError(text)
+        name, value = split_given(text)
         try:
             if value.endswith(".npy"):
                 return name, read_array(Path(value.removeprefix("@")))
@@ -82,6 +100,16 @@ class InputValue(_Value):
             return name, values_of(_plain(value))
         except InvalidJob as error:
             raise click.UsageError(str(error)) from error
+
+
+class InputText(InputValue):
+    """An input and its values as they were typed, for a command that types them again."""
+
+    @staticmethod
+    def parse(text: str) -> tuple[str, str]:
+        """Refuse what cannot be read, and return the text."""
+        InputValue.parse(text)
+        return split_given(text)
 
 
 def _number(text: str) -> float | int | None:

@@ -67,7 +67,8 @@ class Settings:
         shapes: shape per input, for inputs with dynamic dimensions.
         inputs: values per input: a number, a text, an array, a ``range``; a type for the name means
             all inputs of it. Where several models are measured, a shape or value goes to those
-            that have such an input, ``"MODEL:NAME"`` to that model alone.
+            that have such an input, ``"MODEL:NAME"`` to that model alone (see
+            ``measuring.inputs.fed_to_each``).
         clock: name of the clock; the finest one that can be trusted if ``None``.
         counters: ``"auto"`` reads the processor's counters where that costs next to nothing,
             ``"off"`` never.
@@ -353,10 +354,13 @@ def settings_of_each(
         InvalidJob: no model has an input of that name.
     """
     paths = [model for model, _ in models]
+    # Of the models there may be many, which are read for it; of settings there are one or two.
+    several = {id(settings): settings for _, settings in models}
+    fed = {key: fed_to_each(paths, one.shapes, one.inputs) for key, one in several.items()}
     return [
-        (model, replace(settings, shapes=fed.shapes, inputs=fed.inputs))
+        (model, replace(settings, shapes=own.shapes, inputs=own.inputs))
         for index, (model, settings) in enumerate(models)
-        for fed in [fed_to_each(paths, settings.shapes, settings.inputs)[index]]
+        for own in [fed[id(settings)][index]]
     ]
 
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from edgeprof.base.errors import InvalidJob
+from edgeprof.measuring.runtimes import FORMAT_OF_SUFFIX
 
 Shape = Sequence[int]
 GivenValues = Mapping[str, Any]
@@ -43,58 +44,79 @@ def fed_to_each(
 ) -> list[Fed]:
     """Divide what is given among models.
 
-    A name goes to the models that have such an input, ``MODEL:NAME`` to that model alone.
+    A name goes to the models that have such an input, ``MODEL:NAME`` to that model alone. MODEL is
+    its path, or as much of the path's end as no other model has: its file name, most times.
 
     Raises:
-        InvalidJob: no model has an input of a name.
+        InvalidJob: no model has an input of a name, or MODEL is none of the models or several.
     """
     from edgeprof import _core
 
     paths = [os.fspath(model) for model in models]
     if not shapes and not inputs:
         return [Fed() for _ in paths]
-    if len(set(paths)) == 1 and not any(_is_for(paths[0], name) for name in (*shapes, *inputs)):
+    if len(set(paths)) == 1 and not any(":" in name for name in (*shapes, *inputs)):
         return [Fed(shapes, inputs) for _ in paths]
-    known = [_core.input_names(path) for path in paths]
-    _refuse_unknown(paths, known, [*shapes, *(name for name in inputs if not _is_type(name))])
-    return [
-        Fed(_chosen(shapes, path, names), _chosen(inputs, path, names))
-        for path, names in zip(paths, known, strict=True)
-    ]
+    known = {path: _core.input_names(path) for path in paths}
+    of_shapes = _divided(shapes, known)
+    of_inputs = _divided(inputs, known, is_by_type=_is_type)
+    return [Fed(of_shapes[path], of_inputs[path]) for path in paths]
 
 
-def _is_for(path: str, name: str) -> bool:
-    return name.startswith(f"{path}:")
+def _divided(
+    given: Mapping[str, Any],
+    known: Mapping[str, Sequence[str] | None],
+    is_by_type: Callable[[str], bool] = lambda _: False,
+) -> dict[str, dict[str, Any]]:
+    """Return what is for each model by its path; what is for it alone wins over what is for all."""
+
+    def takes(path: str, name: str) -> bool:
+        names = known[path]  # None: it cannot be read, and the runtime will tell
+        return names is None or name in names or is_by_type(name)
+
+    for_all: dict[str, dict[str, Any]] = {path: {} for path in known}
+    for_one: dict[str, dict[str, Any]] = {path: {} for path in known}
+    for given_name, value in given.items():
+        addressed, name = _addressed(given_name, known)
+        takers = [path for path in addressed or known if takes(path, name)]
+        if not takers:
+            inputs = "; ".join(f"{path}: {', '.join(known[path] or ())}" for path in known)
+            raise InvalidJob(f"no model has an input {given_name!r}; the inputs are {inputs}")
+        for path in takers:
+            own = (for_one if addressed else for_all)[path]
+            if name in own:
+                raise InvalidJob(f"{given_name!r}: input {name!r} of {path} is given twice")
+            own[name] = value
+    return {path: {**for_all[path], **for_one[path]} for path in known}
 
 
-def _chosen(given: Mapping[str, Any], path: str, names: Sequence[str] | None) -> dict[str, Any]:
-    """Return what is for one model; a name with its path wins over the name alone."""
-    plain = {
-        name: value
-        for name, value in given.items()
-        if names is None or name in names or _is_type(name)
-    }
-    own = {name[len(path) + 1 :]: value for name, value in given.items() if _is_for(path, name)}
-    return {**{k: v for k, v in plain.items() if not _is_for(path, k)}, **own}
+def _addressed(given: str, known: Mapping[str, Sequence[str] | None]) -> tuple[list[str], str]:
+    """Take ``MODEL:NAME`` apart: paths of the model, and the name; of a name alone, no path.
 
-
-def _refuse_unknown(
-    paths: Sequence[str], known: Sequence[Sequence[str] | None], given: Sequence[str]
-) -> None:
-    if None in known:
-        return  # the runtime will tell
-    for name in given:
-        is_known = any(
-            name in (names or ())
-            or (_is_for(path, name) and name[len(path) + 1 :] in (names or ()))
-            for path, names in zip(paths, known, strict=True)
-        )
-        if not is_known:
-            inputs = "; ".join(
-                f"{path}: {', '.join(names or ())}"
-                for path, names in dict(zip(paths, known, strict=True)).items()
+    Raises:
+        InvalidJob: MODEL is none of the models or several.
+    """
+    if any(given in (names or ()) for names in known.values()):
+        return [], given  # names of inputs may hold colons themselves
+    models = ", ".join(known)
+    for colon in (at for at, letter in enumerate(given) if letter == ":"):
+        said, name = os.path.normpath(given[:colon]), given[colon + 1 :]
+        exact = [path for path in known if os.path.normpath(path) == said]
+        alike = exact or [path for path in known if _ends_with(path, said)]
+        if len(alike) > 1 and not exact:
+            raise InvalidJob(
+                f"{given!r}: {said} may be {' or '.join(alike)}; write more of the path"
             )
-            raise InvalidJob(f"no model has an input {name!r}; the inputs are {inputs}")
+        if alike:
+            return alike, name
+        if Path(said).suffix.lower() in FORMAT_OF_SUFFIX:
+            raise InvalidJob(f"{given!r}: no model is called {said}; the models are {models}")
+    return [], given
+
+
+def _ends_with(path: str, said: str) -> bool:
+    last = Path(said).parts
+    return Path(os.path.normpath(path)).parts[-len(last) :] == last
 
 
 def _is_type(name: str) -> bool:

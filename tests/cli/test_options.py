@@ -40,6 +40,7 @@ OWN_WORDS = {
 }
 OWN_VALUES = {
     "--base": "see above",
+    "--input": "onboard checks it, and types it again in the commands that it prints",
     "--models": "see above",
     "-n": "quickstart and onboard need enough to learn from",
     "--predictor": "see above",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from run_cli import run
 
 import edgeprof
 from edgeprof.base.errors import InvalidJob, InvalidModel, UnsupportedModel
+from edgeprof.cli.values import InputValue
 from edgeprof.measuring.harness import Settings
 from edgeprof.measuring.inputs import Fed, fed_to_each, values_of
 
@@ -163,7 +165,7 @@ def two(tmp_path: Path) -> list[str]:
 
 
 def test_shapes_go_to_the_models_that_have_the_input(two: list[str]) -> None:
-    shapes = ("--shape", "a=4", "--shape", "b=6", "--shape", f"{two[1]}:x=6", "--shape", "x=4")
+    shapes = ("--shape", "a=4", "--shape", "b=6", "--shape", "b.onnx:x=6", "--shape", "x=4")
     result = run("measure", *two, *shapes, *OPTIONS, "--json")
     assert result.exit_code == 0, result.stderr
     assert [one["model"] for one in json.loads(result.stdout)] == two
@@ -191,6 +193,71 @@ def test_one_model_is_fed_as_it_is_asked_for(two: list[str], tmp_path: Path) -> 
         Fed({"a": [1]}, {"float32": 1}),
         Fed({"a": [1]}, {"float32": 1}),
     ]
+
+
+def test_a_model_may_be_called_by_as_much_of_its_path_as_no_other_has(two: list[str]) -> None:
+    for said in ("b.onnx", f"{Path(two[1]).parent.name}/b.onnx", two[1]):
+        shapes = {"a": [4], "b": [6], "x": [4], f"{said}:x": [6]}
+        fed = fed_to_each(two, shapes, {f"{said}:float32": 1.5})
+        assert fed == [
+            Fed({"a": [4], "x": [4]}),
+            Fed({"b": [6], "x": [6]}, {"float32": 1.5}),
+        ], said
+    assert fed_to_each(two[1:], {"b.onnx:x": [6]}, {}) == [Fed({"x": [6]})]
+
+
+def test_a_model_that_may_be_several_or_none_is_told_in_one_line(
+    two: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "other").mkdir()
+    twin = tmp_path / "other" / "b.onnx"
+    twin.write_bytes(Path(two[1]).read_bytes())
+    models = [*two, str(twin)]
+    for said, message in (
+        ("b.onnx:x", f"b.onnx may be {two[1]} or {twin}; write more of the path"),
+        ("c.onnx:x", f"no model is called c.onnx; the models are {two[0]}, "),
+        ("a.onnx:b", "no model has an input 'a.onnx:b'"),
+        ("nobody", "no model has an input"),
+    ):
+        with pytest.raises(InvalidJob, match=re.escape(message)) as refusal:
+            fed_to_each(models, {said: [1]}, {})
+        assert "\n" not in str(refusal.value)
+    assert fed_to_each(models, {"other/b.onnx:x": [6]}, {})[2] == Fed({"x": [6]})
+    with pytest.raises(InvalidJob, match=r"input 'x' of .*a\.onnx is given twice"):
+        fed_to_each(two, {"a.onnx:x": [1], f"{two[0]}:x": [2]}, {})
+
+
+def test_a_name_with_a_colon_is_the_inputs_own(tmp_path: Path) -> None:
+    nodes = [helper.make_node("Relu", ["serving:0"], ["y"])]
+    model = save(tmp_path / "keras.onnx", nodes, [("serving:0", TensorProto.FLOAT, ["n"])])
+    for said in ("serving:0", "keras.onnx:serving:0"):
+        assert fed_to_each([model], {said: [3]}, {}) == [Fed({"serving:0": [3]})]
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "values"),
+    [
+        ("text=a=b", "text", {"texts": ["a=b"]}),
+        ("text=", None, None),
+        ("lr=0.1/m.onnx:x=5", "lr=0.1/m.onnx:x", {"values": [5]}),
+        ('"a=b"=5', "a=b", {"values": [5]}),
+        ('m.tflite:"a=b"=c=d', "m.tflite:a=b", {"texts": ["c=d"]}),
+        ("x=0:9", "x", {"range": [0, 9]}),
+    ],
+)
+def test_values_may_hold_an_equals_sign(text: str, name: str | None, values: object) -> None:
+    if name is None:
+        with pytest.raises(ValueError, match="text"):
+            InputValue.parse(text)
+    else:
+        assert InputValue.parse(text) == (name, values)
+
+
+def test_a_text_with_an_equals_sign_reaches_the_model(tmp_path: Path) -> None:
+    nodes = [helper.make_node("Identity", ["text"], ["y"])]
+    model = save(tmp_path / "text.onnx", nodes, [("text", TensorProto.STRING, [1])])
+    result = run("measure", model, "--input", "text=a=b", *OPTIONS)
+    assert result.exit_code == 0, result.stderr
 
 
 def test_models_that_failed_stand_in_the_json(two: list[str]) -> None:
