@@ -70,10 +70,17 @@ def gate(arguments: GateArguments) -> None:
       edgeprof gate baseline.json model.onnx --fail-above 3%
       edgeprof gate baseline.json new.onnx --seconds 30 --summary summary.md
     """
+    from edgeprof.cli.interrupt import EXIT_STATUS
+
     arguments.check()
-    if arguments.update:
-        _update(arguments)
-        return
+    try:
+        (_update if arguments.update else _judge)(arguments)
+    except KeyboardInterrupt:  # status 1 would say that the model is slower
+        say("edgeprof: interrupted: nothing is decided, and nothing written", err=True)
+        raise SystemExit(EXIT_STATUS) from None
+
+
+def _judge(arguments: GateArguments) -> None:
     from edgeprof.cli.progress_bar import time_bar
     from edgeprof.runs.gate import gate as measure_against
 

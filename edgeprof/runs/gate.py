@@ -26,11 +26,13 @@ from edgeprof.base.parse import ENCODING, parse_json
 from edgeprof.boards.transport.base import unreadable
 from edgeprof.measuring.estimate import ItemEstimate
 from edgeprof.measuring.estimate.contrasts import t_quantile
-from edgeprof.measuring.harness import Job, Settings, job_fields, make_job
+from edgeprof.measuring.harness import Job, Settings, job_fields, make_job, settings_of_each
 from edgeprof.measuring.inputs import values_of
 from edgeprof.measuring.local_campaign import run_campaign
 from edgeprof.measuring.machine import machine_state
 from edgeprof.records.campaign_samples import REFERENCE_PREFIX, estimate_records
+
+FilePath = str | os.PathLike[str]
 
 FORMAT, VERSION = "edgeprof-baseline", 1
 LEVEL = 0.99
@@ -153,7 +155,7 @@ class Decision:
 
 
 def make_baseline(
-    file: Path, model: Path, settings: Settings | None = None, *, seconds: float = 60.0
+    file: FilePath, model: FilePath, settings: Settings | None = None, *, seconds: float = 60.0
 ) -> Baseline:
     """Measure a model and write its baseline.
 
@@ -161,7 +163,8 @@ def make_baseline(
         OutputError: the file cannot be written.
         EdgeprofError: as ``edgeprof.measure`` does.
     """
-    settings = settings or Settings()
+    file, model = Path(file), Path(model)
+    ((_, settings),) = settings_of_each([(model, settings or Settings())])
     if not file.parent.is_dir():
         raise OutputError(f"{file}: cannot be written: no folder {file.parent}")
     digest = _sha256(model)
@@ -180,7 +183,7 @@ def make_baseline(
 
 
 def gate(
-    file: Path, candidate: Path, *, fail_above: float = 0.03, seconds: float = 60.0
+    file: FilePath, candidate: FilePath, *, fail_above: float = 0.03, seconds: float = 60.0
 ) -> Decision:
     """Measure a candidate against its baseline.
 
@@ -195,6 +198,7 @@ def gate(
         MixedMachineState: the baseline's model is not there, and another machine measured it.
         EdgeprofError: as ``edgeprof.measure`` does.
     """
+    file, candidate = Path(file), Path(candidate)
     baseline = read_baseline(file)
     jobs = _jobs(file, baseline, candidate)
     found = _measured(jobs, seconds, fail_above / 6)

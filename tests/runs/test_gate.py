@@ -9,7 +9,7 @@ import pytest
 from onnx_models import save_conv
 from run_cli import run
 
-from edgeprof.base.errors import InvalidRecord, MixedMachineState
+from edgeprof.base.errors import InvalidJob, InvalidRecord, MixedMachineState
 from edgeprof.runs import gate as gates
 from edgeprof.runs.gate import Decision, Level, gate, make_baseline, read_baseline
 
@@ -155,6 +155,37 @@ def test_a_baseline_keeps_the_values_of_inputs(models, levels, tmp_path):
     kept = read_baseline(tmp_path / "b.json").settings
     assert kept == {"inputs": {"x": {"range": [0, 1]}, "float64": {"values": [3]}}, "threads": 1}
     assert run("gate", tmp_path / "b.json", models[0], "--input", "x=1").exit_code == 2
+
+
+def test_a_baseline_knows_shapes_by_the_inputs_alone(levels, tmp_path):
+    found, _ = levels
+    found["baseline"] = Level(1e6, **SURE)
+    model = save_conv(tmp_path / "open.onnx", ["n", 3, "h", "w"])
+    file = tmp_path / "b.json"
+    made = run("gate", file, model, "--update", "--shape", "open.onnx:x=1,3,32,32")
+    assert made.exit_code == 0, made.output
+    assert read_baseline(file).settings["shapes"] == {"x": [1, 3, 32, 32]}
+    with pytest.raises(InvalidJob, match=r"no model is called other\.onnx"):
+        make_baseline(str(file), str(model), gates.Settings(shapes={"other.onnx:x": (1,)}))
+
+
+@pytest.mark.parametrize("options", [(), ("--update",)])
+def test_an_interrupted_gate_has_not_found_the_model_slower(
+    options, models, levels, tmp_path, monkeypatch
+):
+    levels[0]["baseline"] = Level(1e6, **SURE)
+    file = tmp_path / "b.json"
+    make_baseline(file, models[0])
+    before = file.read_text()
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(gates, "_measured", interrupted)
+    result = run("gate", file, models[1], *options)
+    assert result.exit_code == 130
+    assert "interrupted: nothing is decided" in result.stderr
+    assert file.read_text() == before
 
 
 def test_a_model_much_slower_is_found_and_fails_the_command(models, tmp_path):
