@@ -13,6 +13,7 @@ from edgeprof.base.text import printable
 from edgeprof.cli import options
 from edgeprof.cli.running import NotAllMeasured
 from edgeprof.cli.steps import Step, run_step
+from edgeprof.cli.values import InputText
 
 if TYPE_CHECKING:
     from edgeprof.cli.onboard_job import OnboardJob
@@ -38,6 +39,8 @@ class OnboardArguments:
         type=options.INPUT,
         help="Measure and predict this model of yours, or those in this folder; may be repeated.",
     )
+    shapes: tuple[tuple[str, tuple[int, ...]], ...] = options.shapes()
+    inputs: tuple[tuple[str, str], ...] = options.inputs(type=InputText())
     space: str | None = options.option("--space", help="Learn subnets of this space, too.")
     count: int = options.count(default=48, type=click.IntRange(8))
     suite_models: int | None = options.option(
@@ -68,7 +71,7 @@ def onboard(arguments: OnboardArguments) -> None:
     \b
     Example:
       edgeprof onboard
-      edgeprof onboard pi@10.0.0.11 --models detector.onnx
+      edgeprof onboard pi@10.0.0.11 --models detector.onnx --shape x=1,3,640,640
       edgeprof onboard pi@10.0.0.11 --space ofa-mbv3-w1.0 -n 100
     """
     from edgeprof.base.files import make_folder

@@ -15,19 +15,22 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from edgeprof.base.errors import InvalidModel
+from edgeprof.base.errors import EdgeprofError, InvalidJob, InvalidModel
 from edgeprof.base.units import format_bytes
 from edgeprof.boards.inventory_file import add_board
 from edgeprof.cli.steps import (
     SpaceFiles,
     Step,
+    feeding_words,
     measuring_words,
     median_ms,
     program_as_typed,
     space_steps,
     step,
 )
+from edgeprof.measuring.inputs import Fed, fed_to_each
 from edgeprof.measuring.runtimes import FORMAT_OF_SUFFIX
+from edgeprof.networks import read_network
 from edgeprof.networks.spaces import get_space
 from edgeprof.networks.suites import SUITES, SuiteModel, some_of, suite_models
 from edgeprof.records.store import Store
@@ -74,6 +77,7 @@ class OnboardJob:
         model_format: of all models.
         folder: of everything that is made.
         suite: the models of the suites that are measured.
+        own: the model of the user's that is predicted, with what it is fed.
     """
 
     arguments: OnboardArguments
@@ -82,6 +86,7 @@ class OnboardJob:
     model_format: str
     folder: Path
     suite: Sequence[SuiteModel]
+    own: tuple[Path, Fed] | None = None
 
     @property
     def name(self) -> str:
@@ -106,9 +111,9 @@ class OnboardJob:
 
     @property
     def example(self) -> Path:
-        """The model that is predicted: the first of the user's, or a subnet."""
-        if self.files:
-            return self.files[0]
+        """The model that is predicted: one of the user's, or a subnet."""
+        if self.own:
+            return self.own[0]
         rng = np.random.default_rng(_EXAMPLE_SEED)
         [subnet] = get_space(_EXAMPLE_SPACE).sample(1, rng)
         return self.folder / "example" / f"{subnet.id}.{self.model_format}"
@@ -143,12 +148,14 @@ class OnboardJob:
         """Return the commands, in order."""
         arguments = self.arguments
         steps = [self.target.look]
-        if not self.files:
+        if not self.own:
             steps += self._example_steps()
         first, *others = [n for n in STAGES if n < len(self.suite)] + [len(self.suite)]
         steps += [self._suite_step(first), *self._learn("The first prediction")]
         if self.files:
-            own = ["profile", *self.files, "--store", self.store, *self._how]
+            shapes, inputs = dict(arguments.shapes), dict(arguments.inputs)
+            fed = feeding_words(shapes, inputs)
+            own = ["profile", *self.files, *fed, "--store", self.store, *self._how]
             steps.append(step("Measure your models", *own))
         if arguments.space is not None:
             steps += self._space_steps(arguments.space)
@@ -197,8 +204,13 @@ class OnboardJob:
         return [
             step("Turn the store into rows for learning", "dataset", "export", *export),
             step("Learn what layers cost", "train", *train),
-            step(title, "predict", self.predictor, self.example),
+            step(title, *self._predict),
         ]
+
+    @property
+    def _predict(self) -> list[object]:
+        fed = feeding_words(self.own[1].shapes, {}) if self.own else []
+        return ["predict", self.predictor, self.example, *fed]
 
     def _space_files(self, space: str) -> SpaceFiles:
         folder = self.folder
@@ -232,9 +244,10 @@ class OnboardJob:
             budget = f"{median_ms(files.data):.1f}"
             last = ["search", "--latency", files.predictor, "--accuracy", "capacity-proxy"]
             last += ["--budget-ms", budget]
+        fed = feeding_words(self.own[1].shapes, self.own[1].inputs) if self.own else []
         commands: list[list[object]] = [
-            ["predict", self.predictor, self.example, "--explain"],
-            ["measure", self.example, *self.target.on],
+            [*self._predict, "--explain"],
+            ["measure", self.example, *fed, *self.target.on],
             last,
         ]
         width = max(map(len, found))
@@ -254,6 +267,7 @@ def plan_job(arguments: OnboardArguments) -> OnboardJob:
     """
     files = [file for path in arguments.models for file in _models_at(path)]
     model_format = format_of_files(files) if files else arguments.model_format
+    own = _first_readable(files, arguments)
     if arguments.space is not None:
         get_space(arguments.space)
     target = _target(arguments)
@@ -261,7 +275,29 @@ def plan_job(arguments: OnboardArguments) -> OnboardJob:
     plain = "".join(c if c.isalnum() or c in "-_." else "-" for c in target.name)
     folder = arguments.output or Path(f"edgeprof-{plain}")
     suite = some_of(every, arguments.suite_models or len(every))
-    return OnboardJob(arguments, target, files, model_format, folder, suite)
+    return OnboardJob(arguments, target, files, model_format, folder, suite, own)
+
+
+def _first_readable(files: Sequence[Path], arguments: OnboardArguments) -> tuple[Path, Fed] | None:
+    """Return the first model whose layers can be told, with what it is fed; the others may run.
+
+    Raises:
+        InvalidModel, UnsupportedModel: there is none; what is wrong with the first.
+        InvalidJob: something is given to an input that no model has.
+    """
+    shapes, inputs = dict(arguments.shapes), dict(arguments.inputs)
+    if (shapes or inputs) and not files:
+        raise InvalidJob("--shape and --input are for --models")
+    wrong: EdgeprofError | None = None
+    for file, fed in zip(files, fed_to_each(files, shapes, inputs), strict=True):
+        try:
+            read_network(file, shapes=fed.shapes)
+            return file, fed
+        except EdgeprofError as error:  # noqa: PERF203 - each file has its own
+            wrong = wrong or error
+    if wrong is not None:
+        raise wrong
+    return None
 
 
 def _models_at(path: Path) -> list[Path]:

@@ -11,11 +11,13 @@ import shlex
 import shutil
 import statistics
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
+
+from edgeprof.cli.values import split_given
 
 HELD_OUT_SHARE = 0.25
 
@@ -66,6 +68,17 @@ def measuring_words(
         words += ["--provider", name]
     for key, value in runtime_options:
         words += ["--option", f"{key}={value if isinstance(value, str) else json.dumps(value)}"]
+    return words
+
+
+def feeding_words(shapes: Mapping[str, Sequence[int]], inputs: Mapping[str, str]) -> list[object]:
+    """Return the words that say what models are fed, as they are typed."""
+    words: list[object] = []
+    for name, shape in shapes.items():
+        words += ["--shape", f"{name}={','.join(map(str, shape))}"]
+    for name, value in inputs.items():
+        plain = f"{name}={value}"
+        words += ["--input", plain if split_given(plain)[0] == name else f'"{name}"={value}']
     return words
 
 

@@ -9,6 +9,7 @@ from onboarding import finished_after_two_cuts
 from onnx_models import save_conv
 from run_cli import run
 
+from edgeprof import _core
 from edgeprof.base.errors import BoardUnreachable, EdgeprofError
 from edgeprof.cli import onboard, onboard_job
 from edgeprof.cli.profile import ProfileArguments
@@ -53,6 +54,22 @@ def test_the_first_prediction_comes_before_most_is_measured(tmp_path):
     assert [words[words.index("-n") + 1] for words in measured if "-n" in words] == sizes
     assert measured[1][1] == str(own)
     assert commands[4][-2:] == commands[-2][-2:] == ["made/networks.host.npz", str(own)]
+
+
+def test_a_model_with_dynamic_inputs_is_fed_in_every_command(tmp_path):
+    for name in ("a", "b"):
+        save_conv(tmp_path / f"{name}.onnx", ["n", 3, "h", "w"])
+    (tmp_path / "c.onnx").write_bytes(b"no model")
+    [name] = _core.input_names("a.onnx")
+    shapes = ["--shape", f"{name}=1,3,32,32", "--shape", f"b.onnx:{name}=1,3,64,64"]
+    words = ["--models", "c.onnx", "--models", "b.onnx", "--models", "a.onnx", *shapes]
+    job = planned(*words, "--input", f"{name}=0:1", "--suite-models", "8", "-o", "made")
+    commands = [one.command for one in job.steps()]
+    own = next(words for words in commands if words[:2] == ["profile", "c.onnx"])
+    assert own[2:10] == ["b.onnx", "a.onnx", *shapes, "--input", f"{name}=0:1"]
+    predicted = [words[2:] for words in commands if words[0] == "predict"]
+    assert predicted == [["b.onnx", "--shape", f"{name}=1,3,64,64"]] * len(predicted)
+    assert f"measure b.onnx --shape {name}=1,3,64,64 --input {name}=0:1" in job.closing_words()
 
 
 @pytest.mark.slow
@@ -136,6 +153,9 @@ def test_the_time_left_follows_from_what_models_took(monkeypatch):
         (["--models", "gone.onnx"], "gone.onnx: no such file"),
         (["--models", "none"], "none: no model in it; wanted .onnx"),
         (["--models", "notes.txt"], "notes.txt: wanted model files of one format"),
+        (["--models", "dynamic.onnx"], "--shape"),
+        (["--models", "dynamic.onnx", "--shape", "nobody=1"], "has no input 'nobody'"),
+        (["--shape", "x=1"], "--shape and --input are for --models"),
         (["--space", "no-space"], "no-space"),
         (["pi@"], "wanted a host name"),
         (["pi@h", "--boards", "none"], "none: cannot be read: Is a directory"),
@@ -145,6 +165,7 @@ def test_the_time_left_follows_from_what_models_took(monkeypatch):
 def test_what_cannot_be_done_is_one_clear_line_before_anything_is(tmp_path, arguments, message):
     (tmp_path / "none").mkdir()
     (tmp_path / "notes.txt").write_text("no model")
+    save_conv(tmp_path / "dynamic.onnx", ["n", 3, "h", "w"])
     before = sorted(tmp_path.rglob("*"))
     result = run("onboard", *arguments)
     assert result.exit_code == 1
