@@ -7,16 +7,16 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from tree import SCRIPTS
+from tree import ROOT, SCRIPTS
 
-BUILD = SCRIPTS / "virtual_board/build_module.sh"
+BUILD = ROOT / "tools/virtual_board/build_module.sh"
 SOURCE = SCRIPTS / "pmu_access"
 
 pytestmark = [
     pytest.mark.board,
     pytest.mark.slow,
     pytest.mark.timeout(600),
-    pytest.mark.skipif(not BUILD.is_file(), reason="no firmware_scripts beside the tests"),
+    pytest.mark.skipif(not SCRIPTS.is_dir(), reason="no firmware_scripts beside the tests"),
     pytest.mark.skipif(
         not all(map(shutil.which, ["aarch64-linux-gnu-gcc", "make", "apt-get", "dpkg-deb"])),
         reason="needs Debian's aarch64-linux-gnu-gcc, make and apt",

@@ -161,7 +161,7 @@ def compile_for_board(source, program):
 def check_module(board, suite, flavour, tmp_path):
     cache = Path(os.environ.get("EDGEPROF_CACHE", Path.home() / ".cache/edgeprof"))
     module = tmp_path / "edgeprof_pmu.ko"
-    build = ["sh", SCRIPTS / "virtual_board/build_module.sh", cache / "virtual_board"]
+    build = ["sh", ROOT / "tools/virtual_board/build_module.sh", cache / "virtual_board"]
     built = subprocess.run(
         [*build, suite, flavour, SCRIPTS / "pmu_access", module], capture_output=True, text=True
     )
