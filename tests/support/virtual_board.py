@@ -88,7 +88,7 @@ def start_board(folder: Path, *options: str, toolchain: str = "debian") -> Board
     except EdgeprofError as error:
         pytest.fail(f"the board program does not build: {error}")
     command = [SCRIPT, "--output", folder, "--lifetime", "900", *options]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=1200, check=False)
     assert done.returncode == 0, done.stderr
     board = Board(folder)
     board.put(program.path, "/usr/local/bin/edgeprof-harness")

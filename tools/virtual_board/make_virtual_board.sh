@@ -170,8 +170,8 @@ check_commands() {
         fail "QEMU here has no processor model '${cpu%%,*}' (qemu-system-aarch64 -machine virt -cpu help)"
 }
 
-key_of() { # WORD...: names a product in the cache by all that goes into it
-    { echo "$*" && find "$parts" -type f ! -name '*.pyc' | LC_ALL=C sort | xargs cat; } | sha256sum | cut -c 1-16
+key_of() { # WORD...: names a product in the cache by all that goes into it, which this file does not
+    { echo "$*" && find "$parts" -type f ! -name '*.pyc' ! -name "$program.sh" | LC_ALL=C sort | xargs cat; } | sha256sum | cut -c 1-16
 }
 
 make_products() {
@@ -277,14 +277,14 @@ END
     for file in known_hosts ssh_config boards.yaml; do mv "$output/$file.new" "$output/$file"; done
 }
 
-log_in() { # NAME COMMAND
-    ssh -F "$output/ssh_config" -o BatchMode=yes -o ConnectTimeout=3 -o LogLevel=ERROR "$1" "$2" \
+log_in() { # NAME COMMAND SECONDS
+    ssh -F "$output/ssh_config" -o BatchMode=yes -o ConnectTimeout="$3" -o LogLevel=ERROR "$1" "$2" \
         </dev/null 2>>"$output/$1/ssh.log"
 }
 
 await_login() { # NAME: prints what the board says of itself; restarts it where its port was taken
-    waited_until=$(($(date +%s) + 300))
-    while [ "$(date +%s)" -lt "$waited_until" ]; do
+    began=$(date +%s) waited=0
+    while [ "$waited" -lt 600 ]; do
         if ! board_runs "$1"; then
             grep -q 'host forwarding' "$output/$1/qemu.log" ||
                 fail "$1: QEMU ended: $(cat "$output/$1/console.log" "$output/$1/qemu.log" | tail -n 1)"
@@ -293,12 +293,15 @@ await_login() { # NAME: prints what the board says of itself; restarts it where 
             next_port=$((next_port + 1))
             write_connections
         fi
-        if facts=$(log_in "$1" 'uname -srm'); then
+        # Each try gets longer: on a busy machine the handshake alone takes more than a few seconds,
+        # and a board that is always cut off in the middle of it never lets anyone in.
+        if facts=$(log_in "$1" 'uname -srm' $((3 + waited / 4))); then
             return 0
         fi
         sleep 0.3
+        waited=$(($(date +%s) - began))
     done
-    fail "$1: no login after 300 s; its console is in $output/$1/console.log"
+    fail "$1: no login after $waited s; its console is in $output/$1/console.log"
 }
 
 start_boards() {
