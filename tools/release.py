@@ -110,24 +110,49 @@ def run(command: list[str | Path], environment: dict[str, str] | None = None) ->
         raise ToolchainError(f"exit status {done.returncode}: {' '.join(map(str, command))}")
 
 
-def build_wheel(machine: Machine, version: str, python: Path, folder: Path) -> Path:
-    """Build one wheel, still tagged `linux_...`."""
-    tag = f"cpython-{version.replace('.', '')}-{machine.multiarch}"
-    zig_cache = str(cache_folder() / "zig")
-    environment = {
-        "_PYTHON_HOST_PLATFORM": f"linux-{machine.name}",
-        "SETUPTOOLS_EXT_SUFFIX": f".{tag}.so",
-        "ZIG_GLOBAL_CACHE_DIR": zig_cache,
-        "ZIG_LOCAL_CACHE_DIR": zig_cache,
-    }
-    definitions = {
+def definitions_for(machine: Machine) -> dict[str, str]:
+    """Return what CMake must know to compile for a processor."""
+    return {
         "CMAKE_TOOLCHAIN_FILE": str(TOOLCHAINS / machine.toolchain),
         "EDGEPROF_ZIG": str(find_zig()),
         "EDGEPROF_GLIBC": GLIBC,
+    }
+
+
+def build_environ(interpreter: Path) -> dict[str, str]:
+    """Return the variables of a build: its tools lie beside its Python."""
+    zig_cache = str(cache_folder() / "zig")
+    return {
+        "PATH": f"{interpreter.parent}{os.pathsep}{os.environ['PATH']}",
+        "ZIG_GLOBAL_CACHE_DIR": zig_cache,
+        "ZIG_LOCAL_CACHE_DIR": zig_cache,
+    }
+
+
+def build_core(machine: Machine, interpreter: Path) -> Path:
+    """Compile what does not depend on Python, once for a processor; returns the folder."""
+    folder = cache_folder() / "release" / f"core-{machine.name}"
+    definitions = definitions_for(machine) | {"CMAKE_UNITY_BUILD": "ON"}
+    configure: list[str | Path] = [interpreter.with_name("cmake"), "-S", ROOT, "-B", folder]
+    configure += ["-G", "Ninja", *(f"-D{name}={value}" for name, value in definitions.items())]
+    for command in (configure, [interpreter.with_name("cmake"), "--build", folder]):
+        run(command, build_environ(interpreter))
+    return folder
+
+
+def build_wheel(machine: Machine, version: str, python: Path, folder: Path) -> Path:
+    """Build one wheel, still tagged `linux_...`."""
+    tag = f"cpython-{version.replace('.', '')}-{machine.multiarch}"
+    interpreter = build_environment(version, python)
+    environment = build_environ(interpreter) | {
+        "_PYTHON_HOST_PLATFORM": f"linux-{machine.name}",
+        "SETUPTOOLS_EXT_SUFFIX": f".{tag}.so",
+    }
+    definitions = definitions_for(machine) | {
+        "EDGEPROF_CORE_BUILD": str(build_core(machine, interpreter)),
         # Else the extension module silently gets this machine's suffix.
         "PYTHON_MODULE_EXTENSION": f".{tag}.so",
     }
-    interpreter = build_environment(version, python)
     if machine.name == "armv7l":
         code = "import sysconfig; print(sysconfig.get_config_h_filename())"
         config = subprocess.run(
@@ -140,8 +165,7 @@ def build_wheel(machine: Machine, version: str, python: Path, folder: Path) -> P
     command += ["--no-build-isolation", "-w", folder, "-C", f"build-dir={build}"]
     for name, value in definitions.items():
         command += ["-C", f"cmake.define.{name}={value}"]
-    path = f"{interpreter.parent}{os.pathsep}{os.environ['PATH']}"
-    run([*command, "."], environment | {"PATH": path})
+    run([*command, "."], environment)
     return next(folder.glob("*.whl"))
 
 
