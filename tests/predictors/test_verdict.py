@@ -87,6 +87,7 @@ def test_compare_predictors_leaves_out_what_a_base_learned_from(folder: Path) ->
     assert "left out" not in run(*arguments, *options, "--include-trained").stderr
 
 
+@pytest.mark.usefixtures("token_distillation")
 def test_the_verdict_is_printed_by_train_and_evaluate(folder: Path, tmp_path: Path) -> None:
     good = run("evaluate", folder / "gp.edgp", folder / "d.csv").stdout
     assert "times better than MACs (MAPE" in good
@@ -123,6 +124,7 @@ def test_a_difference_that_may_be_chance_is_not_better_than_macs() -> None:
     assert not result.verdict.beats_macs
 
 
+@pytest.mark.usefixtures("token_distillation")
 def test_the_recipe_of_the_readme_judges_on_rows_that_were_not_learned_from(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
