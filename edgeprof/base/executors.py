@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from edgeprof.base.errors import ClusterUnreachable, WorkerLost
 from edgeprof.base.extras import optional
+from edgeprof.base.text import reason_of
 
 CONNECT_DEADLINE_S = 20.0
 WORKERS_DEADLINE_S = 60.0
@@ -122,7 +123,7 @@ def open_client(address: str) -> Iterator[Any]:
         client = Client(address, timeout=CONNECT_DEADLINE_S, set_as_default=False)
     except (OSError, ValueError, TimeoutError) as error:
         raise ClusterUnreachable(
-            f"no Dask scheduler answers at {address}: {error}", address=address
+            f"no Dask scheduler answers at {address}: {reason_of(error)}", address=address
         ) from error
     with client:
         yield client

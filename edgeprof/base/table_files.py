@@ -13,6 +13,7 @@ from pathlib import Path
 from edgeprof.base.errors import DatasetError
 from edgeprof.base.extras import optional
 from edgeprof.base.parse import ENCODING, first_double
+from edgeprof.base.text import reason_of
 
 
 def read_table(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, Mapping[str, object]]]:
@@ -36,7 +37,7 @@ def read_table(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, Mappin
             hint = "; run `edgeprof dataset export` on a store first" * name.endswith(".db")
             raise DatasetError(f"{path}: want a .csv, .csv.gz or .parquet file{hint}")
     except (OSError, EOFError) as error:  # gzip raises both
-        raise DatasetError(f"{path}: cannot be read: {error}") from error
+        raise DatasetError(f"{path}: cannot be read: {reason_of(error)}") from error
     except UnicodeDecodeError as error:
         raise DatasetError(f"{path}: is no UTF-8 text: {error}") from error
 

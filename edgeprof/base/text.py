@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 
+def reason_of(error: BaseException) -> str:
+    """Return what went wrong; of the system's errors without number and file name."""
+    return getattr(error, "strerror", None) or str(error)
+
+
 def printable(text: str, keep: str = "") -> str:
     r"""Return a text with control characters and the like written as escapes (``\x1b``).
 

@@ -23,7 +23,11 @@ class ExportArguments:
     """What ``edgeprof dataset export`` is asked for."""
 
     store: Path = options.argument(type=options.INPUT)
-    output: Path = options.output_file(required=True, help="File to write: .csv or .parquet.")
+    output: Path = options.output_file(
+        type=options.OUTPUT_FILE_AND_FOLDER,
+        required=True,
+        help="File to write: .csv or .parquet.",
+    )
     device: str | None = options.device()
     where: tuple[tuple[str, str], ...] = options.where()
     subnets: Path | None = options.subnets()

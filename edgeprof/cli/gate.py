@@ -18,7 +18,7 @@ from edgeprof.cli.values import Percentage
 class GateArguments:
     """What ``edgeprof gate`` is asked for."""
 
-    baseline: Path = options.argument(type=options.OUTPUT_FILE, metavar="BASELINE.json")
+    baseline: Path = options.argument(type=options.OUTPUT_FILE_AND_FOLDER, metavar="BASELINE.json")
     model: Path = options.argument(type=options.INPUT)
     update: bool = options.flag("--update", help="Measure MODEL as the baseline and write it.")
     fail_above: float = options.option(

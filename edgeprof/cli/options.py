@@ -17,6 +17,7 @@ parameters as the fields of a dataclass; those of a base class become parameters
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import field, fields
 from functools import partial
@@ -26,6 +27,7 @@ from typing import Any, TypeVar
 import click
 from click.core import ParameterSource
 
+from edgeprof.base.errors import OutputError
 from edgeprof.base.parse import first_double
 from edgeprof.cli.values import Choice, Condition, CpuList, InputValue, Integers, KeyValue, Shape
 from edgeprof.measuring.runtimes import FORMATS, RUNTIMES
@@ -34,7 +36,29 @@ Arguments = TypeVar("Arguments")
 
 INPUT = click.Path(readable=False, path_type=Path)
 """A path to read. The library says what is wrong with it, in one line and with exit status 1."""
-OUTPUT_FILE = click.Path(readable=False, dir_okay=False, path_type=Path)
+
+
+class _OutputFile(click.Path):
+    """A file to write; what cannot be written in the end is told before the work begins."""
+
+    def __init__(self, *, makes_folder: bool = False) -> None:
+        super().__init__(readable=False, dir_okay=False, path_type=Path)
+        self._makes_folder = makes_folder
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path.
+
+        Raises:
+            OutputError: there is no such folder.
+        """
+        path = Path(os.fsdecode(super().convert(value, param, ctx)))
+        if not path.parent.is_dir() and not self._makes_folder:
+            raise OutputError(f"{path}: cannot be written: no folder {path.parent}")
+        return path
+
+
+OUTPUT_FILE = _OutputFile()
+OUTPUT_FILE_AND_FOLDER = _OutputFile(makes_folder=True)
 OUTPUT_FOLDER = click.Path(readable=False, file_okay=False, path_type=Path)
 POSITIVE = click.FloatRange(0, min_open=True)
 

@@ -198,6 +198,30 @@ def test_a_missing_package_names_its_extra_and_leaves_nothing(packages, argument
     assert set(tmp_path.iterdir()) == before
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("measure", "m.onnx", "--export-csv", "no/a.csv"),
+        ("measure", "m.onnx", "--trace", "no/a.json"),
+        ("gate", "b.json", "m.onnx", "--summary", "no/a.md"),
+        ("train", "rows.csv", "-o", "no/a.edgp"),
+        ("search", "--latency", "a.edgp", "--accuracy", "capacity-proxy", "--csv", "no/a.csv"),
+        ("report", "a.db", "-o", "no/a.html"),
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_what_could_not_be_written_is_told_before_any_work(arguments):
+    result = run(*arguments)
+    assert isinstance(result.exception, OutputError)
+    assert str(result.exception).endswith(f"{arguments[-1]}: cannot be written: no folder no")
+
+
+def test_an_error_of_the_system_names_the_file_once(tmp_path):
+    missing = tmp_path / "rows.csv"
+    result = run("evaluate", ROOT / "tests/data/version_0.1/gp.edgp", missing)
+    assert str(result.exception) == f"{missing}: cannot be read: No such file or directory"
+
+
 def test_sample_is_reproducible(tmp_path):
     for name in ("a", "b"):
         result = run_edgeprof("sample", "-n", "5", "--seed", "3", "-o", name, cwd=tmp_path)

@@ -43,6 +43,7 @@ OWN_VALUES = {
     "--input": "onboard checks it, and types it again in the commands that it prints",
     "--models": "see above",
     "-n": "quickstart and onboard need enough to learn from",
+    "-o": "a file or a folder",
     "--predictor": "see above",
     "--runtime": "lut build also takes the null runtime, which its tests time",
     "--to": "see above",

@@ -26,6 +26,7 @@ from typing import Any
 
 from edgeprof.base.errors import BoardSetupError, BoardUnreachable, EdgeprofError
 from edgeprof.base.extras import optional
+from edgeprof.base.text import reason_of
 from edgeprof.boards.destination import Destination, parse_destination
 from edgeprof.boards.inventory import BoardSpec
 from edgeprof.boards.transport.base import Chunks, Completed, Transport, as_chunks, shell_command
@@ -171,7 +172,7 @@ class SshTransport(Transport):
         self._connection.abort()
         if isinstance(error, asyncio.TimeoutError):
             return self._unreachable(f"no answer within {deadline_s:g} s")
-        return self._unreachable(f"connection lost: {error}")
+        return self._unreachable(f"connection lost: {reason_of(error)}")
 
     async def _run(self, command: str, stdin: Chunks) -> Completed:
         self.sent_bytes += len(command)
@@ -288,7 +289,7 @@ class _Target:
             return self._unreachable(f"{self._where} {reason}")
         number = getattr(error, "errno", None)
         # asyncio's own text repeats the address instead of saying why.
-        reason = os.strerror(number) if number and number > 0 else str(error)
+        reason = os.strerror(number) if number and number > 0 else reason_of(error)
         return self._unreachable(f"{self._where}: {reason or type(error).__name__}")
 
     def _host_key_error(self, asyncssh: Any) -> BoardSetupError:
