@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 
 from edgeprof.base.errors import PredictorFormatError
-from edgeprof.predictors.bank.model import Bank, Population, Smooth
+from edgeprof.predictors.bank.model import Bank, Population
+from edgeprof.predictors.bank.smooth import Smooth
 from edgeprof.predictors.bank.terms import TERMS, TERMS_VERSION
 
 FORMAT = "edgeprof-bank"

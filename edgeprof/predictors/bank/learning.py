@@ -25,11 +25,10 @@ from edgeprof.predictors.bank.model import (
     Bank,
     DeviceCosts,
     Population,
-    Smooth,
-    alike,
     facts_row,
     settle,
 )
+from edgeprof.predictors.bank.smooth import Smooth, alike
 from edgeprof.predictors.bank.terms import Floats, Terms
 
 MOST_POINTS = 160

@@ -20,51 +20,16 @@ from statistics import NormalDist
 import numpy as np
 
 from edgeprof.predictors.bank.facts import BASE_COLUMNS, Facts, base_row, log_peak
-from edgeprof.predictors.bank.terms import TERMS, Floats, Terms, correlation
+from edgeprof.predictors.bank.smooth import Smooth
+from edgeprof.predictors.bank.terms import TERMS, Floats, Terms
 from edgeprof.predictors.base import LatencyInterval
 
 N_COSTS = 1 + len(TERMS)
 """Level and costs, which stand before the weights of the smooth function."""
 
-LENGTHS = (0.15, 0.5)
-_JITTER = 1e-6
 _STEPS, _HALVINGS, _SMALL_GAIN = 20, 6, 0.02
 STUDENT = 4.0
 """Degrees of freedom of measurement errors while the bank is learned."""
-
-
-@dataclass(frozen=True)
-class Smooth:
-    """Smooth functions of what networks consist of, as columns.
-
-    Attributes:
-        points: (n_points, n_likeness), the networks that span the others.
-    """
-
-    points: Floats
-
-    @cached_property
-    def _whitening(self) -> Floats:
-        gram = alike(self.points, self.points) + _JITTER * np.eye(len(self.points))
-        whitening: Floats = np.linalg.inv(np.linalg.cholesky(gram)).T
-        return whitening
-
-    def columns(self, terms: Terms) -> Floats:
-        """Return the columns of networks: (n_networks, n_points); rows have length 1 at most."""
-        return alike(terms.likeness, self.points) @ self._whitening
-
-    def values(self, terms: Terms, weights: Floats) -> Floats:
-        """Return ``columns(terms) @ weights`` in a fraction of the time."""
-        found: Floats = alike(terms.likeness, self.points) @ (self._whitening @ weights)
-        return found
-
-
-def alike(a: Floats, b: Floats) -> Floats:
-    """Return the correlation of the smooth function at networks: (n_a, n_b)."""
-    total: Floats = sum(
-        (correlation(a, b, length) for length in LENGTHS), start=np.zeros((len(a), len(b)))
-    )
-    return total / len(LENGTHS)
 
 
 @dataclass(frozen=True)
