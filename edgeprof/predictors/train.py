@@ -12,6 +12,7 @@ from importlib.metadata import version
 
 import numpy as np
 
+from edgeprof.base.notebook import html_table
 from edgeprof.networks.spaces import get_space
 from edgeprof.networks.subnet import Subnet
 from edgeprof.predictors.base import Latencies, LatencyPredictor, Origin
@@ -105,6 +106,18 @@ class Training:
         judged = self.cross_validated
         error = f", cross-validated MAPE {judged.metrics.mape:.2%}" if judged else ""
         return f"<Training {self.host!r}{error}, {len(self.left_out)} rows left out>"
+
+    def _repr_html_(self) -> str:
+        judged = self.cross_validated
+        facts = {
+            "device": self.host.device,
+            "space": self.host.space,
+            "cross-validated MAPE": f"{judged.metrics.mape:.2%}" if judged else "too few rows",
+            "verdict": judged.verdict if judged else "none",
+            "rows left out": len(self.left_out),
+            "notes": "; ".join(self.notes) or "none",
+        }
+        return html_table("training", facts.items())
 
     @property
     def predictor(self) -> HostModel:

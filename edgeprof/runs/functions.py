@@ -27,7 +27,7 @@ FilePath = str | os.PathLike[str]
 
 
 def profile(
-    what: Sequence[Subnet] | Sequence[FilePath],
+    what: Subnet | FilePath | Sequence[Subnet] | Sequence[FilePath],
     store: FilePath,
     *,
     device: str | None = None,
@@ -44,7 +44,7 @@ def profile(
     1
 
     Args:
-        what: subnets, or model files.
+        what: one or several: subnets, or model files.
         store: the store to append to (.db).
         device: name of this machine in the store; its host name if ``None``.
         boards: an inventory, whose boards then measure.
@@ -58,10 +58,11 @@ def profile(
         InventoryError: no board can be used.
     """
     settings = replace(settings or ProfileSettings(), **changes)
+    listed = [what] if isinstance(what, (Subnet, str, os.PathLike)) else list(what)
     path = Path(store)
     with Store(path) as opened:
         folder = path.with_name(f"{path.stem}-models") if models is None else Path(models)
-        workload = _workload(what, opened, settings, folder)
+        workload = _workload(listed, opened, settings, folder)
         if boards is None:
             return measure_here(workload, device or socket.gethostname())
         return measure_on(workload, _chosen(Path(boards), board_names))
@@ -75,7 +76,7 @@ def _chosen(inventory: Path, names: Sequence[str]) -> Sequence[BoardSpec]:
 
 
 def _workload(
-    what: Sequence[Subnet] | Sequence[FilePath],
+    what: Sequence[Subnet | FilePath],
     store: Store,
     settings: ProfileSettings,
     models: Path,

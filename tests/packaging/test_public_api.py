@@ -150,7 +150,8 @@ def test_representations_are_short(things):
 
 
 def test_notebooks_show_results_as_tables(things):
-    for name in ("measured", "compared", "profiled", "data", "found", "diagnosis"):
+    trained = ("trained", "trained on networks")
+    for name in ("measured", "compared", "profiled", "data", "found", "diagnosis", *trained):
         assert things[name]._repr_html_().startswith("<table>"), name
 
 
@@ -201,6 +202,11 @@ def test_a_predictor_is_trained_from_a_table_and_written(folder, tmp_path):
     saved = edgeprof.load_predictor(tmp_path / "a.host.npz")
     rows = edgeprof.read_dataset(folder / "pi4.csv")
     assert (saved.predict(rows.subnets) == done.predictor.predict(rows.subnets)).all()
+
+
+def test_one_file_is_profiled_without_a_list(folder, tmp_path):
+    how = {"device": "here", "max_secs": 0.1, "ci_rel": 0.5}
+    assert edgeprof.profile(str(folder / "model.onnx"), tmp_path / "one.db", **how).measured == 1
 
 
 def test_subnets_and_files_are_not_profiled_in_one_call(folder, tmp_path):

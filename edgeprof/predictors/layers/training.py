@@ -12,6 +12,7 @@ import numpy as np
 
 from edgeprof.base.errors import PredictorFormatError
 from edgeprof.base.files import remove_file
+from edgeprof.base.notebook import html_table
 from edgeprof.predictors.base import Origin
 from edgeprof.predictors.examples import NetworkExamples
 from edgeprof.predictors.gp.contradictions import Contradicted, nothing_contradicted
@@ -47,6 +48,17 @@ class NetworkTraining:
         judged = self.cross_validated
         error = f", cross-validated MAPE {judged.mape:.2%}" if judged else ""
         return f"<NetworkTraining {self.model!r}{error}, {len(self.left_out)} rows left out>"
+
+    def _repr_html_(self) -> str:
+        judged = self.cross_validated
+        facts = {
+            "device": self.model.device,
+            "cross-validated MAPE": f"{judged.mape:.2%}" if judged else "too few rows",
+            "in their 90 % interval": "unknown" if self.held is None else f"{self.held:.0%}",
+            "rows left out": len(self.left_out),
+            "notes": "; ".join(self.notes) or "none",
+        }
+        return html_table("training on networks", facts.items())
 
     @property
     def notes(self) -> list[str]:
