@@ -110,6 +110,56 @@ def test_what_a_runtime_folds_is_a_part_of_the_layer_before(tmp_path):
     assert linear.inputs == (pool.name,)
 
 
+@pytest.mark.parametrize(
+    ("operator", "shape", "is_folded"),
+    [
+        ("Mul", (), True),
+        ("Mul", (1,), False),
+        ("Mul", (4, 1, 1), True),
+        ("Add", (1, 4, 1, 1), True),
+        ("Add", (), False),
+        ("Div", (4, 1, 1), False),
+    ],
+)
+def test_constants_fold_into_a_convolution_as_onnx_runtime_folds_them(
+    tmp_path, operator, shape, is_folded
+):
+    nodes = [node("Conv", ["x", "w"], ["c"]), node(operator, ["c", "k"], ["y"])]
+    weights = [("w", (4, 8, 1, 1)), ("k", np.ones(shape, np.float32))]
+    path = write_onnx(tmp_path / "m.onnx", nodes, [("x", (1, 8, 9, 9))], weights)
+    conv, *rest = read_network(path).work
+    assert conv.fused == ((operator,) if is_folded else ())
+    assert [layer.fusable_into for layer in rest] == ([] if is_folded else [conv.name])
+
+
+def test_nothing_is_computed_with_a_transposed_convolution(tmp_path):
+    nodes = [
+        node("ConvTranspose", ["x", "w"], ["c"], strides=[2, 2]),
+        node("BatchNormalization", ["c", *"sbmv"], ["n"]),
+        node("Relu", ["n"], ["y"]),
+    ]
+    weights = [("w", (8, 4, 2, 2)), *((name, (4,)) for name in "sbmv")]
+    path = write_onnx(tmp_path / "m.onnx", nodes, [("x", (1, 8, 9, 9))], weights)
+    assert kinds(read_network(path)) == [
+        Kind.TRANSPOSED_CONV,
+        Kind.NORMALIZATION,
+        Kind.ACTIVATION,
+    ]
+
+
+@pytest.mark.parametrize(("ir_version", "is_doubted"), [(3, False), (8, True)])
+def test_weights_that_are_inputs_too_are_a_doubt(tmp_path, ir_version, is_doubted):
+    nodes = [node("Conv", ["x", "w"], ["c"]), node("Relu", ["c"], ["y"])]
+    inputs = [("x", (1, 8, 9, 9)), ("w", (4, 8, 1, 1))]
+    path = write_onnx(tmp_path / "m.onnx", nodes, inputs, [("w", (4, 8, 1, 1))])
+    model = onnx.load(path)
+    model.ir_version = ir_version
+    onnx.save(model, path)
+    layer = only_layer(path)
+    assert ("inputs of the graph" in layer.doubt) == is_doubted
+    assert layer.macs == 4 * 8 * 81
+
+
 def test_a_residual_sum_stays_and_tells_which_convolution_could_take_it(tmp_path):
     nodes = [
         node("Conv", ["x", "w"], ["c"], pads=[1] * 4),

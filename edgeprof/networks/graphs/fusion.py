@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from edgeprof.networks.graphs import measures
-from edgeprof.networks.graphs.graph import Graph, Node
+from edgeprof.networks.graphs.graph import Graph, Node, Tensor
 from edgeprof.networks.graphs.operators import Operator, find
 from edgeprof.networks.graphs.patterns import join_patterns
-from edgeprof.networks.work import PRODUCT_KINDS, Kind
+from edgeprof.networks.work import CONVOLUTION_KINDS, PRODUCT_KINDS, Kind
 
 _CLIPPED = frozenset(
     {"Relu", "Clip", "RELU", "RELU6", "RELU_N1_TO_1", "RELU_0_TO_1", "STABLEHLO_CLAMP"}
@@ -105,10 +105,20 @@ def _absorb(graph: Graph, is_absorbed: Callable[[Graph, Node, Node], bool]) -> N
     graph.nodes = [node for node in graph.nodes if id(node) not in gone]
 
 
+def _takes_in(graph: Graph, node: Node) -> bool:
+    """Tell whether runtimes compute other nodes with one: with most products.
+
+    ONNX Runtime computes a transposed convolution alone.
+    """
+    kind = _entry(graph, node).kind
+    if kind is Kind.TRANSPOSED_CONV:
+        return graph.channels_last
+    return kind in PRODUCT_KINDS and kind is not Kind.RECURRENT
+
+
 def _is_folded_arithmetic(graph: Graph, before: Node, node: Node) -> bool:
     """Tell whether weights and bias take in a node; adds the bias that comes with it."""
-    entry = _entry(graph, before)
-    if entry.kind not in PRODUCT_KINDS or entry.kind is Kind.RECURRENT or node.fused:
+    if not _takes_in(graph, before) or node.fused:
         return False
     if len(graph.constants(before)) == 0 and node.operator not in ("Mul", "Div", "MUL", "DIV"):
         return False
@@ -118,9 +128,7 @@ def _is_folded_arithmetic(graph: Graph, before: Node, node: Node) -> bool:
         node.operator in _CONSTANT_RIGHT and graph.is_computed(node.inputs[0])
     ):
         constant = next(iter(graph.constants(node)), None)
-        if constant is None or constant.elements > max(
-            graph.tensor(before.outputs[0]).shape or (1,)
-        ):
+        if constant is None or not _fits_weights(graph, before, node, constant):
             return False
         bias = constant.name if constant.elements > 1 else ""
     else:
@@ -130,14 +138,22 @@ def _is_folded_arithmetic(graph: Graph, before: Node, node: Node) -> bool:
     return True
 
 
+def _fits_weights(graph: Graph, before: Node, node: Node, constant: Tensor) -> bool:
+    """Tell whether weights take in a constant factor, or a bias a constant sum.
+
+    For convolutions of ONNX Runtime there is one for each channel, or one factor without axes.
+    """
+    shape = graph.tensor(before.outputs[0]).shape or (1,)
+    if graph.channels_last or _entry(graph, before).kind not in CONVOLUTION_KINDS:
+        return constant.elements <= max(shape)
+    if not constant.shape:
+        return node.operator == "Mul"
+    return constant.elements == shape[1] and node.operator in _CONSTANT_EITHER
+
+
 def _is_fused_activation(graph: Graph, before: Node, node: Node) -> bool:
-    entry = _entry(graph, before)
-    is_sum = entry.measure is measures.addition and len(graph.computed(before)) > 1
-    takes = is_sum or (
-        entry.kind in PRODUCT_KINDS
-        and entry.kind is not Kind.RECURRENT
-        and bool(graph.constants(before))
-    )
+    is_sum = _entry(graph, before).measure is measures.addition and len(graph.computed(before)) > 1
+    takes = is_sum or (_takes_in(graph, before) and bool(graph.constants(before)))
     if not takes or node.operator not in _CLIPPED:
         return False
     before.fused_operations += graph.tensor(node.outputs[0]).elements

@@ -22,6 +22,7 @@ Value = NDArray[Any]
 
 UNKNOWN_OPERATOR = "unknown operator"
 RUN_TIME_SHAPE = "shape known at run time only"
+WEIGHTS_ARE_INPUTS = "weights that are inputs of the graph, too, which runtimes cannot prepare"
 TURNS_UNKNOWN = "number of turns unknown"
 RUN_TIME_BRANCH = "branch chosen at run time"
 

@@ -22,6 +22,7 @@ from edgeprof.base.errors import InvalidModel
 from edgeprof.networks.graphs.graph import (
     RUN_TIME_BRANCH,
     TURNS_UNKNOWN,
+    WEIGHTS_ARE_INPUTS,
     Graph,
     Node,
     Step,
@@ -31,6 +32,8 @@ from edgeprof.networks.graphs.onnx_inputs import input_shapes
 from edgeprof.networks.graphs.onnx_types import TypeInference, tensor_type
 
 _LARGEST_BYTES = 2**31 - 1
+_INPUTS_CHANGE_WEIGHTS = 4
+"""Since this version of the format, an initializer among the inputs is no constant."""
 _RANDOM = frozenset(
     {"RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Bernoulli"}
 )
@@ -124,6 +127,10 @@ class _Walk:
         self._path, self._model = path, model
         self._types = TypeInference(path, model, is_strict)
         self._graph = Graph(path, channels_last=False)
+        self._changeable: set[str] = set()
+        if model.ir_version >= _INPUTS_CHANGE_WEIGHTS:
+            inputs = {value.name for value in model.graph.input}
+            self._changeable = inputs.intersection(t.name for t in model.graph.initializer)
 
     def read(self, shapes: Mapping[str, tuple[int, ...]]) -> Graph:
         proto, scope = self._model.graph, _Scope()
@@ -174,6 +181,8 @@ class _Walk:
                 self._types.mark_constant(name)
             self._types.note_storage(proto, inputs, outputs[0])
             return
+        if not self._changeable.isdisjoint(proto.input):
+            doubt = doubt or WEIGHTS_ARE_INPUTS
         domain = "" if proto.domain in ("", "ai.onnx") else f"{proto.domain}::"
         self._graph.nodes.append(
             Node(

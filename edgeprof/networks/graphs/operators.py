@@ -100,9 +100,10 @@ _STANDARD = _entries(
         _NORM,
         (
             "LayerNormalization InstanceNormalization GroupNormalization RMSNormalization "
-            "LpNormalization MeanVarianceNormalization LRN SimplifiedLayerNormalization"
+            "LpNormalization MeanVarianceNormalization SimplifiedLayerNormalization"
         ),
     ),
+    (Operator(Kind.NORMALIZATION, operations=40), "LRN"),  # a power of each value
     (Operator(Kind.NORMALIZATION, operations=2), "BatchNormalization"),
     (_MAX_POOL, "MaxPool"),
     (_AVG_POOL, "AveragePool LpPool"),
