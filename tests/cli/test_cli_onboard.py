@@ -50,7 +50,7 @@ def test_the_first_prediction_comes_before_most_is_measured(tmp_path):
         *("profile", "dataset", "train", "predict") * 2,
         "report",
     ]
-    measured, sizes = [words for words in commands if words[0] == "profile"], ["30", "120", "472"]
+    measured, sizes = [words for words in commands if words[0] == "profile"], ["30", "120", "533"]
     assert [words[words.index("-n") + 1] for words in measured if "-n" in words] == sizes
     assert measured[1][1] == str(own)
     assert commands[4][-2:] == commands[-2][-2:] == ["made/networks.host.npz", str(own)]

@@ -2,7 +2,8 @@
 
 Owns: their layers as published, at several widths. Sources: VGG (arXiv 1409.1556), ResNet
 (1512.03385, with the stride in the 3x3 convolution), ConvNeXt (2201.03545), ViT (2010.11929). The
-detector has the parts of YOLO (C2f, fast pyramid pooling, two resolutions merged), but is nobody's.
+detector has the parts of YOLO (C2f, fast pyramid pooling, two resolutions merged), the segmenter
+those of a feature pyramid (1612.03144) that ends in marks at full resolution; both are nobody's.
 """
 
 from __future__ import annotations
@@ -150,3 +151,29 @@ def _head(net: Recipe, x: str, channels: int, act: str) -> str:
     y = net.conv(net.conv(x, channels, 3, act=act), 84)
     batch, features, height, width = net.shapes[y]
     return net.reshape(y, batch, features, height * width)
+
+
+def segmenter(width: float = 0.5, size: int = 320, act: str = "HardSwishInParts") -> Recipe:
+    """Return a feature pyramid on inverted bottlenecks that marks pixels."""
+    net = Recipe(f"segmenter-{act.lower()}-{width:g}-{size}")
+    x = net.conv(net.input(1, 3, size, size), rounded(16 * width), 3, 2, act=act)
+    maps = []
+    for channels, depth in ((24, 1), (40, 2), (80, 2), (160, 2)):
+        for index in range(depth):
+            stride, out = 1 if index else 2, rounded(channels * width)
+            y = net.depthwise(net.conv(x, 4 * net.shapes[x][1], act=act), 3, stride, act=act)
+            y = net.conv(y, out)
+            x = net.binary("Add", y, x) if index else y
+        maps.append(x)
+    common = rounded(96 * width)
+    levels = [net.conv(level, common) for level in maps]
+    for coarse, fine in ((3, 2), (2, 1), (1, 0)):
+        levels[fine] = net.binary("Add", levels[fine], net.resize(levels[coarse], 2))
+    parts = [
+        net.resize(y, 2**number) if number else y
+        for number, y in enumerate(net.conv(level, common // 4, 3) for level in levels)
+    ]
+    x = net.conv(net.concat(*parts), common // 4, 3, act="Relu")
+    x = net.activation(net.conv_transpose(x, common // 4), "Relu")
+    net.activation(net.conv_transpose(x, 1), "Sigmoid")
+    return net

@@ -91,20 +91,27 @@ def mobilenet_v2(width: float = 1.0, size: int = 224) -> Recipe:
 
 
 def mobilenet_v3(
-    form: str = "large", width: float = 1.0, size: int = 224, *, minimalistic: bool = False
+    form: str = "large",
+    width: float = 1.0,
+    size: int = 224,
+    *,
+    minimalistic: bool = False,
+    hard_swish: str = "HardSwish",
 ) -> Recipe:
     """Return MobileNet v3, ``"large"`` or ``"small"``; ``minimalistic``: 3x3, ReLU and no SE."""
-    net = Recipe(f"mobilenet-v3-{form}{'-minimalistic' * minimalistic}-{width:g}-{size}")
+    variant = "-minimalistic" * minimalistic + "-in-parts" * (hard_swish != "HardSwish")
+    net = Recipe(f"mobilenet-v3-{form}{variant}-{width:g}-{size}")
     rows: Sequence[tuple[int, int, int, bool, str, int]]
     rows, hidden = (_V3_LARGE, 1280) if form == "large" else (_V3_SMALL, 1024)
-    smooth = "Relu" if minimalistic else "HardSwish"
+    smooth = "Relu" if minimalistic else hard_swish
     if minimalistic:
         rows = [(3, mid, out, False, "Relu", stride) for _, mid, out, _, _, stride in rows]
     x = net.conv(net.input(1, 3, size, size), rounded(16 * width), 3, 2, act=smooth)
     before = 16
     for kernel, mid, out, has_se, act, stride in rows:
         expanded, channels = rounded(net.shapes[x][1] * mid / before), rounded(out * width)
-        x = _bottleneck(net, x, expanded, channels, kernel, stride, act, has_se=has_se)
+        used = smooth if act == "HardSwish" else act
+        x = _bottleneck(net, x, expanded, channels, kernel, stride, used, has_se=has_se)
         before = out
     x = net.conv(x, 6 * net.shapes[x][1], act=smooth)
     x = net.linear(net.flatten(net.global_pool(x)), rounded(hidden * max(width, 1.0)))

@@ -5,7 +5,7 @@ Owns: which ones. Each has less than a billion multiply-accumulates.
 
 from __future__ import annotations
 
-from edgeprof.networks.suites.large import convnext, detector, resnet, vgg, vit
+from edgeprof.networks.suites.large import convnext, detector, resnet, segmenter, vgg, vit
 from edgeprof.networks.suites.mobile import (
     efficientnet_lite,
     mobilenet_v1,
@@ -24,6 +24,8 @@ def network_suite() -> list[Recipe]:
         *(mobilenet_v2(*at) for at in ((0.35, 96), (0.5, 160), (1.0, 224), (1.4, 192))),
         *(mobilenet_v3("small", *at) for at in ((0.75, 160), (1.0, 224))),
         *(mobilenet_v3("large", *at) for at in ((0.75, 192), (1.0, 224), (1.25, 256))),
+        mobilenet_v3("small", 1.0, 192, hard_swish="HardSwishInParts"),
+        mobilenet_v3("large", 0.75, 224, hard_swish="HardSwishInParts"),
         *(efficientnet_lite(*at) for at in ((1.0, 1.0, 160), (1.0, 1.0, 224), (1.1, 1.2, 260))),
         *(squeezenet(*at) for at in ((0.5, 160), (1.0, 192), (1.0, 224))),
         *(shufflenet_v2(*at) for at in ((0.5, 160), (1.0, 224), (1.5, 192))),
@@ -39,4 +41,6 @@ def network_suite() -> list[Recipe]:
         vit(256, 4, 32, 256),
         *(detector(*at) for at in ((0.25, 1, 320), (0.25, 2, 256), (0.5, 1, 256))),
         *(detector(*at, act="Relu") for at in ((0.25, 1, 416), (0.375, 1, 320))),
+        *(segmenter(*at) for at in ((0.5, 320), (0.5, 640), (0.75, 448))),
+        segmenter(0.75, 512, act="Relu"),
     ]

@@ -171,13 +171,20 @@ class Recipe:
         return self.node("MatMul", a, b, shape=shape)
 
     def activation(self, x: str, name: str) -> str:
-        """Append an activation: an operator of ONNX, ``"Relu6"``, ``"Silu"`` or ``"Gelu"``."""
+        """Append an activation: an operator of ONNX, or one of several.
+
+        Those are ``"Relu6"``, ``"Silu"``, ``"Gelu"`` and ``"HardSwishInParts"`` (as exporters
+        without that operator write it).
+        """
         shape = self.shapes[x]
         if name == "Relu6":
             low, high = (self._scalar(label, v) for label, v in (("low", 0.0), ("high", 6.0)))
             return self.node("Clip", x, low, high, shape=shape)
         if name == "Silu":
             return self.binary("Mul", x, self.activation(x, "Sigmoid"))
+        if name == "HardSwishInParts":
+            gate = self.activation(self.by_scalar("Add", x, 3.0), "Relu6")
+            return self.by_scalar("Div", self.binary("Mul", x, gate), 6.0)
         if name == "Gelu":
             y = self.by_scalar("Div", x, 2**0.5)
             y = self.by_scalar("Add", self.node("Erf", y, shape=shape), 1.0)
