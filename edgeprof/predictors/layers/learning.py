@@ -71,6 +71,12 @@ class _Data:
         aim: Floats = self.target - np.log(around.total) + around.columns @ costs.weights
         return aim
 
+    def noise(self, around: Linearised, variances: Mapping[str, float]) -> Floats:
+        """Return the variance of each logarithm that no weight explains."""
+        own = variances["own"] * _of_own(self.networks.table, around.layer_cost)
+        noise: Floats = variances["noise"] + self.errors + own
+        return noise
+
 
 def learn(table: LayerTable, latency_ms: Floats, relative_se: Floats) -> Posterior:
     """Learn costs from latencies.
@@ -113,7 +119,7 @@ def _stretch(costs: Costs, data: _Data, variances: Mapping[str, float]) -> float
     """
     around = costs.linearise(data.networks)
     covariance = (around.columns * costs.prior_variances(variances)) @ around.columns.T
-    covariance += np.diag(variances["noise"] + data.errors)
+    covariance += np.diag(data.noise(around, variances))
     inverse = np.linalg.inv(covariance)
     weights = inverse @ data.aim(costs, around)
     alike = data.networks.alike @ data.networks.alike.T > _ALIKE
@@ -131,13 +137,13 @@ def _stretch(costs: Costs, data: _Data, variances: Mapping[str, float]) -> float
 def _settle(costs: Costs, data: _Data, variances: Mapping[str, float]) -> tuple[Costs, Floats]:
     """Return the most probable costs under these variances, and their reduction."""
     prior = costs.prior_variances(variances)
-    noise = variances["noise"] + data.errors
+    around = costs.linearise(data.networks)
+    noise = data.noise(around, variances)
 
     def loss(costs: Costs, around: Linearised) -> float:
         missed = data.target - np.log(around.total)
         return float((missed**2 / noise).sum() + (costs.weights**2 / prior).sum()) / 2
 
-    around = costs.linearise(data.networks)
     best = loss(costs, around)
     for _ in range(_STEPS):
         scaled = around.columns * prior
@@ -163,13 +169,12 @@ def _fit_variances(costs: Costs, data: _Data) -> dict[str, float]:
     n = len(data.target)
     rows = np.random.default_rng(0).permutation(n)[:_MOST_FITTED]
     columns = around.columns[rows]
-    grams = [
-        np.eye(len(rows)) if name == "noise" else columns[:, at] @ columns[:, at].T
-        for name, at in ((name, costs.groups.get(name, slice(0))) for name in EXPECTED)
-    ]
+    grams = {name: columns[:, at] @ columns[:, at].T for name, at in costs.groups.items()}
+    grams["own"] = np.diag(_of_own(data.networks.table, around.layer_cost)[rows])
+    grams["noise"] = np.eye(len(rows))
     fixed = LEVEL_VARIANCE + np.diag(data.errors[rows])
     aim = data.aim(costs, around)[rows]
-    found = fit_variances(grams, fixed, aim, list(EXPECTED.values()))
+    found = fit_variances([grams[name] for name in EXPECTED], fixed, aim, list(EXPECTED.values()))
     return dict(zip(EXPECTED, found.tolist(), strict=True))
 
 
@@ -194,6 +199,7 @@ def predict(posterior: Posterior, table: LayerTable) -> Predicted:
     variance = around.columns**2 @ costs.prior_variances(variances)
     variance -= ((around.columns @ posterior.reduction.T) ** 2).sum(axis=1)
     variance = np.maximum(variance, 0.0) + variances["noise"]
+    variance += variances["own"] * _of_own(table, around.layer_cost)
     variance += variances["alike"] * np.maximum(1.0 - (networks.alike**2).sum(axis=1), 0.0)
     variance += _of_unseen_kinds(costs, variances, networks, around.terms)
     share = table.shares(around.layer_cost)
@@ -202,6 +208,15 @@ def predict(posterior: Posterior, table: LayerTable) -> Predicted:
     is_doubted = [kind.endswith(DOUBTED) for kind in table.kinds]
     variance += DOUBT_VARIANCE * around.terms[:, is_doubted].sum(axis=(1, 2)) ** 2
     return Predicted(around, posterior.stretch * np.sqrt(variance))
+
+
+def _of_own(table: LayerTable, layer_cost: Floats) -> Floats:
+    """Return by what to multiply the variance of each layer on its own, for each network.
+
+    What is wrong with one layer's cost and with no other's averages out in a deep network.
+    """
+    squares = table.shares(layer_cost) ** 2
+    return np.bincount(table.network, squares, table.n_networks).astype(np.float64)
 
 
 def _of_unseen_kinds(

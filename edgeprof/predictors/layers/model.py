@@ -294,7 +294,7 @@ class LayerCosts:
         }
         alike = OfNetworks(arrays["alike"])
         costs = Costs(kinds, float(meta["level"]), shapes, alike, arrays["weights"])
-        variances = {name: float(meta["variances"][name]) for name in EXPECTED}
+        variances = {name: float(meta["variances"].get(name, 0.0)) for name in EXPECTED}
         model = cls(meta["device"], meta["space"])
         model.notes, model.n_networks = tuple(meta["notes"]), int(meta["n_networks"])
         reduction = arrays["reduction"].astype(np.float64)

@@ -58,6 +58,7 @@ EXPECTED = {
     "wide": Expected(0.1),  # what varies slowly with a layer's shape
     "narrow": Expected(0.05),  # what varies faster
     "alike": Expected(4e-3, 1.0),  # what networks of one architecture share beside their layers
+    "own": Expected(1e-3, 1.5),  # what is particular to one layer
     "noise": Expected(3e-4),  # of a measurement
 }
 LENGTHS = {"wide": 2.5, "narrow": 1.0}

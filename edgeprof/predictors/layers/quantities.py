@@ -52,12 +52,12 @@ Point = tuple[str, tuple[float, ...], tuple[float, ...]]
 def kind_of(layer: NetworkLayer) -> str:
     """Return the name under which the costs of a layer are learned.
 
-    ``"conv"``, ``"conv.int8"``, ``"move:transpose"`` (without products, operators differ),
-    ``"add:add+"`` (a layer that some runtimes compute with the one before it), ``"unknown:foo?"``
-    (one whose numbers are a guess).
+    ``"conv"``, ``"conv.int8"``, ``"move:transpose"`` (operators differ but for products),
+    ``"recurrent:lstm"`` (and so do cells), ``"add:add+"`` (a layer that some runtimes compute with
+    the one before it), ``"unknown:foo?"`` (one whose numbers are a guess).
     """
     name = layer.kind.value
-    if layer.kind not in PRODUCT_KINDS:
+    if layer.kind not in PRODUCT_KINDS or layer.kind is Kind.RECURRENT:
         operator = layer.operator.rpartition("::")[2].replace("_", "").lower()
         name += f":{_SAME_OPERATOR.get(operator, operator)}"
         if operator == "transpose" and _inner_size(layer) != _inner_size(layer, of_output=True):
