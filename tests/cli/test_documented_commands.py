@@ -13,6 +13,7 @@ import shlex
 import subprocess
 from itertools import chain
 from pathlib import Path
+from unittest.mock import patch
 
 import click
 import pytest
@@ -141,9 +142,10 @@ def command_and_rest(words):
 
 
 def parse(words):
-    """Parse as if it were called, and call nothing."""
+    """Parse as if it were called, and call nothing; other commands have made the folders."""
     command, rest = command_and_rest(words)
-    command.make_context(command.name, rest)
+    with patch.object(Path, "is_dir", return_value=True):
+        command.make_context(command.name, rest)
 
 
 def check_options(command, words):

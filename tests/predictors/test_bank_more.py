@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import pairwise
+from itertools import pairwise, product
 
 import numpy as np
 import pytest
@@ -47,13 +47,16 @@ def terms():
 
 
 def errors(terms, k):
-    """Return the median relative errors on three boards that no model made up."""
+    """Return the mean relative error on three boards that no model made up.
+
+    A few networks may be odd ones: there it is the mean over several choices of them.
+    """
     found = []
-    for seed in range(3):
+    for seed, draw in product(range(3), range(10 if k < 10 else 1)):
         rng = np.random.default_rng(seed)
         latency = latencies(terms, FACTS, rng)
         device = MeasuredDevice("x", FACTS, terms, latency, np.full(len(terms), 0.01))
-        judged, learned = np.arange(N_JUDGED), np.arange(N_JUDGED, N_JUDGED + k)
+        judged, learned = np.arange(N_JUDGED), N_JUDGED + draw * k + np.arange(k)
         bank = shipped_bank()
         known = learned_costs(bank, device.take(learned)) if k else DeviceCosts(bank, FACTS)
         rest = device.take(judged)
