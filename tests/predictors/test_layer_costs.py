@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from made_networks import add, convolution, measured, network
+from made_networks import add, convolution, measured, network, true_ms
 from synthetic_device import PHONE
 
 from edgeprof.base.errors import DatasetError, PredictorFormatError
@@ -101,6 +101,33 @@ def test_rows_with_large_standard_errors_say_little() -> None:
     assert np.mean(abs(warned / true - 1)) < 0.5 * np.mean(abs(trusting / true - 1))
 
 
+def test_what_is_particular_to_one_layer_averages_out_in_deep_networks() -> None:
+    rng = np.random.default_rng(11)
+    chains = [network(rng) for _ in range(60)]
+    layers = {layer: float(np.exp(0.3 * rng.standard_normal())) for net in chains for layer in net}
+    singles = [[layer] for layer in list(layers)[:150]]
+    rows = [*singles, *chains[:20]]
+    latency_ms = [sum(true_ms([layer]) * layers[layer] for layer in net) for net in rows]
+    learned = LayerCosts().fit(rows, latency_ms)
+    assert learned.posterior is not None
+    assert learned.posterior.variances["own"] > 10 * learned.posterior.variances["noise"]
+    mean, low, high = learned.predict_networks([*chains[20:], *singles])
+    reach = np.log(high / low) / 2
+    assert reach[:40].mean() < 0.7 * reach[40:].mean()
+    true = np.array([sum(true_ms([x]) * layers[x] for x in net) for net in chains[20:]])
+    assert np.mean(abs(mean[:40] / true - 1)) < 0.15
+
+
+def test_a_model_saved_before_layers_had_errors_of_their_own_is_read(model: LayerCosts) -> None:
+    meta, arrays = model.to_arrays()
+    before = {name: value for name, value in meta["variances"].items() if name != "own"}
+    old = LayerCosts.from_arrays({**meta, "variances": before}, arrays)
+    networks, _ = measured(5, seed=10)
+    np.testing.assert_allclose(
+        old.predict_networks(networks).mean_ms, model.predict_networks(networks).mean_ms, rtol=1e-4
+    )
+
+
 def test_a_saved_model_predicts_the_same(model: LayerCosts) -> None:
     networks, _ = measured(20, seed=10)
     loaded = read_host_bytes(host_bytes(model), "m.host.npz")
@@ -133,6 +160,7 @@ def test_prediction_before_learning_is_refused() -> None:
 def test_kinds_tell_apart_what_costs_differently() -> None:
     plain, transposed = add(8, 8), add(8, 8, Kind.MOVE, "Transpose")
     inner = replace(transposed, in_size=(4, 16))
+    cell = replace(convolution(1, 8, 8), kind=Kind.RECURRENT, operator="LSTM")
     layers = [
         plain,
         replace(plain, fusable_into="conv"),
@@ -142,6 +170,8 @@ def test_kinds_tell_apart_what_costs_differently() -> None:
         inner,
         convolution(8, 8, 8),
         convolution(1, 8, 8),
+        cell,
+        replace(cell, operator="GRU"),
     ]
     names = [kind_of(layer) for layer in layers]
     assert all(a != b for a, b in itertools.combinations(names, 2))
