@@ -237,7 +237,9 @@ def _model_line(loaded: LatencyPredictor, model: Path, arguments: PredictArgumen
             "on networks"
         )
     if isinstance(loaded, CompactLayerCosts):
-        latency_ms = float(loaded.predict_networks([_read_model(model, arguments)])[0])
+        network = _read_model(model, arguments)
+        _say_doubts(model, network)
+        latency_ms = float(loaded.predict_networks([network])[0])
         return json.dumps({"model": str(model), "latency_ms": latency_ms}, separators=(",", ":"))
     if not isinstance(loaded, (GaussianProcess, HardwareModel, LayerCosts, StoredDevice)):
         raise PredictorFormatError(
@@ -248,9 +250,11 @@ def _model_line(loaded: LatencyPredictor, model: Path, arguments: PredictArgumen
     interval = loaded.predict_networks([network])
     if isinstance(loaded, LayerCosts):
         _say_basis(loaded, network, arguments)
+        return _json_of(model, interval)
     if isinstance(loaded, StoredDevice):
         basis = f"{_counted(loaded.n_networks)} on {loaded.device} ({loaded.setting})"
         _say_interval(model, interval, _basis(basis, arguments))
+    _say_doubts(model, network)
     return _json_of(model, interval)
 
 
@@ -284,9 +288,11 @@ def _board_line(arguments: PredictArguments) -> str:
     if board is None:
         raise click.UsageError("want --board-facts")
     device, n_probes = read_device(board, arguments.probes, arguments.others)
-    interval = device.predict(Terms.of([_read_model(model, arguments).work]))
+    network = _read_model(model, arguments)
+    interval = device.predict(Terms.of([network.work]))
     basis = _counted(n_probes) if n_probes else "facts of the board alone: a guess"
     _say_interval(model, interval, _basis(basis, arguments))
+    _say_doubts(model, network)
     return _json_of(model, interval)
 
 
@@ -305,6 +311,22 @@ def _counted(n_networks: int) -> str:
 def _say_interval(model: Path, interval: LatencyInterval, basis: str) -> None:
     mean, low, high = (format_duration_ns(NS_PER_MS * float(part[0])) for part in interval)
     say(f"{model}: {mean} (90 %: {low} to {high}), {basis}", err=True)
+
+
+def _say_doubts(model: Path, network: Network) -> None:
+    """Name the layers whose numbers are a guess, where their share of the time is not known."""
+    doubted: dict[str, list[str]] = {}
+    for layer in network.work:
+        if layer.doubt:
+            doubted.setdefault(layer.doubt, []).append(layer.operator)
+    for reason, operators in doubted.items():
+        named = ", ".join(dict.fromkeys(operators))
+        say(
+            f"{model}: {len(operators)} of {len(network.work)} layers are a guess: {reason} "
+            f"({named})",
+            err=True,
+            wrap=True,
+        )
 
 
 _MOST_EXPLAINED = 15

@@ -1,7 +1,9 @@
 """``edgeprof predict --board-facts``: a model on a board with few measurements or none."""
 
 import json
+import re
 
+import onnx
 import pytest
 from run_cli import run
 from tree import ROOT
@@ -55,6 +57,19 @@ def test_facts_alone_give_a_wide_interval_and_say_so(facts_of, models):
     assert row["latency_low_ms"] < row["latency_ms"] < row["latency_high_ms"]
     assert row["latency_high_ms"] > 1.5 * row["latency_low_ms"]
     assert "a guess" in said
+
+
+def test_layers_that_are_a_guess_are_named(facts_of, models, tmp_path):
+    plain, changed = models / "mobilenet-v1-0.25-128.onnx", tmp_path / "weights_are_inputs.onnx"
+    model = onnx.load(plain)
+    for weights in model.graph.initializer:
+        value = onnx.helper.make_tensor_value_info(weights.name, weights.data_type, weights.dims)
+        model.graph.input.append(value)
+    onnx.save(model, changed)
+    _, said = predicted("--board-facts", facts_of("rpi4b"), changed)
+    assert re.search(r"28 of \d+ layers are a guess: weights that are inputs of the graph", said)
+    assert "(Conv, Gemm)" in " ".join(said.split())
+    assert "layers are a guess" not in predicted("--board-facts", facts_of("rpi4b"), plain)[1]
 
 
 def test_measured_models_narrow_it(facts_of, models, tmp_path):
