@@ -98,10 +98,11 @@ def test_the_body_of_a_loop_counts_once_and_says_so(tmp_path):
     assert {layer.doubt for layer in work} == {"number of turns unknown"}
 
 
-def open_model(path):
+def open_model(path, **names):
     tensors = [tensor("x", (1, 64), (-1, 64)), tensor("y", (1, 64), (-1, 64))]
     graph = subgraph(tensors, [operator(0, [0], [1])], [0], [1])
-    return write_tflite(path, [graph], ["TANH"])
+    signatures = [signature("serve", 0, names)] if names else []
+    return write_tflite(path, [graph], ["TANH"], signatures)
 
 
 def test_an_open_shape_is_named_and_the_proposal_works(tmp_path):
@@ -117,6 +118,16 @@ def test_other_shapes_are_worked_out_by_the_interpreter(tmp_path):
     assert (layer.elements_read, layer.elements_written, layer.batch) == (320, 320, 5)
     with pytest.raises(InvalidModel, match="has no input 'z' to give a shape; its inputs are x"):
         read_network(path, shapes={"z": (1, 64)})
+
+
+def test_inputs_have_the_names_of_the_signature_as_in_runtimes(tmp_path):
+    path = open_model(tmp_path / "m.tflite", image=0)
+    with pytest.raises(InvalidModel, match="--shape image=1,64"):
+        read_network(path)
+    with pytest.raises(InvalidModel, match="its inputs are image"):
+        read_network(path, shapes={"z": (1, 64)})
+    for name in ("image", "x"):  # that of the tensor is taken, too
+        assert read_network(path, shapes={name: (3, 64)}).work[0].elements_read == 192
 
 
 def test_a_file_that_is_no_model_is_one_clear_line(tmp_path):

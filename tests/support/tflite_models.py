@@ -34,10 +34,14 @@ def subgraph(tensors, operators, inputs, outputs, name="main"):
     return made
 
 
-def signature(key, index):
+def signature(key, index, inputs=None):
+    """Make a signature of a subgraph; ``inputs``: numbers of tensors by name."""
     made = schema.SignatureDefT()
     made.signatureKey, made.subgraphIndex = key.encode(), index
     made.inputs, made.outputs = [], []
+    for name, number in (inputs or {}).items():
+        made.inputs.append(schema.TensorMapT())
+        made.inputs[-1].name, made.inputs[-1].tensorIndex = name.encode(), number
     return made
 
 

@@ -79,13 +79,17 @@ class _Reader:
             self._operator_name(model.OperatorCodes(i)) for i in range(model.OperatorCodesLength())
         ]
         self._types = _names(schema.TensorType)
+        self._called: dict[str, str] = {}
 
     def read(self, shapes: Mapping[str, Sequence[int]], batch: int | None) -> Graph:
         index = self._choose()
         subgraph = self._model.Subgraphs(index)
         tensors = self._read_tensors(subgraph, "")
         inputs = [tensors[i] for i in subgraph.InputsAsNumpy()] if subgraph.InputsLength() else []
-        wanted = self._wanted(subgraph, tensors, inputs, shapes, batch)
+        self._called = self._names_of_signature(index, tensors)
+        own = {name: tensor for tensor, name in self._called.items()}
+        given = {own.get(name, name): shape for name, shape in shapes.items()}
+        wanted = self._wanted(subgraph, tensors, inputs, given, batch)
         if wanted:
             self._resize(tensors, wanted, index)
         self._graph.inputs = inputs
@@ -113,6 +117,15 @@ class _Reader:
         if not keys and model.SubgraphsLength() > 1:
             self._graph.notes.append(f"read the first of {model.SubgraphsLength()} subgraphs")
         return int(keys[0][1]) if keys else 0
+
+    def _names_of_signature(self, index: int, tensors: Sequence[str]) -> dict[str, str]:
+        """Return a signature's names of its input tensors, by which runtimes know the inputs."""
+        for number in range(self._model.SignatureDefsLength()):
+            read = self._model.SignatureDefs(number)
+            if read.SubgraphIndex() == index:
+                inputs = [read.Inputs(i) for i in range(read.InputsLength())]
+                return {tensors[one.TensorIndex()]: (one.Name() or b"").decode() for one in inputs}
+        return {}
 
     def _operator_name(self, code: Any) -> str:
         number = max(code.DeprecatedBuiltinCode(), code.BuiltinCode())
@@ -153,7 +166,7 @@ class _Reader:
             if name not in inputs:
                 raise InvalidModel(
                     f"{self._path}: has no input {name!r} to give a shape; its inputs are "
-                    f"{', '.join(inputs)}"
+                    f"{', '.join(self._called.get(one, one) for one in inputs)}"
                 )
         wanted, is_open = {}, []
         for name in inputs:
@@ -163,7 +176,7 @@ class _Reader:
             if batch and shape and name not in shapes and signature[0] in (-1, 1):
                 shape = (batch, *shape[1:])
             elif name not in shapes and (min(signature, default=1) < 0):
-                option = f"{name}={','.join(map(str, stored))}"
+                option = f"{self._called.get(name, name)}={','.join(map(str, stored))}"
                 is_open.append(f"--shape {shlex.quote(option)}")
             if shape != stored:
                 wanted[name] = shape
