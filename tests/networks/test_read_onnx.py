@@ -117,6 +117,7 @@ def test_what_a_runtime_folds_is_a_part_of_the_layer_before(tmp_path):
         ("Mul", (1,), False),
         ("Mul", (4, 1, 1), True),
         ("Add", (1, 4, 1, 1), True),
+        ("Add", (4,), False),  # along the width
         ("Add", (), False),
         ("Div", (4, 1, 1), False),
     ],
@@ -126,7 +127,7 @@ def test_constants_fold_into_a_convolution_as_onnx_runtime_folds_them(
 ):
     nodes = [node("Conv", ["x", "w"], ["c"]), node(operator, ["c", "k"], ["y"])]
     weights = [("w", (4, 8, 1, 1)), ("k", np.ones(shape, np.float32))]
-    path = write_onnx(tmp_path / "m.onnx", nodes, [("x", (1, 8, 9, 9))], weights)
+    path = write_onnx(tmp_path / "m.onnx", nodes, [("x", (1, 8, 9, 4))], weights)
     conv, *rest = read_network(path).work
     assert conv.fused == ((operator,) if is_folded else ())
     assert [layer.fusable_into for layer in rest] == ([] if is_folded else [conv.name])

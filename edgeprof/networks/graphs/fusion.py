@@ -148,7 +148,9 @@ def _fits_weights(graph: Graph, before: Node, node: Node, constant: Tensor) -> b
         return constant.elements <= max(shape)
     if not constant.shape:
         return node.operator == "Mul"
-    return constant.elements == shape[1] and node.operator in _CONSTANT_EITHER
+    per_channel = (*shape[1:2], *(1 for _ in shape[2:]))
+    is_per_channel = constant.shape[-len(per_channel) :] == per_channel
+    return is_per_channel and constant.elements == shape[1] and node.operator in _CONSTANT_EITHER
 
 
 def _is_fused_activation(graph: Graph, before: Node, node: Node) -> bool:
